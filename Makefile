@@ -1,0 +1,79 @@
+# Everything a contributor needs. `make` or `make help` lists it.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BINARY  := matomo-scim-bridge
+DIST    ?= dist
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Durations of the long runs: make soak SOAK=30m, make fuzz FUZZTIME=1m.
+SOAK     ?= 10m
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## Show this list
+	@echo 'matomo-scim-bridge: what make can do (Go and Debian are all it needs)'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Before a change is handed in: make fmt lint test. The whole gate is .ci/run.'
+	@echo 'Tests run on SQLite and PostgreSQL; TEST_ENGINES=sqlite or TEST_ENGINES=postgres picks one.'
+
+.PHONY: build
+build: ## Build the static binary into dist/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(DIST)/$(BINARY) ./cmd/$(BINARY)
+
+.PHONY: cross
+cross: ## Build for every platform we ship, to see that it compiles
+	for p in linux/amd64 linux/arm64 darwin/arm64; do \
+	  echo "$$p"; \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} \
+	    go build -trimpath -ldflags '$(LDFLAGS)' -o "$(DIST)/$(BINARY)-$${p%/*}-$${p#*/}" ./cmd/$(BINARY); \
+	done
+
+.PHONY: test
+test: ## Vet and test everything, on both database engines
+	scripts/test-deps
+	go vet ./...
+	go test ./...
+
+.PHONY: race
+race: ## The same under the race detector
+	scripts/test-deps
+	go test -race -timeout 30m ./...
+
+.PHONY: lint
+lint: ## Format check, golangci-lint, go.mod tidy
+	scripts/lint
+
+.PHONY: fmt
+fmt: ## Format every Go file the way lint wants it
+	"$$(scripts/tool gofumpt)" -l -w .
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s)
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run every benchmark once, with allocations
+	scripts/test-deps
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: soak
+soak: ## Long randomised run of the whole bridge for SOAK (10m)
+	go test -count=1 -timeout 0 -run '^TestSoak$$' ./internal/app -args -soak $(SOAK)
+
+.PHONY: budget
+budget: ## Print the size budget and what is over it
+	go test -count=1 -v -run '^TestSizeBudget$$' ./internal/imports
+
+.PHONY: docs
+docs: ## Check links and commands in README and docs/
+	scripts/check-docs
+
+.PHONY: clean
+clean: ## Remove what build left behind
+	rm -rf $(DIST)
