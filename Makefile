@@ -41,9 +41,9 @@ test: ## Vet and test everything, on both database engines
 	go test ./...
 
 .PHONY: race
-race: ## The same under the race detector
-	scripts/test-deps
-	go test -race -timeout 30m ./...
+race: ## The same under the race detector (needs a C compiler)
+	scripts/test-deps race
+	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 .PHONY: lint
 lint: ## Format check, golangci-lint, go.mod tidy
