@@ -1,0 +1,326 @@
+package schema
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Canonicalize turns the body of a POST or PUT into the form that is stored: attribute names as the schema spells them (any case, dotted and
+// URN-prefixed keys are understood), null, [] and {} left out, read-only attributes and password left out, booleans real booleans, at most one primary
+// value in a list, schemas naming what is in use. Strings, "" included, stay as they were sent; unknown attributes are kept. Types are checked, required
+// attributes are not: Validate does that.
+//
+// The result shares parts with doc, which is not changed. The kinds of tolerance that were needed are given once each. In strict mode each of them is an
+// error. Errors are *Error: invalidValue for a wrong type, invalidSyntax for a name given twice or unknown (strict).
+func (rt *ResourceType) Canonicalize(doc Document, mode Mode) (Document, []Fixup, error) {
+	c := coercer{strict: mode.Strict}
+	out := make(Document, len(doc)+1)
+	var buf [32]string
+	for _, key := range sortedKeys(doc, buf[:0]) {
+		if err := rt.put(&c, out, key, doc[key]); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := rt.checkSchemas(&c, out, doc); err != nil {
+		return nil, nil, err
+	}
+	rt.SetSchemas(out)
+	return out, c.fixups, nil
+}
+
+// CanonicalValue brings one value for attribute a into the stored form, as Canonicalize does for whole documents; nil stands for unassigned. Fixups
+// are added to fx. For a multi-valued attribute v is the list; CanonicalElement is for one value of it. Read-only sub-attributes are left out. The
+// path of an error begins with the name of the attribute.
+func CanonicalValue(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
+	c := coercer{strict: mode.Strict}
+	v, _, err := c.value(a, v)
+	fx.Add(c.fixups...)
+	if err != nil {
+		return nil, err.under(a.Name, ".")
+	}
+	return v, nil
+}
+
+// CanonicalElement is CanonicalValue for one value of a multi-valued attribute, or for the value of a single-valued one.
+func CanonicalElement(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
+	c := coercer{strict: mode.Strict}
+	v, _, err := c.single(a, v)
+	fx.Add(c.fixups...)
+	if err != nil {
+		return nil, err.under(a.Name, ".")
+	}
+	return v, nil
+}
+
+// put places one member of a body into out.
+func (rt *ResourceType) put(c *coercer, out Document, key string, v any) error {
+	if a := rt.core.find(key); a != nil {
+		return c.set(out, a, v)
+	}
+	if i, ok := rt.findURN(key); ok {
+		return rt.putSchema(c, out, i, v)
+	}
+	ref, ok := rt.LookupName(key)
+	if !ok || ref.Attr == nil || ref.Sub != nil && ref.Attr.MultiValued {
+		return c.keep(out, key, v)
+	}
+	kind := FixDottedKey
+	switch {
+	case ref.Short:
+		kind = FixShortExtension
+	case strings.IndexByte(key, ':') >= 0:
+		kind = FixURNKey
+	}
+	if err := c.tolerate(kind, "the name is not allowed here"); err != nil {
+		return err.under(key, "")
+	}
+	return c.putRef(out, ref, v)
+}
+
+// putSchema places the object of an extension; the object of the core schema, which nobody should send, is spread over the document.
+func (rt *ResourceType) putSchema(c *coercer, out Document, i int, v any) error {
+	if unassigned(v) {
+		return nil
+	}
+	id, known, target := rt.Core.ID, rt.core, out
+	if i >= 0 {
+		id, known = rt.Extensions[i].ID, rt.ext[i]
+	}
+	obj, ok := v.(map[string]any)
+	if !ok {
+		return wrongType("an object", v).under(id, "")
+	}
+	if i < 0 {
+		if err := c.tolerate(FixURNKey, "the attributes of the core schema stand at the top"); err != nil {
+			return err.under(id, "")
+		}
+	} else {
+		if _, twice := out[id]; twice {
+			return Errorf(InvalidSyntax, id, "the schema is there twice")
+		}
+		target = make(map[string]any, len(obj))
+	}
+	if err := c.members(target, known, obj, id); err != nil {
+		return err
+	}
+	if i >= 0 && len(target) > 0 {
+		out[id] = target
+	}
+	return nil
+}
+
+// members places the members of an object whose attributes are known.
+func (c *coercer) members(target map[string]any, known names, obj map[string]any, id string) error {
+	var buf [16]string
+	for _, key := range sortedKeys(obj, buf[:0]) {
+		var err error
+		if a := known.find(key); a != nil {
+			err = c.set(target, a, obj[key])
+		} else {
+			err = c.keep(target, key, obj[key])
+		}
+		if err != nil {
+			return inSchema(err, id)
+		}
+	}
+	return nil
+}
+
+// inSchema puts the URN in front of the path of an error.
+func inSchema(err error, id string) error {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // it comes from this file, unwrapped
+		return e.under(id, ":")
+	}
+	return err
+}
+
+// putRef places a value at a name that was written out in one key.
+func (c *coercer) putRef(out Document, ref Ref, v any) error {
+	target := out
+	if ref.Extension != nil {
+		obj, ok := out[ref.Extension.ID].(map[string]any)
+		if !ok {
+			obj = map[string]any{}
+		}
+		target = obj
+		defer func() {
+			if len(obj) > 0 {
+				out[ref.Extension.ID] = obj
+			}
+		}()
+	}
+	if ref.Sub == nil {
+		return c.set(target, ref.Attr, v)
+	}
+	if ref.ReadOnly() {
+		return nil
+	}
+	parent, _ := target[ref.Attr.Name].(map[string]any)
+	parent = maps.Clone(parent) // it may be the client's
+	if parent == nil {
+		parent = map[string]any{}
+	}
+	if err := c.set(parent, ref.Sub, v); err != nil {
+		return inSchema(err, ref.Attr.Name)
+	}
+	if len(parent) > 0 {
+		target[ref.Attr.Name] = parent
+	}
+	return nil
+}
+
+// set coerces v and places it under the name of a, unless a is read-only or never stored. A name that is there already is an error, for the order of the
+// members of a JSON object means nothing.
+func (c *coercer) set(target map[string]any, a *Attribute, v any) error {
+	if a.Mutability == ReadOnly || a.Name == "schemas" {
+		return nil
+	}
+	v, _, err := c.value(a, v)
+	if err != nil {
+		return err.under(a.Name, ".")
+	}
+	if v == nil || a.Returned == ReturnedNever {
+		return nil
+	}
+	if _, twice := target[a.Name]; twice {
+		return Errorf(InvalidSyntax, a.Name, "the attribute is there twice")
+	}
+	target[a.Name] = v
+	return nil
+}
+
+// keep stores a member that no schema knows, as it is.
+func (c *coercer) keep(target map[string]any, key string, v any) error {
+	kind := FixUnknownAttribute
+	if strings.IndexByte(key, ':') >= 0 {
+		kind = FixUnknownSchema
+	}
+	if err := c.tolerate(kind, "no schema has this attribute"); err != nil {
+		err.ScimType = InvalidSyntax
+		return err.under(key, "")
+	}
+	if !unassigned(v) {
+		target[key] = v
+	}
+	return nil
+}
+
+// checkSchemas compares what the body says about its schemas with what is in it.
+func (rt *ResourceType) checkSchemas(c *coercer, out, doc Document) error {
+	listed := map[string]bool{}
+	for key, v := range doc {
+		if EqualName(key, "schemas") {
+			v, _, err := c.value(rt.core["schemas"], v)
+			if err != nil {
+				return err.under("schemas", ".")
+			}
+			urns, _ := v.([]any)
+			for _, u := range urns {
+				if s, ok := u.(string); ok {
+					listed[strings.ToLower(s)] = true
+				}
+			}
+		}
+	}
+	if !listed[strings.ToLower(rt.Core.ID)] {
+		if err := c.tolerate(FixSchemasMissing, rt.Core.ID+" is missing"); err != nil {
+			return err.under("schemas", ".")
+		}
+	}
+	for urn := range listed {
+		if _, ok := rt.findURN(urn); !ok {
+			if err := c.tolerate(FixUnknownSchema, "an unknown schema"); err != nil {
+				return err.under("schemas", ".")
+			}
+		}
+	}
+	for _, e := range rt.Extensions {
+		if _, used := out[e.ID]; used && !listed[strings.ToLower(e.ID)] {
+			if err := c.tolerate(FixSchemaUnlisted, e.ID+" is in use and missing"); err != nil {
+				return err.under("schemas", ".")
+			}
+		}
+	}
+	return nil
+}
+
+// SetSchemas writes the schemas of a canonical document from what is in it: the core, the extensions that have data, then the unknown URNs that were
+// kept, in order.
+func (rt *ResourceType) SetSchemas(doc Document) {
+	urns := make([]any, 1, 1+len(rt.Extensions))
+	urns[0] = rt.Core.ID
+	for _, e := range rt.Extensions {
+		if _, used := doc[e.ID]; used {
+			urns = append(urns, e.ID)
+		}
+	}
+	var foreign []string
+	for key, v := range doc {
+		if _, isObject := v.(map[string]any); isObject && strings.IndexByte(key, ':') >= 0 {
+			if _, known := rt.urns[key]; !known {
+				foreign = append(foreign, key)
+			}
+		}
+	}
+	slices.Sort(foreign)
+	for _, urn := range foreign {
+		urns = append(urns, urn)
+	}
+	doc["schemas"] = urns
+}
+
+// sortedKeys gives the keys in order, in buf when they fit: errors do not depend on the order of a map, and a plain key comes before the dotted and
+// URN-prefixed ones that reach into its value.
+func sortedKeys(m map[string]any, buf []string) []string {
+	for k := range m {
+		buf = append(buf, k)
+	}
+	slices.Sort(buf)
+	return buf
+}
+
+// unassigned reports whether v stands for no value: null and the empty list (RFC 7643 section 2.5), and the empty object.
+func unassigned(v any) bool {
+	switch t := v.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(t) == 0
+	case map[string]any:
+		return len(t) == 0
+	default:
+		return false
+	}
+}
+
+// Clone copies a document, or any value of one, so that the copy can be written into.
+func Clone[T any](v T) T {
+	c, _ := clone(any(v)).(T)
+	return c
+}
+
+func clone(v any) any {
+	switch t := v.(type) {
+	case map[string]any:
+		if t == nil {
+			return t
+		}
+		m := make(map[string]any, len(t))
+		for k, e := range t {
+			m[k] = clone(e)
+		}
+		return m
+	case []any:
+		if t == nil {
+			return t
+		}
+		l := make([]any, len(t))
+		for i, e := range t {
+			l[i] = clone(e)
+		}
+		return l
+	default:
+		return v
+	}
+}

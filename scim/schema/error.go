@@ -1,0 +1,81 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// The scimType values of RFC 7644 section 3.12 that these packages and their callers use.
+const (
+	InvalidFilter = "invalidFilter"
+	InvalidSyntax = "invalidSyntax"
+	InvalidPath   = "invalidPath"
+	InvalidValue  = "invalidValue"
+	InvalidVers   = "invalidVers"
+	NoTarget      = "noTarget"
+	Mutability    = "mutability"
+	Uniqueness    = "uniqueness"
+	TooMany       = "tooMany"
+	Sensitive     = "sensitive"
+)
+
+// Error is everything a client may read about what it did wrong. ScimType is one of the constants above, Path the attribute it is about (may be empty),
+// Detail a sentence without secrets. The packages filter and patch use it too, so that there is one mapping to the wire.
+type Error struct {
+	ScimType string
+	Path     string
+	Detail   string
+}
+
+// Error gives the path, where there is one, and the detail.
+func (e *Error) Error() string {
+	if e.Path == "" {
+		return e.Detail
+	}
+	return e.Path + ": " + e.Detail
+}
+
+// Errorf builds an Error; path may be empty.
+func Errorf(scimType, path, format string, args ...any) *Error {
+	return &Error{ScimType: scimType, Path: path, Detail: fmt.Sprintf(format, args...)}
+}
+
+// under puts the name of the enclosing attribute or schema in front of the path of an error on its way up.
+func (e *Error) under(parent string, separator string) *Error {
+	if e.Path == "" {
+		e.Path = parent
+	} else {
+		e.Path = parent + separator + e.Path
+	}
+	return e
+}
+
+// wrongType says what was wanted and what came.
+func wrongType(want string, got any) *Error {
+	return Errorf(InvalidValue, "", "%s is expected, not %s", want, describe(got))
+}
+
+// describe names a value in an error without repeating more than a few characters of it.
+func describe(v any) string {
+	const most = 40
+	switch t := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		if r := []rune(t); len(r) > most {
+			t = string(r[:most]) + "…"
+		}
+		return "the string " + strconv.Quote(t)
+	case bool:
+		return "the boolean " + strconv.FormatBool(t)
+	case json.Number:
+		return "the number " + t.String()
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "an object"
+	default:
+		return fmt.Sprintf("%T", v)
+	}
+}

@@ -1,0 +1,285 @@
+package schema
+
+import (
+	"strings"
+)
+
+// Projection is what a client wants to see of a resource (RFC 7644 section 3.9). The zero value shows everything that is returned by default. It may be
+// shared.
+type Projection struct {
+	rt               *ResourceType
+	include, exclude *branch // nil: not given
+}
+
+// branch is a set of names; a leaf (no kids) stands for everything below it. Known names have the spelling of the schema, others are in lower case.
+type branch struct {
+	kids   map[string]*branch
+	folded bool // some kids are no names of a schema
+}
+
+// ParseProjection reads the values of the parameters attributes and excludedAttributes: names in any case, with URNs and sub-attributes, each value one
+// name or several with commas between them. Unknown names are no error; they select unknown attributes that were kept. Blank values count as not given.
+// When both are given, a name must be in the first and not in the second.
+func ParseProjection(rt *ResourceType, attributes, excluded []string) Projection {
+	return Projection{rt: rt, include: rt.tree(attributes), exclude: rt.tree(excluded)}
+}
+
+// Given reports whether attributes or excludedAttributes were named, in which case a PATCH answers with a body.
+func (p Projection) Given() bool { return p.include != nil || p.exclude != nil }
+
+func (rt *ResourceType) tree(values []string) *branch {
+	var root *branch
+	for _, v := range values {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				continue
+			}
+			if root == nil {
+				root = &branch{kids: map[string]*branch{}}
+			}
+			rt.plant(root, name)
+		}
+	}
+	return root
+}
+
+// plant adds one name.
+func (rt *ResourceType) plant(root *branch, name string) {
+	ref, ok := rt.LookupName(name)
+	switch {
+	case ok && ref.Extension == nil && ref.Attr == nil: // the URN of the core
+		for i := range rt.Core.Attributes {
+			root.plant(rt.Core.Attributes[i].Name)
+		}
+	case ok:
+		steps := make([]string, 0, 3)
+		if ref.Extension != nil {
+			steps = append(steps, ref.Extension.ID)
+		}
+		if ref.Attr != nil {
+			steps = append(steps, ref.Attr.Name)
+		}
+		if ref.Sub != nil {
+			steps = append(steps, ref.Sub.Name)
+		}
+		root.plant(steps...)
+	default:
+		root.folded = true
+		root.plant(strings.ToLower(name))
+	}
+}
+
+// plant adds a path; a leaf on the way covers the rest of it already.
+func (b *branch) plant(steps ...string) {
+	for i, s := range steps {
+		kid, there := b.kids[s]
+		last := i == len(steps)-1
+		switch {
+		case there && (len(kid.kids) == 0 || last):
+			kid.kids = nil
+			return
+		case !there:
+			kid = &branch{}
+			if !last {
+				kid.kids = map[string]*branch{}
+			}
+			b.kids[s] = kid
+		}
+		b = kid
+	}
+}
+
+// find gives the branch for a member of a document, nil when it is not named.
+func (b *branch) find(key string) *branch {
+	if kid, ok := b.kids[key]; ok {
+		return kid
+	}
+	if b.folded {
+		return b.kids[strings.ToLower(key)]
+	}
+	return nil
+}
+
+func (b *branch) leaf() bool { return len(b.kids) == 0 }
+
+// Wants reports whether an attribute, such as "members" or "urn:...:User:department", is in the answer at least in part; the store asks before it reads
+// what is costly. An unknown name is wanted only when it was named, or nothing was.
+func (p Projection) Wants(attr string) bool {
+	if p.rt == nil {
+		return true
+	}
+	ref, ok := p.rt.LookupName(attr)
+	if !ok || ref.Attr == nil && ref.Extension == nil {
+		key := strings.ToLower(attr)
+		return (p.include == nil || p.include.find(key) != nil) && (p.exclude == nil || p.exclude.find(key) == nil)
+	}
+	steps := make([]string, 0, 2)
+	if ref.Extension != nil {
+		steps = append(steps, ref.Extension.ID)
+	}
+	returned := ""
+	if ref.Attr != nil {
+		steps = append(steps, ref.Attr.Name)
+		returned = ref.Attr.Returned
+	}
+	return p.wants(returned, steps)
+}
+
+func (p Projection) wants(returned string, steps []string) bool {
+	if returned == ReturnedNever || returned == ReturnedAlways {
+		return returned == ReturnedAlways
+	}
+	if b := p.exclude; b != nil {
+		for _, s := range steps {
+			if b = b.find(s); b == nil {
+				break
+			}
+			if b.leaf() {
+				return false
+			}
+		}
+	}
+	if p.include == nil {
+		return returned != ReturnedRequest
+	}
+	b := p.include
+	for _, s := range steps {
+		if b = b.find(s); b == nil || b.leaf() {
+			return b != nil
+		}
+	}
+	return true
+}
+
+// Apply cuts a canonical document down to what was asked. id and schemas always stay, password never. The result shares parts with doc, which is not
+// changed.
+func (p Projection) Apply(doc Document) Document {
+	if p.rt == nil {
+		return doc
+	}
+	out := make(Document, len(doc))
+	for key, v := range doc {
+		include, asked := p.include, p.include == nil
+		if include != nil {
+			include = include.find(key)
+			asked = include != nil
+		}
+		exclude := p.exclude
+		if exclude != nil {
+			exclude = exclude.find(key)
+		}
+		if a := p.rt.core[key]; a != nil {
+			v = cut(a, v, include, exclude, asked)
+		} else if i, ok := p.rt.urns[key]; ok && i >= 0 {
+			v = cutObject(p.rt.ext[i], v, include, exclude, asked)
+		} else if !asked || exclude != nil {
+			continue
+		}
+		if v != nil {
+			out[key] = v
+		}
+	}
+	return out
+}
+
+// cut gives what is left of the value of attribute a; nil for nothing. include nil and asked means everything.
+func cut(a *Attribute, v any, include, exclude *branch, asked bool) any {
+	switch {
+	case a.Returned == ReturnedNever:
+		return nil
+	case a.Returned == ReturnedAlways:
+		return v
+	case !asked, exclude != nil && exclude.leaf(), a.Returned == ReturnedRequest && include == nil:
+		return nil
+	case a.Type != Complex:
+		return v
+	}
+	if include != nil && include.leaf() {
+		include = nil
+	}
+	if include == nil && exclude == nil && !a.hides() {
+		return v
+	}
+	list, isList := v.([]any)
+	if !isList {
+		return cutSubs(a, v, include, exclude)
+	}
+	out := make([]any, 0, len(list))
+	for _, e := range list {
+		if e = cutSubs(a, e, include, exclude); e != nil {
+			out = append(out, e)
+		}
+	}
+	if len(out) == 0 && len(list) > 0 {
+		return nil
+	}
+	return out
+}
+
+// hides reports whether a sub-attribute is not returned by default.
+func (a *Attribute) hides() bool {
+	for i := range a.SubAttributes {
+		if r := a.SubAttributes[i].Returned; r == ReturnedNever || r == ReturnedRequest {
+			return true
+		}
+	}
+	return false
+}
+
+func cutSubs(a *Attribute, v any, include, exclude *branch) any {
+	obj, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	out := make(map[string]any, len(obj))
+	for key, sv := range obj {
+		s := a.exactSub(key)
+		if s == nil {
+			s = &Attribute{Name: key, Type: String}
+		}
+		if sv = cutMember(s, key, sv, include, exclude, include == nil); sv != nil {
+			out[key] = sv
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// cutObject is for the object of an extension.
+func cutObject(known names, v any, include, exclude *branch, asked bool) any {
+	obj, ok := v.(map[string]any)
+	if !ok || !asked || exclude != nil && exclude.leaf() {
+		return nil
+	}
+	if include != nil && include.leaf() {
+		include = nil
+	}
+	out := make(map[string]any, len(obj))
+	for key, av := range obj {
+		a := known[key]
+		if a == nil {
+			a = &Attribute{Name: key, Type: String}
+		}
+		if av = cutMember(a, key, av, include, exclude, include == nil); av != nil {
+			out[key] = av
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// cutMember goes one level down in both trees.
+func cutMember(a *Attribute, key string, v any, include, exclude *branch, asked bool) any {
+	if include != nil {
+		include = include.find(key)
+		asked = include != nil
+	}
+	if exclude != nil {
+		exclude = exclude.find(key)
+	}
+	return cut(a, v, include, exclude, asked)
+}

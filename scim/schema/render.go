@@ -1,0 +1,93 @@
+package schema
+
+// Document renders the schema for the /Schemas endpoint (RFC 7643 section 7). base is the URL under which the SCIM endpoints live, without a slash at the
+// end.
+func (s *Schema) Document(base string) Document {
+	return Document{
+		"schemas":     []any{SchemaURN},
+		"id":          s.ID,
+		"name":        s.Name,
+		"description": s.Description,
+		"attributes":  renderAttributes(s.Attributes),
+		"meta":        Document{"resourceType": "Schema", "location": base + "/Schemas/" + s.ID},
+	}
+}
+
+// Document renders the resource type for the /ResourceTypes endpoint (RFC 7643 section 6). base is as for Schema.Document.
+func (rt *ResourceType) Document(base string) Document {
+	extensions := make([]any, 0, len(rt.Extensions))
+	for _, e := range rt.Extensions {
+		extensions = append(extensions, Document{"schema": e.ID, "required": false})
+	}
+	doc := Document{
+		"schemas":     []any{ResourceTypeURN},
+		"id":          rt.Name,
+		"name":        rt.Name,
+		"endpoint":    rt.Endpoint,
+		"description": rt.Description,
+		"schema":      rt.Core.ID,
+		"meta":        Document{"resourceType": "ResourceType", "location": base + "/ResourceTypes/" + rt.Name},
+	}
+	if len(extensions) > 0 {
+		doc["schemaExtensions"] = extensions
+	}
+	return doc
+}
+
+// Schemas gives the core schema and the extensions, in order.
+func (rt *ResourceType) Schemas() []*Schema {
+	return append([]*Schema{rt.Core}, rt.Extensions...)
+}
+
+func renderAttributes(attrs []Attribute) []any {
+	out := make([]any, 0, len(attrs))
+	for i := range attrs {
+		out = append(out, attrs[i].render())
+	}
+	return out
+}
+
+// render leaves out what has no meaning for the type: caseExact is for text, uniqueness not for booleans and objects.
+func (a *Attribute) render() Document {
+	doc := Document{
+		"name":        a.Name,
+		"type":        string(a.Type),
+		"multiValued": a.MultiValued,
+		"description": a.Description,
+		"required":    a.Required,
+		"mutability":  or(a.Mutability, ReadWrite),
+		"returned":    or(a.Returned, ReturnedDefault),
+	}
+	switch a.Type {
+	case Complex:
+		doc["subAttributes"] = renderAttributes(a.SubAttributes)
+	case String, Reference, Binary, DateTime:
+		doc["caseExact"] = a.CaseExact
+		doc["uniqueness"] = or(a.Uniqueness, UniqueNone)
+	case Integer, Decimal:
+		doc["uniqueness"] = or(a.Uniqueness, UniqueNone)
+	case Boolean:
+	}
+	if len(a.CanonicalValues) > 0 {
+		doc["canonicalValues"] = texts(a.CanonicalValues)
+	}
+	if len(a.ReferenceTypes) > 0 {
+		doc["referenceTypes"] = texts(a.ReferenceTypes)
+	}
+	return doc
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+func texts(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
