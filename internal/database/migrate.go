@@ -1,0 +1,102 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Two folders with the same numbers: what one engine has at version n, the other has too.
+//
+//go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
+var migrations embed.FS
+
+const versionTable = "schema_version"
+
+// Errors of Open about the schema it found.
+var (
+	// ErrNewerSchema means that a newer release has migrated this database; run that release.
+	ErrNewerSchema = errors.New("the database was migrated by a newer release of this program")
+	// ErrOlderSchema means that a read-only command met a database that this release has not
+	// migrated yet; starting the service does it.
+	ErrOlderSchema = errors.New("the database is not migrated yet: start this release's service first")
+)
+
+// newProvider reads the migrations of one engine. It has no global registry, so two databases in
+// one process know nothing of each other.
+func newProvider(pool *sql.DB, d Dialect) (*goose.Provider, error) {
+	folder, err := fs.Sub(migrations, "migrations/"+d.Name())
+	if err != nil {
+		return nil, err
+	}
+	options := []goose.ProviderOption{
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithTableName(versionTable),
+		goose.WithLogger(goose.NopLogger()),
+	}
+	name := goose.DialectSQLite3
+	if d.Name() == "postgres" {
+		name = goose.DialectPostgres
+		// Replicas that start together wait for the first: asked every second, for five minutes.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(name, pool, folder, options...)
+}
+
+// migrate brings the schema to this release's version and returns the version it found.
+func migrate(ctx context.Context, pool *sql.DB, d Dialect) (from, to int64, err error) {
+	p, err := newProvider(pool, d)
+	if err != nil {
+		return 0, 0, err
+	}
+	from, to, err = p.GetVersions(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read schema version: %w", err)
+	}
+	if from > to {
+		return from, to, fmt.Errorf("%w: it has version %d, this release knows %d", ErrNewerSchema, from, to)
+	}
+	if from == to {
+		return from, to, nil
+	}
+	if _, err := p.Up(ctx); err != nil {
+		// SQLite has no session lock: another process may have migrated while this one waited
+		// for the file, and then there is nothing left to do.
+		if now, verr := p.GetDBVersion(ctx); verr == nil && now == to {
+			return to, to, nil
+		}
+		return from, to, fmt.Errorf("migrate: %w", err)
+	}
+	return from, to, nil
+}
+
+// checkVersion compares versions without writing.
+func checkVersion(ctx context.Context, pool *sql.DB, d Dialect) error {
+	p, err := newProvider(pool, d)
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	want := sources[len(sources)-1].Version
+	var have int64
+	err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable+" WHERE is_applied").Scan(&have)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w (%w)", ErrOlderSchema, err)
+	case have > want:
+		return fmt.Errorf("%w: it has version %d, this release knows %d", ErrNewerSchema, have, want)
+	case have < want:
+		return fmt.Errorf("%w: it has version %d, this release needs %d", ErrOlderSchema, have, want)
+	}
+	return nil
+}

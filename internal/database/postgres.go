@@ -1,0 +1,103 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const (
+	defaultConns = 16
+	maxAttempts  = 10 // of a transaction that PostgreSQL asks to repeat
+)
+
+// openPostgres connects to a server.
+func (db *DB) openPostgres(ctx context.Context, dsn string, opt Options) error {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return errors.New("not a valid PostgreSQL URL")
+	}
+	db.dialect = postgresDialect{}
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(durable))
+	db.pool = pool
+	size := opt.MaxConns
+	if size == 0 {
+		size = defaultConns
+	}
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
+	if opt.ReadOnly {
+		return checkVersion(ctx, pool, db.dialect)
+	}
+	return db.migrate(ctx, pool)
+}
+
+// durable makes sure of what InTx promises, whatever the server's defaults are: a commit is
+// flushed before it is answered, and a transaction sees what others committed meanwhile. Stronger
+// settings of synchronous_commit (remote_apply) stay.
+func durable(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('default_transaction_isolation', 'read committed', false),
+		CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END`)
+	return err
+}
+
+// inTxPostgres runs fn and repeats it when PostgreSQL found a deadlock or a conflict.
+func (db *DB) inTxPostgres(ctx context.Context, fn Func) error {
+	for attempt := 1; ; attempt++ {
+		tx, err := db.attemptPostgres(ctx, fn)
+		if err == nil {
+			tx.afterCommit()
+			return nil
+		}
+		if !db.dialect.retryable(err) || attempt == maxAttempts {
+			return err
+		}
+		wait := time.NewTimer(rand.N(time.Millisecond << attempt)) //nolint:gosec // jitter, not a secret
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// attemptPostgres runs fn once.
+func (db *DB) attemptPostgres(ctx context.Context, fn Func) (*Tx, error) {
+	pg, err := db.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("begin: %w", err)
+	}
+	defer pg.Rollback()
+	tx := &Tx{now: time.UnixMicro(time.Now().UnixMicro()).UTC(), pg: pg}
+	if err := call(inside(ctx), tx, fn); err != nil {
+		return nil, err
+	}
+	if err := pg.Commit(); err != nil {
+		return nil, &commitError{err}
+	}
+	return tx, nil
+}
+
+// secrets finds the password of a URL or of a key=value list that did not parse as a URL.
+var secrets = regexp.MustCompile(`(?i)(:)[^:@/]*(@)|(password=)[^&\s]*`)
+
+// redact is dsn for error messages, without its password.
+func redact(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return secrets.ReplaceAllString(dsn, "$1$3xxxxx$2")
+	}
+	if q := u.Query(); q.Has("password") {
+		q.Set("password", "xxxxx")
+		u.RawQuery = q.Encode()
+	}
+	return u.Redacted()
+}

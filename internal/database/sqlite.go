@@ -1,0 +1,95 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// dsn is the data source name of the file at path. Settings that every connection has:
+//
+//   - WAL: readers and the writer do not block each other. synchronous=FULL flushes at each commit.
+//   - busy_timeout: another process (a command) may hold the file for a moment.
+//   - dqs off: a misspelt column is an error and not a string.
+func dsn(path string, readOnly bool) string {
+	q := url.Values{"_dqs": {"0"}, "_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "temp_store(MEMORY)", "cache_size(-32768)",
+	}}
+	if readOnly {
+		q.Set("mode", "ro")
+		q.Set("_query_only", "1")
+	} else {
+		q.Set("_journal_mode", "WAL")
+		// A checkpoint flushes twice and blocks the writer; some MB of log between two are cheap.
+		q.Add("_pragma", "wal_autocheckpoint(4000)")
+	}
+	name := &url.URL{Path: filepath.ToSlash(path)}
+	return "file:" + name.EscapedPath() + "?" + q.Encode()
+}
+
+// openSQLite opens or creates the file at path.
+func (db *DB) openSQLite(ctx context.Context, path string, opt Options) error {
+	if path == "" || strings.Contains(path, ":memory:") {
+		return errors.New("sqlite needs the path of a file: sqlite:PATH")
+	}
+	db.path, db.dialect = path, sqliteDialect{}
+	if opt.ReadOnly {
+		return db.openReaders(ctx, opt)
+	}
+	// Names and addresses of people are in it: nobody else reads the file. The log and the
+	// shared memory beside it take its mode.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	pool, err := sql.Open("sqlite", dsn(path, false))
+	if err != nil {
+		return err
+	}
+	pool.SetMaxOpenConns(1)
+	if err := db.migrate(ctx, pool); err != nil {
+		return errors.Join(err, pool.Close())
+	}
+	if db.w, err = newWriter(ctx, pool); err != nil {
+		return errors.Join(err, pool.Close())
+	}
+	return db.openReaders(ctx, opt)
+}
+
+// openReaders opens the pool that only reads.
+func (db *DB) openReaders(ctx context.Context, opt Options) error {
+	pool, err := sql.Open("sqlite", dsn(db.path, true))
+	if err != nil {
+		return err
+	}
+	db.pool = pool
+	size := opt.MaxConns
+	if size == 0 {
+		size = max(4, 2*runtime.GOMAXPROCS(0))
+	}
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
+	if opt.ReadOnly {
+		if _, err := os.Stat(db.path); err != nil {
+			return err
+		}
+		if err := checkVersion(ctx, pool, db.dialect); err != nil {
+			return err
+		}
+	}
+	if err := pool.PingContext(ctx); err != nil {
+		return fmt.Errorf("open %s for reading: %w", db.path, err)
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Querier runs statements: a transaction, or the readers outside one.
+type Querier interface {
+	// Exec runs a statement that returns no rows.
+	Exec(ctx context.Context, query string, args ...any) (sql.Result, error)
+	// Query runs a statement that returns rows; the caller closes them.
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// QueryRow runs a statement of which the first row is wanted; Scan reports its error.
+	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Func is the work of one transaction. It gets only the transaction: it does no other I/O, never
+// calls InTx, keeps neither ctx nor tx, and may run more than once, so what it leaves in the
+// caller's variables it sets anew each time. When it returns an error nothing of it is kept.
+type Func = func(ctx context.Context, tx *Tx) error
+
+// Errors of InTx besides those of its function and of the engine.
+var (
+	// ErrReadOnly is the answer of a database that was opened to be read.
+	ErrReadOnly = errors.New("database is open read-only")
+	// ErrClosed is the answer after Close.
+	ErrClosed = errors.New("database is closed")
+	// ErrNested means that a transaction function called InTx.
+	ErrNested = errors.New("transaction inside a transaction")
+)
+
+// PanicError is what InTx returns when its function panicked. The transaction was rolled back.
+type PanicError struct {
+	Value any    // what was given to panic; nil when the function ended its goroutine
+	Stack []byte // where
+}
+
+// Error names the value; the stack is for the log.
+func (e *PanicError) Error() string {
+	if e.Value == nil {
+		return "transaction function ended its goroutine"
+	}
+	return fmt.Sprintf("transaction function panicked: %v", e.Value)
+}
+
+// Tx is a running transaction. It belongs to the function that it was given to.
+type Tx struct {
+	now   time.Time
+	hooks []func()
+
+	pg *sql.Tx // the transaction on PostgreSQL, else
+	w  *writer // the one writer on SQLite
+	// savepoint says that a savepoint is to be opened before the first statement that may write;
+	// wrote says that such a statement has come.
+	savepoint, wrote bool
+	broken           error // the savepoint could not be opened: the transaction is lost
+}
+
+// Now is the time of this attempt, in UTC and whole microseconds: the same for everything that the
+// transaction writes.
+func (t *Tx) Now() time.Time { return t.now }
+
+// AfterCommit has f called once the transaction is durable, by the goroutine that called InTx, in
+// the order of the calls. f is not called when the transaction fails.
+func (t *Tx) AfterCommit(f func()) { t.hooks = append(t.hooks, f) }
+
+// Exec runs a statement that returns no rows. On SQLite it is not interrupted by the end of ctx:
+// the transaction is shared with others.
+func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if t.pg != nil {
+		return t.pg.ExecContext(ctx, query, args...)
+	}
+	if err := t.beforeWrite(ctx); err != nil {
+		return nil, err
+	}
+	return t.w.exec(ctx, query, args...)
+}
+
+// Query runs a statement that returns rows; the caller closes them before its next statement.
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if t.pg != nil {
+		return t.pg.QueryContext(ctx, query, args...)
+	}
+	if !isSelect(query) {
+		if err := t.beforeWrite(ctx); err != nil {
+			return nil, err
+		}
+	}
+	stmt, err := t.w.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(context.WithoutCancel(ctx), args...)
+}
+
+// QueryRow runs a statement of which the first row is wanted; Scan reports its error.
+func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	if t.pg != nil {
+		return t.pg.QueryRowContext(ctx, query, args...)
+	}
+	ctx = context.WithoutCancel(ctx)
+	if !isSelect(query) && t.beforeWrite(ctx) != nil {
+		return t.w.conn.QueryRowContext(ended(), query, args...) // does not run, and says so
+	}
+	stmt, err := t.w.prepare(ctx, query)
+	if err != nil {
+		return t.w.conn.QueryRowContext(ctx, query, args...) // the same error, in a row
+	}
+	return stmt.QueryRowContext(ctx, args...)
+}
+
+// beforeWrite opens the savepoint that keeps this function's changes apart from its neighbours'.
+// A function that only reads, such as one that finds a conflict, never pays for one.
+func (t *Tx) beforeWrite(ctx context.Context) error {
+	if t.wrote {
+		return nil
+	}
+	if t.savepoint {
+		if _, err := t.w.exec(ctx, savepointOpen); err != nil {
+			t.broken = fmt.Errorf("open savepoint: %w", err)
+			return t.broken
+		}
+	}
+	t.wrote = true
+	return nil
+}
+
+// ended is a context that is over.
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// isSelect says whether query only reads. WITH may introduce an UPDATE, so it counts as writing.
+func isSelect(query string) bool {
+	return len(query) >= 6 && (query[:6] == "SELECT" || query[:6] == "select")
+}
+
+// afterCommit calls the hooks.
+func (t *Tx) afterCommit() {
+	for _, f := range t.hooks {
+		f()
+	}
+}
+
+// call runs fn and turns a panic into an error.
+func call(ctx context.Context, tx *Tx, fn Func) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return fn(ctx, tx)
+}
+
+// insideKey marks the context that a transaction function gets.
+type insideKey struct{}
+
+func inside(ctx context.Context) context.Context { return context.WithValue(ctx, insideKey{}, true) }
+
+func isInside(ctx context.Context) bool { return ctx.Value(insideKey{}) != nil }
