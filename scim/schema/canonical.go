@@ -33,24 +33,33 @@ func (rt *ResourceType) Canonicalize(doc Document, mode Mode) (Document, []Fixup
 // are added to fx. For a multi-valued attribute v is the list; CanonicalElement is for one value of it. Read-only sub-attributes are left out. The
 // path of an error begins with the name of the attribute.
 func CanonicalValue(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
-	c := coercer{strict: mode.Strict}
-	v, _, err := c.value(a, v)
-	fx.Add(c.fixups...)
-	if err != nil {
-		return nil, err.under(a.Name, ".")
-	}
-	return v, nil
+	return canonicalised(a, v, mode, fx, (*coercer).value)
 }
 
 // CanonicalElement is CanonicalValue for one value of a multi-valued attribute, or for the value of a single-valued one.
 func CanonicalElement(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
+	return canonicalised(a, v, mode, fx, (*coercer).single)
+}
+
+func canonicalised(
+	a *Attribute, v any, mode Mode, fx *Fixups, coerce func(*coercer, *Attribute, any) (any, bool, *Error),
+) (any, error) {
 	c := coercer{strict: mode.Strict}
-	v, _, err := c.single(a, v)
+	v, _, err := coerce(&c, a, v)
 	fx.Add(c.fixups...)
-	if err != nil {
+	switch {
+	case err == nil:
+		return v, nil
+	case a.Returned == ReturnedNever:
+		return nil, hidden(a, err)
+	default:
 		return nil, err.under(a.Name, ".")
 	}
-	return v, nil
+}
+
+// hidden replaces an error whose detail would repeat a password.
+func hidden(a *Attribute, err *Error) *Error {
+	return Errorf(err.ScimType, a.Name, "a value of type %s is expected", a.Type)
 }
 
 // put places one member of a body into out.
@@ -177,7 +186,10 @@ func (c *coercer) set(target map[string]any, a *Attribute, v any) error {
 		return nil
 	}
 	v, _, err := c.value(a, v)
-	if err != nil {
+	switch {
+	case err != nil && a.Returned == ReturnedNever:
+		return hidden(a, err)
+	case err != nil:
 		return err.under(a.Name, ".")
 	}
 	if v == nil || a.Returned == ReturnedNever {
@@ -208,27 +220,17 @@ func (c *coercer) keep(target map[string]any, key string, v any) error {
 
 // checkSchemas compares what the body says about its schemas with what is in it.
 func (rt *ResourceType) checkSchemas(c *coercer, out, doc Document) error {
-	listed := map[string]bool{}
-	for key, v := range doc {
-		if EqualName(key, "schemas") {
-			v, _, err := c.value(rt.core["schemas"], v)
-			if err != nil {
-				return err.under("schemas", ".")
-			}
-			urns, _ := v.([]any)
-			for _, u := range urns {
-				if s, ok := u.(string); ok {
-					listed[strings.ToLower(s)] = true
-				}
-			}
-		}
+	listed, err := rt.listed(c, doc)
+	if err != nil {
+		return err.under("schemas", ".")
 	}
-	if !listed[strings.ToLower(rt.Core.ID)] {
+	if !contains(listed, rt.Core.ID) {
 		if err := c.tolerate(FixSchemasMissing, rt.Core.ID+" is missing"); err != nil {
 			return err.under("schemas", ".")
 		}
 	}
-	for urn := range listed {
+	for _, u := range listed {
+		urn, _ := u.(string)
 		if _, ok := rt.findURN(urn); !ok {
 			if err := c.tolerate(FixUnknownSchema, "an unknown schema"); err != nil {
 				return err.under("schemas", ".")
@@ -236,13 +238,35 @@ func (rt *ResourceType) checkSchemas(c *coercer, out, doc Document) error {
 		}
 	}
 	for _, e := range rt.Extensions {
-		if _, used := out[e.ID]; used && !listed[strings.ToLower(e.ID)] {
+		if _, used := out[e.ID]; used && !contains(listed, e.ID) {
 			if err := c.tolerate(FixSchemaUnlisted, e.ID+" is in use and missing"); err != nil {
 				return err.under("schemas", ".")
 			}
 		}
 	}
 	return nil
+}
+
+// listed gives the URNs in the schemas of a body.
+func (rt *ResourceType) listed(c *coercer, doc Document) ([]any, *Error) {
+	v, ok := doc["schemas"]
+	for key := range doc {
+		if !ok && EqualName(key, "schemas") {
+			v = doc[key]
+		}
+	}
+	v, _, err := c.value(rt.core["schemas"], v)
+	urns, _ := v.([]any)
+	return urns, err
+}
+
+func contains(urns []any, urn string) bool {
+	for _, u := range urns {
+		if s, ok := u.(string); ok && EqualName(s, urn) {
+			return true
+		}
+	}
+	return false
 }
 
 // SetSchemas writes the schemas of a canonical document from what is in it: the core, the extensions that have data, then the unknown URNs that were

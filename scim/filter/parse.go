@@ -1,0 +1,404 @@
+package filter
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/matomo-scim/bridge/scim/schema"
+)
+
+// Options limit what is accepted. The zero value is the grammar of the RFC with the default limits.
+type Options struct {
+	Tolerant bool               // accept what identity providers write beyond the grammar
+	MaxLen   int                // bytes; 0 means 16 KiB
+	MaxDepth int                // nested parentheses, brackets and nots; 0 means 32
+	MaxNodes int                // expressions of all kinds; 0 means 500
+	OnFixup  func(schema.Fixup) // called for each tolerance that was needed; may be nil
+}
+
+const (
+	defaultLen   = 16 << 10
+	defaultDepth = 32
+	defaultNodes = 500
+)
+
+func (o Options) withDefaults() Options {
+	if o.MaxLen == 0 {
+		o.MaxLen = defaultLen
+	}
+	if o.MaxDepth == 0 {
+		o.MaxDepth = defaultDepth
+	}
+	if o.MaxNodes == 0 {
+		o.MaxNodes = defaultNodes
+	}
+	return o
+}
+
+func (o Options) fixup(k schema.Fixup) {
+	if o.OnFixup != nil {
+		o.OnFixup(k)
+	}
+}
+
+// Parse reads a filter. Operators are understood in any case, names are kept as written. In tolerant mode a value may be a bare word, and
+// emails[type eq "work"].value eq "x" is read as emails[type eq "work" and value eq "x"].
+func Parse(s string, opt Options) (Expr, error) {
+	p := parser{s: s, opt: opt.withDefaults()}
+	if err := p.checkText(); err != nil {
+		return nil, err
+	}
+	e, err := p.or()
+	if err != nil {
+		return nil, err
+	}
+	if p.space(); p.pos < len(s) {
+		return nil, p.fail("and, or or the end is expected")
+	}
+	return e, nil
+}
+
+// ParsePath reads the path of a PATCH operation: attribute, attribute.sub, attribute[filter] or attribute[filter].sub, each with an optional URN. A bare
+// URN of a schema is read as URN and attribute, as schema.SplitName does, and found again by schema.ResourceType.Lookup. The scimType of an error is
+// invalidPath.
+func ParsePath(s string, opt Options) (PatchPath, error) {
+	p := parser{s: s, opt: opt.withDefaults()}
+	path, err := p.patchPath()
+	if err != nil {
+		err.ScimType = schema.InvalidPath
+		err.Detail = strings.Replace(err.Detail, "invalid filter", "invalid path", 1)
+		return PatchPath{}, err
+	}
+	return path, nil
+}
+
+// parser is one pass over the text; pos is the next byte to read.
+type parser struct {
+	s            string
+	pos          int
+	depth, nodes int
+	inBrackets   bool
+	opt          Options
+}
+
+func (p *parser) fail(what string) *schema.Error { return p.failAt(p.pos, what) }
+
+func (p *parser) failAt(pos int, what string) *schema.Error {
+	return fail("invalid filter at byte %d: %s", pos, what)
+}
+
+func (p *parser) checkText() *schema.Error {
+	switch {
+	case len(p.s) > p.opt.MaxLen:
+		return p.failAt(p.opt.MaxLen, "longer than "+strconv.Itoa(p.opt.MaxLen)+" bytes")
+	case !utf8.ValidString(p.s):
+		return p.fail("not valid UTF-8")
+	case strings.IndexByte(p.s, 0) >= 0:
+		return p.failAt(strings.IndexByte(p.s, 0), "a NUL")
+	default:
+		return nil
+	}
+}
+
+func (p *parser) space() {
+	for p.pos < len(p.s) && isSpace(p.s[p.pos]) {
+		p.pos++
+	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// peek gives the next byte without skipping blanks; 0 at the end.
+func (p *parser) peek() byte {
+	if p.pos < len(p.s) {
+		return p.s[p.pos]
+	}
+	return 0
+}
+
+// word reads up to a blank, a bracket, a parenthesis or a quote.
+func (p *parser) word() string {
+	start := p.pos
+	for p.pos < len(p.s) && !isSpace(p.s[p.pos]) && strings.IndexByte(`()[]"`, p.s[p.pos]) < 0 {
+		p.pos++
+	}
+	return p.s[start:p.pos]
+}
+
+// node counts an expression.
+func (p *parser) node() *schema.Error {
+	if p.nodes++; p.nodes > p.opt.MaxNodes {
+		return p.fail("more than " + strconv.Itoa(p.opt.MaxNodes) + " expressions")
+	}
+	return nil
+}
+
+// enter counts a level; the caller leaves it with p.depth--.
+func (p *parser) enter() *schema.Error {
+	if p.depth++; p.depth > p.opt.MaxDepth {
+		return p.fail("nested deeper than " + strconv.Itoa(p.opt.MaxDepth) + " levels")
+	}
+	p.pos++
+	return nil
+}
+
+// keyword consumes a word such as "and" when it comes next.
+func (p *parser) keyword(want string) bool {
+	start := p.pos
+	p.space()
+	if schema.EqualName(p.word(), want) {
+		return true
+	}
+	p.pos = start
+	return false
+}
+
+func (p *parser) or() (Expr, *schema.Error) {
+	l, err := p.and()
+	for err == nil && p.keyword("or") {
+		var r Expr
+		if r, err = p.and(); err == nil {
+			l, err = Or{L: l, R: r}, p.node()
+		}
+	}
+	return l, err
+}
+
+func (p *parser) and() (Expr, *schema.Error) {
+	l, err := p.unary()
+	for err == nil && p.keyword("and") {
+		var r Expr
+		if r, err = p.unary(); err == nil {
+			l, err = And{L: l, R: r}, p.node()
+		}
+	}
+	return l, err
+}
+
+// unary reads a group, not (...), a value path or a comparison.
+func (p *parser) unary() (Expr, *schema.Error) {
+	p.space()
+	if p.peek() == '(' {
+		return p.group()
+	}
+	start := p.pos
+	name := p.word()
+	if schema.EqualName(name, "not") {
+		p.space()
+		if p.peek() == '(' {
+			x, err := p.group()
+			if err != nil {
+				return nil, err
+			}
+			return Not{X: x}, p.node()
+		}
+	}
+	path, err := p.path(start, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.peek() == '[':
+		return p.valuePath(path, start)
+	}
+	return p.comparison(path)
+}
+
+func (p *parser) group() (Expr, *schema.Error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	e, err := p.or()
+	if err != nil {
+		return nil, err
+	}
+	if p.space(); p.peek() != ')' {
+		return nil, p.fail("a closing parenthesis is expected")
+	}
+	p.pos++
+	p.depth--
+	return e, nil
+}
+
+// path takes a name apart and checks it.
+func (p *parser) path(start int, name string) (Path, *schema.Error) {
+	urn, attr, sub := schema.SplitName(name)
+	path := Path{URN: urn, Attr: attr, Sub: sub}
+	switch {
+	case name == "":
+		return path, p.fail("an attribute name is expected")
+	case urn == "" && validName(name, attr, sub):
+		return path, nil
+	case urn != "" && p.inBrackets:
+		return path, p.failAt(start, "a sub-attribute is expected")
+	case len(urn) > len("urn:") && schema.EqualName(urn[:len("urn:")], "urn:") && urnLike(name):
+		return path, nil
+	default:
+		return path, p.failAt(start, "a malformed attribute name")
+	}
+}
+
+func validName(name, attr, sub string) bool {
+	return schema.ValidName(attr) && (schema.ValidName(sub) || sub == "" && !strings.HasSuffix(name, "."))
+}
+
+// urnLike accepts names with a URN. The part after the last colon may look unlike an attribute when the whole is the URN of a schema.
+func urnLike(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && strings.IndexByte(":._-$", c) < 0 {
+			return false
+		}
+	}
+	return !strings.ContainsAny(name[len(name)-1:], ":.") && !strings.Contains(name, "::") && !strings.Contains(name, ":.")
+}
+
+// valuePath reads attr[filter], and in tolerant mode the comparison of a sub-attribute after it.
+func (p *parser) valuePath(path Path, start int) (Expr, *schema.Error) {
+	f, err := p.brackets(path, start)
+	if err != nil {
+		return nil, err
+	}
+	if p.peek() == '.' {
+		if f, err = p.suffix(f); err != nil {
+			return nil, err
+		}
+	}
+	return ValuePath{Path: path, Filter: f}, p.node()
+}
+
+// suffix reads what Entra writes behind a value path.
+func (p *parser) suffix(f Expr) (Expr, *schema.Error) {
+	if !p.opt.Tolerant {
+		return nil, p.fail("nothing may follow a value path")
+	}
+	p.pos++
+	start := p.pos
+	sub := p.word()
+	if !schema.ValidName(sub) {
+		return nil, p.failAt(start, "a sub-attribute is expected")
+	}
+	c, err := p.comparison(Path{Attr: sub})
+	if err != nil {
+		return nil, err
+	}
+	p.opt.fixup(schema.FixValuePathSuffix)
+	return And{L: f, R: c}, p.node()
+}
+
+// brackets reads [filter] behind an attribute.
+func (p *parser) brackets(path Path, start int) (Expr, *schema.Error) {
+	if p.inBrackets || path.Sub != "" {
+		return nil, p.failAt(start, "a value path is not possible here")
+	}
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	p.inBrackets = true
+	f, err := p.or()
+	if err != nil {
+		return nil, err
+	}
+	if p.space(); p.peek() != ']' {
+		return nil, p.fail("a closing bracket is expected")
+	}
+	p.pos++
+	p.depth--
+	p.inBrackets = false
+	return f, nil
+}
+
+func (p *parser) comparison(path Path) (Expr, *schema.Error) {
+	p.space()
+	start := p.pos
+	op := Op(strings.ToLower(p.word()))
+	switch op {
+	case "pr":
+		return Present{Path: path}, p.node()
+	case Eq, Ne, Co, Sw, Ew, Gt, Ge, Lt, Le:
+	case "":
+		return nil, p.fail("an operator is expected")
+	default:
+		return nil, p.failAt(start, "an unknown operator")
+	}
+	v, err := p.value()
+	if err != nil {
+		return nil, err
+	}
+	return Compare{Path: path, Op: op, Value: v}, p.node()
+}
+
+// value reads a JSON value that is no object and no list; in tolerant mode also a word without quotes.
+func (p *parser) value() (any, *schema.Error) {
+	if !isSpace(p.peek()) {
+		return nil, p.fail("a blank and a value are expected")
+	}
+	p.space()
+	start := p.pos
+	if p.peek() == '"' {
+		s, size, err := schema.Unquote(p.s[p.pos:])
+		p.pos += size
+		if err != nil {
+			return nil, p.fail("a malformed string")
+		}
+		if c := p.peek(); c != 0 && !isSpace(c) && c != ')' && c != ']' {
+			return nil, p.fail("a blank is expected after a value")
+		}
+		return s, nil
+	}
+	w := p.word()
+	switch {
+	case w == "":
+		return nil, p.fail("a value is expected")
+	case w == "true" || w == "false":
+		return w == "true", nil
+	case w == "null":
+		return nil, nil
+	case isNumber(w):
+		return json.Number(w), nil
+	case !p.opt.Tolerant || strings.IndexByte(`(["`, p.peek()) >= 0 && p.pos < len(p.s):
+		return nil, p.failAt(start, "a value in quotes is expected")
+	default:
+		p.opt.fixup(schema.FixUnquotedValue)
+		return w, nil
+	}
+}
+
+// isNumber reports whether w is a JSON number that a float64 can hold.
+func isNumber(w string) bool {
+	if c := w[0]; c != '-' && (c < '0' || c > '9') || !json.Valid([]byte(w)) {
+		return false
+	}
+	_, err := strconv.ParseFloat(w, 64)
+	return err == nil
+}
+
+// patchPath reads a whole path.
+func (p *parser) patchPath() (PatchPath, *schema.Error) {
+	if err := p.checkText(); err != nil {
+		return PatchPath{}, err
+	}
+	path, err := p.path(0, p.word())
+	if err != nil {
+		return PatchPath{}, err
+	}
+	out := PatchPath{Path: path}
+	if p.peek() == '[' {
+		if out.Filter, err = p.brackets(path, 0); err != nil {
+			return PatchPath{}, err
+		}
+		if p.peek() == '.' {
+			p.pos++
+			start := p.pos
+			if out.Sub = p.word(); !schema.ValidName(out.Sub) {
+				return PatchPath{}, p.failAt(start, "a sub-attribute is expected")
+			}
+		}
+	}
+	if p.pos < len(p.s) {
+		return PatchPath{}, p.fail("the end is expected")
+	}
+	return out, nil
+}
