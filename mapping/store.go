@@ -1,0 +1,86 @@
+package mapping
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// storedFile is a File in the text of a stored rule set. Data is used instead of
+// Text when the file is no UTF-8.
+type storedFile struct {
+	Name string `json:"name"`
+	Text string `json:"text,omitempty"`
+	Data []byte `json:"data,omitempty"`
+}
+
+// Marshal writes files as one JSON text for storing, sorted by name. Line endings
+// become LF, and what an INI file holds in sections without rules (passwords, in
+// a config.ini.php) is left out; both keep every line in its place, so the
+// text parses to the same rules.
+func Marshal(files []File) (string, error) {
+	stored := make([]storedFile, len(files))
+	for i, f := range files {
+		stored[i] = storedFile{Name: f.Name}
+		if data := normalize(f); utf8.Valid(data) {
+			stored[i].Text = string(data)
+		} else {
+			stored[i].Data = data
+		}
+	}
+	slices.SortStableFunc(stored, func(a, b storedFile) int { return strings.Compare(a.Name, b.Name) })
+	out, err := json.Marshal(stored)
+	if err != nil {
+		return "", fmt.Errorf("marshal rules: %w", err)
+	}
+	return string(out), nil
+}
+
+// Unmarshal reads what Marshal wrote.
+func Unmarshal(text string) ([]File, error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.DisallowUnknownFields()
+	var stored []storedFile
+	if err := dec.Decode(&stored); err != nil {
+		return nil, fmt.Errorf("unmarshal rules: %w", err)
+	}
+	files := make([]File, len(stored))
+	for i, s := range stored {
+		files[i] = File{Name: s.Name, Data: s.Data}
+		if s.Data == nil {
+			files[i].Data = []byte(s.Text)
+		}
+	}
+	return files, nil
+}
+
+// normalize returns the content of a file as far as it matters.
+func normalize(f File) []byte {
+	if ext := strings.ToLower(path.Ext(f.Name)); ext == ".yaml" || ext == ".yml" {
+		data := bytes.TrimPrefix(f.Data, []byte(byteOrderMark))
+		return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	}
+	return withoutOthers(f.Data)
+}
+
+// Text is Marshal of the files that the rules were read from.
+func (r *Rules) Text() (string, error) { return Marshal(r.files) }
+
+// Hash identifies the content of the files: their names and what Marshal keeps
+// of them. Order of the files, line endings and other sections do not matter.
+func (r *Rules) Hash() string {
+	h := sha256.New()
+	for _, f := range r.files {
+		data := sha256.Sum256(normalize(f))
+		name := sha256.Sum256([]byte(f.Name))
+		h.Write(name[:])
+		h.Write(data[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
