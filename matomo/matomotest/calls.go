@@ -1,0 +1,95 @@
+package matomotest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Call is one method call that the server has run, alone or in a bulk request.
+// It holds no secrets.
+type Call struct {
+	Method  string
+	Params  map[string]string // what the call saw, inherited ones too; the elements of an array joined by commas
+	Member  bool              // part of a bulk request
+	Request int               // the number of the HTTP request, from 1
+	Login   string            // who called, "anonymous" for nobody
+	Refused string            // the error text, empty for success
+	Size    int               // bytes of the answer
+}
+
+// callLog is the list of calls with its counters.
+type callLog struct {
+	mu       sync.Mutex // guards the fields below
+	requests int
+	list     []Call
+	counts   map[string]int
+}
+
+// request counts an HTTP request and returns its number.
+func (l *callLog) request() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests++
+	return l.requests
+}
+
+// secretParams never get into the log.
+var secretParams = []string{"token_auth", "password", "passwordConfirmation", "urls", "md5Password", "authCode"}
+
+func (l *callLog) add(c *call, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.counts == nil {
+		l.counts = map[string]int{}
+	}
+	l.counts[c.method]++
+	if c.s.opt.ForgetCalls {
+		return
+	}
+	entry := Call{Method: c.method, Params: map[string]string{}, Member: c.bulk, Request: c.number, Login: c.who.login, Size: len(c.out)}
+	for name, p := range c.p {
+		if name != "module" && name != "method" && name != "format" && !slices.Contains(secretParams, name) {
+			entry.Params[name] = strings.Join(p.texts(), ",")
+		}
+	}
+	if err != nil {
+		entry.Refused = err.Error()
+	}
+	l.list = append(l.list, entry)
+}
+
+// Calls returns the calls run so far, oldest first. A bulk request comes after
+// its members.
+func (s *Server) Calls() []Call {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	list := slices.Clone(s.calls.list)
+	for i := range list {
+		list[i].Params = maps.Clone(list[i].Params)
+	}
+	return list
+}
+
+// ResetCalls forgets the calls and sets the counters to zero.
+func (s *Server) ResetCalls() {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	s.calls.list, s.calls.counts, s.calls.requests = nil, nil, 0
+}
+
+// Requests returns the number of HTTP requests seen, also of those that a fault
+// swallowed.
+func (s *Server) Requests() int {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	return s.calls.requests
+}
+
+// Count returns how often a method was run, alone or in a bulk request.
+func (s *Server) Count(method string) int {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	return s.calls.counts[method]
+}
