@@ -1,0 +1,257 @@
+// Package config reads the bridge's one YAML file.
+//
+// It is strict on purpose. The file decides who gets access to what, so a
+// misspelt key that is silently ignored is worse than a bridge that does not
+// start. Unknown keys, keys written twice, wrong types, values out of range, a
+// second document: everything wrong is collected and reported at once, each
+// with file, line, column, the line itself and what to do about it (Problems).
+//
+// Three steps, apart from each other so that each can be tested alone:
+//
+//  1. decoding: YAML nodes into Config, over the defaults of defaults.go;
+//  2. checking: what the keys mean together (validate.go), without any I/O;
+//  3. files: secrets and rule files exist and are safe to use (files.go).
+//
+// Parse does the first two, Load all three. Secrets never stand in the file:
+// the file names where they are, and Secret reads them again at each use, so
+// that a rotated token needs no restart.
+//
+// Only internal/app and cmd import this package; everything else takes its own
+// options.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// EnvPath is the environment variable that names the configuration file when
+// no --config was given.
+const EnvPath = "SCIM_BRIDGE_CONFIG"
+
+// DefaultPath is read when neither --config nor EnvPath is set.
+const DefaultPath = "bridge.yaml"
+
+// maxSize bounds the file: the largest sensible one has a few hundred lines.
+const maxSize = 1 << 20
+
+// Config is the whole file with defaults filled in. The yaml tags are the keys;
+// the tag `live` marks what a reload takes over without a restart (Changed).
+type Config struct {
+	Listen    Listen    `yaml:"listen"`
+	Log       Log       `yaml:"log"`
+	Database  Database  `yaml:"database"`
+	Sources   []Source  `yaml:"sources"`
+	Targets   []Target  `yaml:"targets"`
+	Mapping   Mapping   `yaml:"mapping"`
+	Guards    Guards    `yaml:"guards"`
+	Reconcile Reconcile `yaml:"reconcile"`
+
+	// Path is the file this came from, as it was named; Dir its absolute
+	// folder, which relative paths in the file start from.
+	Path string `yaml:"-"`
+	Dir  string `yaml:"-"`
+}
+
+// Listen holds the addresses the bridge answers on, each host:port or :port.
+type Listen struct {
+	SCIM    string `yaml:"scim"`    // the identity provider's door, with /healthz and /readyz
+	Metrics string `yaml:"metrics"` // /metrics and /health: not for the world
+}
+
+// Log says how the bridge writes its log.
+type Log struct {
+	Format LogFormat `yaml:"format"`
+	Level  LogLevel  `yaml:"level"`
+}
+
+// Database says where the bridge keeps its own state.
+type Database struct {
+	// URL is sqlite:PATH or postgres://user@host/name, never with a password.
+	// After Load an SQLite path is absolute.
+	URL          string `yaml:"url"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"`
+
+	// Password is PostgreSQL's, from one of the two; zero when neither is set.
+	Password Secret `yaml:"-"`
+}
+
+// Source is one identity provider that pushes users and groups.
+type Source struct {
+	Name    string     `yaml:"name"`
+	Type    SourceType `yaml:"type"`
+	Profile Profile    `yaml:"profile"`
+	// Lifecycle says whether this source decides who is active: a person is a
+	// leaver as soon as one source with it says so.
+	Lifecycle bool `yaml:"lifecycle"`
+}
+
+// Target is one Matomo instance.
+type Target struct {
+	Name         string   `yaml:"name"`
+	URL          string   `yaml:"url"` // http or https, with a trailing slash after Parse
+	TokenFile    string   `yaml:"token_file"`
+	TokenEnv     string   `yaml:"token_env"`
+	PasswordFile string   `yaml:"password_file"`
+	PasswordEnv  string   `yaml:"password_env"`
+	Login        string   `yaml:"login"`
+	Protected    []string `yaml:"protected" live:"true"`
+	Mode         Mode     `yaml:"mode"`
+	Manage       Manage   `yaml:"manage"`
+	// RequestsPerMinute is the most that is sent to this Matomo; 0 is no limit.
+	RequestsPerMinute int     `yaml:"requests_per_minute"`
+	SignIn            SignIn  `yaml:"sign_in"`
+	Tokens            Tokens  `yaml:"tokens"`
+	Leavers           Leavers `yaml:"leavers"`
+	InsecureHTTP      bool    `yaml:"insecure_http"`
+
+	// Token is the token_auth of Login; Password that superuser's password,
+	// zero when none is configured.
+	Token    Secret `yaml:"-"`
+	Password Secret `yaml:"-"`
+}
+
+// Tokens says how API tokens of people who lost access are made useless.
+type Tokens struct {
+	Strategy TokenStrategy `yaml:"strategy"`
+	On       []TokenEvent  `yaml:"on"`
+}
+
+// Leavers says what happens to the Matomo account of a person who left.
+type Leavers struct {
+	OnInactive OnInactive   `yaml:"on_inactive"`
+	OnUnmapped OnUnmapped   `yaml:"on_unmapped"`
+	Tokens     LeaverTokens `yaml:"tokens"`
+	// DeleteAfter is how long a suspended account is kept; 0 (written "never")
+	// keeps it for good.
+	DeleteAfter       time.Duration `yaml:"delete_after" never:"true"`
+	RandomisePassword bool          `yaml:"randomise_password"`
+	// DeleteSuperusersWithoutPassword deletes a superuser who left when the
+	// bridge has no password to demote them with; otherwise they wait.
+	DeleteSuperusersWithoutPassword bool `yaml:"delete_superusers_without_password"`
+}
+
+// Mapping says which rules apply and how a person becomes a Matomo account.
+type Mapping struct {
+	// Files are as written; Config.Resolve gives the path to open.
+	Files         []string          `yaml:"files" live:"true"`
+	DefaultTarget string            `yaml:"default_target" live:"true"`
+	LoginFrom     LoginFrom         `yaml:"login_from"`
+	LoginReplace  map[string]string `yaml:"login_replace"` // one character each to what replaces it
+	EmailFrom     []EmailFrom       `yaml:"email_from"`
+	// CreateUnmapped also creates accounts for people whom no rule gives anything.
+	CreateUnmapped bool `yaml:"create_unmapped"`
+}
+
+// Guards hold back what would do most damage.
+type Guards struct {
+	MaxSuperusers    int      `yaml:"max_superusers" live:"true"`
+	MinSuperusers    int      `yaml:"min_superusers" live:"true"`
+	SuperuserSources []string `yaml:"superuser_sources" live:"true"` // names of sources
+}
+
+// Reconcile paces the loop that makes Matomo agree.
+type Reconcile struct {
+	Settle      time.Duration `yaml:"settle"`
+	FullCompare time.Duration `yaml:"full_compare"`
+}
+
+// Find says which file to read: the flag, else the environment, else
+// DefaultPath in the working directory.
+func Find(flag string, getenv func(string) string) string {
+	if flag != "" {
+		return flag
+	}
+	if p := getenv(EnvPath); p != "" {
+		return p
+	}
+	return DefaultPath
+}
+
+// Parse decodes and checks data without touching any file. name is used in
+// messages only. The error is Problems; with one the Config is nil.
+func Parse(name string, data []byte) (*Config, error) {
+	c, r := parse(name, data)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Load reads the file at path (empty: as Find says) and checks it together with
+// the files it names. getenv is os.Getenv or a test's; secrets from the
+// environment go through it at each use. The error is Problems.
+func Load(path string, getenv func(string) string) (*Config, error) {
+	path = Find(path, getenv)
+	data, err := readLimited(path)
+	if err != nil {
+		return nil, Problems{fileProblem(path, err)}
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, Problems{fileProblem(path, err)}
+	}
+	c, r := parse(path, data)
+	c.Dir = dir
+	c.bindSecrets(getenv)
+	c.checkFiles(r, fileRules{memoryOnly: memoryOnly, secretsDir: secretsDir})
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	if p, ok := strings.CutPrefix(c.Database.URL, sqliteScheme); ok {
+		c.Database.URL = sqliteScheme + c.Resolve(p)
+	}
+	return c, nil
+}
+
+// Resolve turns a path from the file into one to open: relative ones start at
+// the folder of the configuration file.
+func (c *Config) Resolve(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(c.Dir, path)
+}
+
+// parse is Parse with the report still open, for Load to add to. The Config is
+// never nil, but only to be used when the report is empty.
+func parse(name string, data []byte) (*Config, *report) {
+	c := defaults()
+	c.Path = name
+	r := newReport(name, data)
+	if decode(data, c, r) {
+		c.fillDependent()
+		c.validate(r)
+	}
+	return c, r
+}
+
+// readLimited reads a file of at most maxSize bytes.
+func readLimited(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, errors.New("is a directory")
+	}
+	if info.Size() > maxSize {
+		return nil, fmt.Errorf("has %d bytes, more than the %d a configuration may have", info.Size(), maxSize)
+	}
+	return os.ReadFile(path)
+}
+
+// fileProblem words why the configuration itself cannot be read.
+func fileProblem(path string, err error) Problem {
+	p := Problem{File: path, Msg: plainPathError(err)}
+	if errors.Is(err, fs.ErrNotExist) {
+		p.Hint = "name the file with --config or " + EnvPath + ", or start one: matomo-scim-bridge config example > " + DefaultPath
+	}
+	return p
+}
