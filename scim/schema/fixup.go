@@ -46,6 +46,8 @@ const (
 	FixReadOnlyIgnored Fixup = "readonly_ignored"
 	// FixFilteredCreate is PATCH replace under a filter that matches nothing: the value is created (Entra).
 	FixFilteredCreate Fixup = "filtered_create"
+	// FixActiveKept is a PUT without active: the stored value stays, so that a leaver does not come back (idp-scim-sync). The handler applies it.
+	FixActiveKept Fixup = "active_kept"
 	// FixUnquotedValue is a filter value without quotes: userName eq ada (authentik, Entra).
 	FixUnquotedValue Fixup = "unquoted_value"
 	// FixValuePathSuffix is a filter emails[type eq "work"].value eq "x" (Entra).

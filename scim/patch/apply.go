@@ -1,0 +1,410 @@
+package patch
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/matomo-scim/bridge/scim/filter"
+	"github.com/matomo-scim/bridge/scim/schema"
+)
+
+// Result is what Apply gives. Doc is the document it was given when nothing changed.
+type Result struct {
+	Doc     schema.Document
+	Changed bool
+	Fixups  []schema.Fixup
+}
+
+// Apply carries out all operations on a canonical document, or none: doc and req are not changed, and on an error there is no result. The result is
+// canonical; its required attributes and types are checked. Read-only attributes named by a path are an error (mutability), inside a path-less value they
+// are ignored. Passwords are checked and dropped.
+func Apply(rt *schema.ResourceType, doc schema.Document, req Request, mode schema.Mode) (Result, error) {
+	a := applier{patcher: patcher{rt: rt, mode: mode}, doc: schema.Clone(doc)}
+	for i, op := range req.Operations {
+		if err := a.operation(op); err != nil {
+			return Result{}, numbered(i, op.Path, err)
+		}
+	}
+	if sameData(doc, a.doc) {
+		return Result{Doc: doc, Fixups: a.fixups}, nil
+	}
+	rt.SetSchemas(a.doc)
+	if err := rt.CheckImmutable(doc, a.doc); err != nil {
+		return Result{}, err
+	}
+	if err := rt.Validate(a.doc); err != nil {
+		return Result{}, err
+	}
+	return Result{Doc: a.doc, Changed: true, Fixups: a.fixups}, nil
+}
+
+// sameData compares two documents but for schemas, which follow from the rest.
+func sameData(a, b schema.Document) bool {
+	size := func(d schema.Document) int {
+		if _, ok := d["schemas"]; ok {
+			return len(d) - 1
+		}
+		return len(d)
+	}
+	if size(a) != size(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; k != "schemas" && (!ok || !schema.Equal(v, w)) {
+			return false
+		}
+	}
+	return true
+}
+
+// applier changes its own copy of a document.
+type applier struct {
+	patcher
+	doc schema.Document
+}
+
+func (a *applier) operation(op Operation) error {
+	switch {
+	case op.Op != OpAdd && op.Op != OpReplace && op.Op != OpRemove:
+		return schema.Errorf(schema.InvalidSyntax, "op", "add, replace or remove is expected")
+	case op.Path != "":
+		path, err := filter.ParsePath(op.Path, a.options())
+		if err != nil {
+			return err
+		}
+		return a.named(path, op)
+	case op.Op == OpRemove:
+		return schema.Errorf(schema.NoTarget, "", "remove needs a path")
+	}
+	obj, ok := op.Value.(map[string]any)
+	if !ok {
+		return schema.Errorf(schema.InvalidValue, "", "without a path, the value must be an object")
+	}
+	return a.members("", obj, op.Op)
+}
+
+// named carries out an operation with a path.
+func (a *applier) named(path filter.PatchPath, op Operation) error {
+	ref, ok := a.rt.Lookup(path.URN, path.Attr, path.Sub)
+	if !ok || ref.Short && a.mode.Strict {
+		return a.unknown(path, op)
+	}
+	if ref.Short {
+		a.fixups.Add(schema.FixShortExtension)
+	}
+	if ref.ReadOnly() {
+		return schema.Errorf(schema.Mutability, ref.String(), "the attribute is read-only")
+	}
+	return a.at(ref, path.Filter, op)
+}
+
+// unknown carries out an operation on an attribute no schema has: when the document has it already, or when it belongs to an unknown schema, whose data
+// are kept.
+func (a *applier) unknown(path filter.PatchPath, op Operation) error {
+	missing := schema.Errorf(schema.InvalidPath, path.String(), "no schema has this attribute")
+	if a.mode.Strict || path.Filter != nil {
+		return missing
+	}
+	if key, ok := existing(a.doc, path.String()); ok {
+		return a.raw(a.doc, key, op)
+	}
+	if path.URN == "" {
+		return missing
+	}
+	if ref, ok := a.rt.LookupName(path.URN); ok && ref.Attr == nil { // a known schema without this attribute
+		obj, _ := ref.Value(a.doc).(map[string]any)
+		key, there := existing(obj, path.Attr)
+		if !there || path.Sub != "" {
+			return missing
+		}
+		return a.raw(obj, key, op)
+	}
+	urn, ok := existing(a.doc, path.URN)
+	if !ok {
+		urn = path.URN
+	}
+	obj, ok := a.doc[urn].(map[string]any)
+	if !ok {
+		obj = map[string]any{}
+	}
+	name := filter.Path{Attr: path.Attr, Sub: path.Sub}.String()
+	if key, ok := existing(obj, name); ok {
+		name = key
+	}
+	if err := a.raw(obj, name, op); err != nil {
+		return err
+	}
+	store(a.doc, urn, obj)
+	return nil
+}
+
+// existing finds a key in any case.
+func existing(obj map[string]any, name string) (string, bool) {
+	if _, ok := obj[name]; ok {
+		return name, true
+	}
+	for k := range obj {
+		if schema.EqualName(k, name) {
+			return k, true
+		}
+	}
+	return "", false
+}
+
+// raw changes a value that has no schema: it is replaced or removed; only lists grow.
+func (a *applier) raw(target map[string]any, key string, op Operation) error {
+	kind := schema.FixUnknownAttribute
+	if strings.IndexByte(key, ':') >= 0 {
+		kind = schema.FixUnknownSchema
+	}
+	if err := a.tolerate(kind, schema.InvalidSyntax, "no schema has this attribute"); err != nil {
+		return err
+	}
+	list, isList := target[key].([]any)
+	more, areMore := op.Value.([]any)
+	switch {
+	case op.Op == OpAdd && isList && areMore:
+		for _, v := range more {
+			if !slices.ContainsFunc(list, func(e any) bool { return schema.Equal(e, v) }) {
+				list = append(list, schema.Clone(v))
+			}
+		}
+		target[key] = list
+	case op.Op == OpRemove:
+		delete(target, key)
+	case op.Op == OpAdd && empty(op.Value):
+	default:
+		store(target, key, schema.Clone(op.Value))
+	}
+	return nil
+}
+
+// empty reports whether a value is null, [] or {}.
+func empty(v any) bool {
+	switch t := v.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(t) == 0
+	case map[string]any:
+		return len(t) == 0
+	default:
+		return false
+	}
+}
+
+// store sets a value, or removes it when it is empty.
+func store(target map[string]any, key string, v any) {
+	if empty(v) {
+		delete(target, key)
+		return
+	}
+	target[key] = v
+}
+
+// members carries out add or replace for each member of an object: a path-less value, or the object of the extension urn.
+func (a *applier) members(urn string, obj map[string]any, op string) error {
+	for _, key := range slices.Sorted(maps.Keys(obj)) {
+		if err := a.member(urn, key, Operation{Op: op, Value: obj[key]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) member(urn, key string, op Operation) error {
+	name := key
+	if urn != "" {
+		name = urn + ":" + key
+	}
+	path, err := filter.ParsePath(name, a.options())
+	if err != nil { // no name at all, so it is no attribute of ours
+		return a.keep(urn, key, op)
+	}
+	ref, ok := a.rt.Lookup(path.URN, path.Attr, path.Sub)
+	if !ok || ref.Short && a.mode.Strict {
+		return a.keep(urn, key, op)
+	}
+	if err := a.spelling(ref, key, path.Filter != nil); err != nil {
+		return err
+	}
+	if ref.ReadOnly() {
+		if schema.Equal(ref.Value(a.doc), op.Value) || ref.Sub != nil || empty(op.Value) {
+			return nil
+		}
+		return a.tolerate(schema.FixReadOnlyIgnored, schema.Mutability, ref.String()+" is read-only")
+	}
+	return a.at(ref, path.Filter, op)
+}
+
+// spelling notes names that only paths may have.
+func (a *applier) spelling(ref schema.Ref, key string, filtered bool) error {
+	const problem = "inside a value, only the names of attributes and extensions are possible"
+	switch {
+	case ref.Short:
+		a.fixups.Add(schema.FixShortExtension)
+	case ref.Attr != nil && strings.IndexByte(key, ':') >= 0:
+		return a.tolerate(schema.FixURNKey, schema.InvalidPath, problem)
+	case ref.Sub != nil || filtered:
+		return a.tolerate(schema.FixDottedKey, schema.InvalidPath, problem)
+	}
+	return nil
+}
+
+// keep stores what no schema knows.
+func (a *applier) keep(urn, key string, op Operation) error {
+	target := a.doc
+	if ref, ok := a.rt.LookupName(urn); urn != "" && ok && ref.Extension != nil {
+		obj, there := a.doc[ref.Extension.ID].(map[string]any)
+		if !there {
+			obj = map[string]any{}
+		}
+		target = obj
+		defer func() { store(a.doc, ref.Extension.ID, obj) }()
+	}
+	if k, ok := existing(target, key); ok {
+		key = k
+	}
+	if a.mode.Strict {
+		return schema.Errorf(schema.InvalidSyntax, key, "no schema has this attribute")
+	}
+	return a.raw(target, key, op)
+}
+
+// at carries out an operation on what was found in the schemas.
+func (a *applier) at(ref schema.Ref, where filter.Expr, op Operation) error {
+	switch {
+	case where != nil && (ref.Attr == nil || !ref.Attr.MultiValued):
+		return schema.Errorf(schema.InvalidPath, ref.String(), "brackets need a multi-valued attribute")
+	case ref.Attr == nil:
+		return a.whole(ref, op)
+	case ref.Attr.Name == "schemas" && ref.Extension == nil: // they follow from the data
+		return nil
+	case ref.Leaf().Returned == schema.ReturnedNever:
+		_, err := schema.CanonicalValue(ref.Leaf(), op.Value, a.mode, &a.fixups)
+		return err
+	}
+	target := a.doc
+	if ref.Extension != nil {
+		obj, ok := a.doc[ref.Extension.ID].(map[string]any)
+		if !ok {
+			obj = map[string]any{}
+		}
+		target = obj
+		defer func() { store(a.doc, ref.Extension.ID, obj) }()
+	}
+	switch {
+	case ref.Attr.MultiValued:
+		l := lister{applier: a, ref: ref, target: target}
+		return l.apply(where, op)
+	case ref.Sub != nil:
+		op.Value = a.subValue(ref, op)
+		return a.complex(target, ref.Attr, op)
+	case ref.Attr.Type == schema.Complex:
+		return a.complex(target, ref.Attr, op)
+	default:
+		return a.simple(target, ref.Attr, op)
+	}
+}
+
+// subValue makes of an operation on a sub-attribute one on its attribute.
+func (a *applier) subValue(ref schema.Ref, op Operation) any {
+	if op.Op == OpRemove {
+		return removal{ref.Sub.Name}
+	}
+	return map[string]any{ref.Sub.Name: op.Value}
+}
+
+// removal names a sub-attribute that is to be removed; it stands in the Value of an operation.
+type removal struct{ sub string }
+
+// whole carries out an operation on a whole schema.
+func (a *applier) whole(ref schema.Ref, op Operation) error {
+	obj, isObject := op.Value.(map[string]any)
+	switch {
+	case ref.Extension == nil && op.Op == OpRemove:
+		return schema.Errorf(schema.NoTarget, "", "the core of a resource cannot be removed")
+	case ref.Extension != nil && (op.Op == OpRemove || op.Op == OpReplace && op.Value == nil):
+		delete(a.doc, ref.Extension.ID)
+		return nil
+	case op.Value == nil:
+		return nil
+	case !isObject:
+		return schema.Errorf(schema.InvalidValue, ref.String(), "an object is expected")
+	case ref.Extension == nil:
+		return a.members("", obj, op.Op)
+	default:
+		return a.members(ref.Extension.ID, obj, op.Op)
+	}
+}
+
+// simple carries out an operation on a single value that is no object.
+func (a *applier) simple(target map[string]any, attr *schema.Attribute, op Operation) error {
+	if op.Op == OpRemove {
+		delete(target, attr.Name)
+		return nil
+	}
+	v, err := schema.CanonicalValue(attr, op.Value, a.mode, &a.fixups)
+	switch {
+	case err != nil:
+		return err
+	case v == nil && op.Op == OpAdd && empty(op.Value): // nothing to add
+		return nil
+	}
+	store(target, attr.Name, v)
+	return nil
+}
+
+// complex carries out an operation on a single-valued complex attribute: sub-attributes that are not named stay, also under replace.
+func (a *applier) complex(target map[string]any, attr *schema.Attribute, op Operation) error {
+	current, _ := target[attr.Name].(map[string]any)
+	if op.Op == OpRemove {
+		if r, ok := op.Value.(removal); ok {
+			delete(current, r.sub)
+			store(target, attr.Name, current)
+			return nil
+		}
+		delete(target, attr.Name)
+		return nil
+	}
+	obj, isObject := op.Value.(map[string]any)
+	if isObject && op.Op == OpReplace {
+		for k, v := range obj {
+			if s := attr.Sub(k); s != nil && empty(v) && s.Mutability != schema.ReadOnly {
+				delete(current, s.Name)
+			}
+		}
+	}
+	v, err := schema.CanonicalElement(attr, op.Value, a.mode, &a.fixups)
+	if err != nil {
+		return err
+	}
+	next, _ := v.(map[string]any)
+	switch {
+	case next != nil:
+		current = merge(attr, current, next)
+	case isObject && !slices.ContainsFunc(slices.Collect(maps.Values(obj)), func(v any) bool { return !empty(v) }):
+	case op.Op == OpReplace || !empty(op.Value): // null, or a manager whose value is ""
+		current = nil
+	}
+	store(target, attr.Name, current)
+	return nil
+}
+
+// merge gives current with the sub-attributes of next. When a reference turns to another resource, what described the old one goes.
+func merge(attr *schema.Attribute, current, next map[string]any) map[string]any {
+	out := make(map[string]any, len(current)+len(next))
+	maps.Copy(out, current)
+	if v, ok := next["value"]; ok && !attr.MultiValued && !schema.Equal(v, current["value"]) {
+		for _, s := range []string{"$ref", "displayName", "display"} {
+			if attr.Sub(s) != nil {
+				delete(out, s)
+			}
+		}
+	}
+	for k, v := range next {
+		out[k] = schema.Clone(v)
+	}
+	return out
+}

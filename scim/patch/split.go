@@ -1,0 +1,255 @@
+package patch
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/matomo-scim/bridge/scim/filter"
+	"github.com/matomo-scim/bridge/scim/schema"
+)
+
+// MemberOpKind says what a MemberOp does.
+type MemberOpKind string
+
+// The kinds of change to the members of a group.
+const (
+	// ReplaceAll makes Members, which may be empty, the members of the group.
+	ReplaceAll MemberOpKind = "replace_all"
+	// Add adds Members; those who are members already stay as they are.
+	Add MemberOpKind = "add"
+	// Remove removes Members, of which only Value counts; those who are no members are no error.
+	Remove MemberOpKind = "remove"
+	// RemoveWhere removes the members that satisfy Where.
+	RemoveWhere MemberOpKind = "remove_where"
+)
+
+// MemberOp is one step of a change to the members of a group. Members are unique by Value. Where is canonical and names sub-attributes of members: value,
+// type, display and $ref; evaluate it with filter.BindValues, or turn it into SQL.
+type MemberOp struct {
+	Kind    MemberOpKind
+	Members []Member
+	Where   filter.Expr
+}
+
+// Member is a member of a group as a client named it. Only Value is always there.
+type Member struct{ Value, Type, Display, Ref string }
+
+// Split takes a PATCH of a group apart: head has the operations on everything but the members, for Apply; members are the steps for the store, in order.
+// Neighbouring steps are joined where that changes nothing, and what a ReplaceAll overwrites is left out, so that removing all members and adding some is
+// one ReplaceAll. The steps do not depend on who is a member: adding and removing are idempotent, and a replace of members[value eq "x"] becomes a removal
+// and an addition even when x is no member. The fixups are those of the member operations; Apply gives those of the head.
+//
+// Errors are those of Apply: mutability for a path to a sub-attribute of members, invalidValue for a member without value.
+func Split(rt *schema.ResourceType, req Request, mode schema.Mode) (Request, []MemberOp, []schema.Fixup, error) {
+	s := splitter{patcher: patcher{rt: rt, mode: mode}}
+	var head Request
+	for i, op := range req.Operations {
+		rest, ok, err := s.operation(op)
+		if err != nil {
+			return Request{}, nil, nil, numbered(i, op.Path, err)
+		}
+		if ok {
+			head.Operations = append(head.Operations, rest)
+		}
+	}
+	for i := range s.ops {
+		s.ops[i].Members = unique(s.ops[i].Members)
+	}
+	return head, s.ops, s.fixups, nil
+}
+
+// MembersOf reads the members of a canonical group document, of a POST or PUT, unique by Value.
+func MembersOf(doc schema.Document) ([]Member, error) {
+	list, _ := doc["members"].([]any)
+	members, err := toMembers(list)
+	return unique(members), err
+}
+
+type splitter struct {
+	patcher
+	ops []MemberOp
+}
+
+// operation takes the member steps out of an operation and gives what is left of it, if anything.
+func (s *splitter) operation(op Operation) (rest Operation, ok bool, err error) {
+	if op.Path != "" {
+		path, err := filter.ParsePath(op.Path, s.options())
+		if err != nil {
+			return Operation{}, false, err
+		}
+		if ref, ok := s.members(path.Path); ok {
+			return Operation{}, false, s.step(ref, path.Filter, op)
+		}
+		return op, true, nil
+	}
+	obj, isObject := op.Value.(map[string]any)
+	if !isObject || op.Op == OpRemove {
+		return op, true, nil
+	}
+	left := maps.Clone(obj)
+	for _, key := range slices.Sorted(maps.Keys(obj)) {
+		path, err := filter.ParsePath(key, filter.Options{Tolerant: true})
+		if err != nil {
+			continue
+		}
+		ref, ok := s.members(path.Path)
+		if !ok {
+			continue
+		}
+		if err := s.key(key, path); err != nil {
+			return Operation{}, false, err
+		}
+		if err := s.step(ref, path.Filter, Operation{Op: op.Op, Value: obj[key]}); err != nil {
+			return Operation{}, false, err
+		}
+		delete(left, key)
+	}
+	return Operation{Op: op.Op, Value: left}, len(left) > 0 || len(obj) == 0, nil
+}
+
+// members reports whether a name is that of the members, or of a sub-attribute of them.
+func (s *splitter) members(p filter.Path) (schema.Ref, bool) {
+	ref, ok := s.rt.Lookup(p.URN, p.Attr, p.Sub)
+	return ref, ok && ref.Attr != nil && ref.Extension == nil && ref.Attr.Set()
+}
+
+// key notes names that only paths may have.
+func (s *splitter) key(key string, path filter.PatchPath) error {
+	const problem = "inside a value, only the names of attributes and extensions are possible"
+	switch {
+	case strings.IndexByte(path.URN, ':') >= 0:
+		return s.tolerate(schema.FixURNKey, schema.InvalidPath, problem)
+	case len(key) != len(path.Attr):
+		return s.tolerate(schema.FixDottedKey, schema.InvalidPath, problem)
+	default:
+		return nil
+	}
+}
+
+// step turns one operation on the members into steps.
+func (s *splitter) step(ref schema.Ref, where filter.Expr, op Operation) error {
+	switch {
+	case ref.Sub != nil:
+		return schema.Errorf(schema.Mutability, ref.String(), "the attribute is immutable; remove the member and add another")
+	case where != nil:
+		return s.filtered(ref.Attr, where, op)
+	case op.Op == OpRemove && op.Value == nil:
+		s.push(MemberOp{Kind: ReplaceAll})
+		return nil
+	case op.Op == OpRemove:
+		values, err := s.toRemove(ref.Attr, op.Value)
+		if err != nil {
+			return err
+		}
+		return s.pushMembers(Remove, values)
+	}
+	v, err := schema.CanonicalValue(ref.Attr, op.Value, s.mode, &s.fixups)
+	if err != nil {
+		return err
+	}
+	values, _ := v.([]any)
+	if op.Op == OpReplace {
+		return s.pushMembers(ReplaceAll, values)
+	}
+	return s.pushMembers(Add, values)
+}
+
+// filtered turns an operation on members[...] into steps.
+func (s *splitter) filtered(attr *schema.Attribute, where filter.Expr, op Operation) error {
+	b, err := filter.BindValues(where, attr, s.options())
+	if err != nil {
+		return err
+	}
+	ids, plain := valuesOf(b.Expr)
+	if op.Op == OpRemove || op.Value == nil && op.Op == OpReplace {
+		if !plain {
+			s.push(MemberOp{Kind: RemoveWhere, Where: b.Expr})
+			return nil
+		}
+		s.push(MemberOp{Kind: Remove, Members: ids})
+		return nil
+	}
+	made := map[string]any{}
+	if !seed(b.Expr, made) || made["value"] == nil {
+		return schema.Errorf(schema.NoTarget, "", "the path does not say which member is meant; use members[value eq \"...\"]")
+	}
+	l := lister{applier: &applier{patcher: s.patcher}, ref: schema.Ref{Attr: attr}}
+	next, err := l.element(op.Value)
+	s.fixups = l.fixups
+	if err != nil {
+		return err
+	}
+	if op.Op == OpReplace {
+		s.push(MemberOp{Kind: Remove, Members: ids})
+	}
+	return s.pushMembers(Add, []any{merge(attr, made, next)})
+}
+
+// valuesOf gives the members that a filter names one by one: value eq "a", or several of these joined by or.
+func valuesOf(e filter.Expr) ([]Member, bool) {
+	switch t := e.(type) {
+	case filter.Or:
+		l, ok := valuesOf(t.L)
+		r, ok2 := valuesOf(t.R)
+		return append(l, r...), ok && ok2
+	case filter.Compare:
+		id, ok := t.Value.(string)
+		return []Member{{Value: id}}, ok && t.Op == filter.Eq && t.Path == filter.Path{Attr: "value"}
+	default:
+		return nil, false
+	}
+}
+
+func (s *splitter) pushMembers(kind MemberOpKind, values []any) error {
+	members, err := toMembers(values)
+	if err != nil {
+		return err
+	}
+	s.push(MemberOp{Kind: kind, Members: members})
+	return nil
+}
+
+// push appends a step, joined with the last one where the two do what one can.
+func (s *splitter) push(op MemberOp) {
+	if op.Kind == ReplaceAll { // whatever came before is overwritten
+		s.ops = append(s.ops[:0], op)
+		return
+	}
+	if op.Kind != RemoveWhere && len(op.Members) == 0 {
+		return
+	}
+	if n := len(s.ops); n > 0 && op.Kind != RemoveWhere {
+		last := &s.ops[n-1]
+		if last.Kind == op.Kind || last.Kind == ReplaceAll && op.Kind == Add {
+			last.Members = append(last.Members, op.Members...)
+			return
+		}
+	}
+	s.ops = append(s.ops, op)
+}
+
+func toMembers(values []any) ([]Member, error) {
+	members := make([]Member, 0, len(values))
+	for _, v := range values {
+		m := Member{Value: textOf(v, "value"), Type: textOf(v, "type"), Display: textOf(v, "display"), Ref: textOf(v, "$ref")}
+		if strings.TrimSpace(m.Value) == "" {
+			return nil, schema.Errorf(schema.InvalidValue, "members.value", "the sub-attribute is required")
+		}
+		members = append(members, m)
+	}
+	return members, nil
+}
+
+// unique keeps the first member of each value.
+func unique(members []Member) []Member {
+	if len(members) < 2 {
+		return members
+	}
+	seen := make(map[string]bool, len(members))
+	return slices.DeleteFunc(members, func(m Member) bool {
+		before := seen[m.Value]
+		seen[m.Value] = true
+		return before
+	})
+}
