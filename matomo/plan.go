@@ -34,7 +34,7 @@ type Step struct {
 	Email        string          `json:"email,omitempty"`
 	Role         access.Role     `json:"role,omitempty"`
 	Capabilities []string        `json:"capabilities,omitempty"`
-	Sites        []access.SiteID `json:"sites,omitempty"`     // ascending; with AllSites the orphans named besides
+	Sites        []access.SiteID `json:"sites,omitempty"`     // ascending; empty with AllSites
 	AllSites     bool            `json:"all_sites,omitempty"` // every site that exists when Matomo runs the step
 	Strategy     Strategy        `json:"strategy,omitempty"`
 	Why          string          `json:"why"`
@@ -52,8 +52,6 @@ func (s Step) String() string {
 		b += " " + strings.Join(append([]string{string(s.Role)}, s.Capabilities...), "+")
 	}
 	switch {
-	case s.AllSites && len(s.Sites) > 0:
-		b += " on all sites and " + joinSites(s.Sites)
 	case s.AllSites:
 		b += " on all sites"
 	case len(s.Sites) > 0:
@@ -83,9 +81,7 @@ const (
 	TokensLive     Reason = "tokens_live"     // old tokens cannot be ended, so nothing may be granted
 	ValueRefused   Reason = "value_refused"   // Matomo refused a value for another reason
 	AdditionsHeld  Reason = "additions_held"  // a deny whose site is unknown holds what would be added
-	InviteNotOurs  Reason = "invite_pending"  // a pending invitation is never taken over
 	SuperuserByUs  Reason = "superuser_other" // additive: superuser given by somebody else stays
-	FloorSuperuser Reason = "superuser_floor" // set by the guard in reconcile, never here
 )
 
 // Block is something that was wanted and is not in the plan. The rest of the plan is still right.

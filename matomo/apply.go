@@ -1,0 +1,384 @@
+package matomo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"go.uber.org/zap"
+)
+
+// StepResult is what became of one step.
+type StepResult struct {
+	Step      Step
+	Sent      bool   // it was part of a request
+	Err       error  // nil: Matomo said yes
+	Uncertain bool   // it failed, and yet Matomo may have done it: only a read tells
+	Answer    string // Matomo's answer, shortened
+}
+
+// Result is what became of one plan, step by step.
+type Result struct {
+	Login string
+	Steps []StepResult
+	Err   error // of the first step that failed; nil when every step succeeded
+}
+
+// Uncertain reports whether any step may have been done although it failed.
+func (r Result) Uncertain() bool {
+	for _, s := range r.Steps {
+		if s.Uncertain {
+			return true
+		}
+	}
+	return false
+}
+
+// Changed reports whether anything was, or may have been, changed.
+func (r Result) Changed() bool {
+	for _, s := range r.Steps {
+		if s.Sent && (s.Err == nil || s.Uncertain) {
+			return true
+		}
+	}
+	return false
+}
+
+// Apply carries plans out, in their order, and returns one result a plan. Plans share bulk requests: at most 100 calls,
+// at most 20 of the slow ones. The steps of a plan up to its next gate travel together; what is behind a gate is sent in a
+// later request, and only when the gate's step succeeded. A failure of the instance stops everything that is left.
+//
+// A result says what Matomo answered. What is true then only a read can tell: the caller reads back.
+func (c *Client) Apply(ctx context.Context, plans []Plan) []Result {
+	a := &application{c: c, results: make([]Result, len(plans))}
+	logins := make([]string, 0, len(plans))
+	for i, p := range plans {
+		a.results[i] = Result{Login: p.Login, Steps: make([]StepResult, len(p.Steps))}
+		for k, s := range p.Steps {
+			a.results[i].Steps[k].Step = s
+			logins = append(logins, s.Login)
+		}
+	}
+	if len(logins) == 0 {
+		return a.results
+	}
+	unlock, err := c.writers.lock(ctx, logins)
+	if err != nil {
+		a.abort(&Error{Kind: Skipped, Method: bulkMethod, Message: "gave up waiting for another writer", Err: err})
+		return a.results
+	}
+	defer unlock()
+	if a.facts, err = c.freshFacts(ctx); err != nil {
+		a.abort(err)
+		return a.results
+	}
+	a.run(ctx)
+	return a.results
+}
+
+// freshFacts returns facts not older than factsLast, asking when they are.
+func (c *Client) freshFacts(ctx context.Context) (facts, error) {
+	if f, fresh := c.known(); fresh {
+		return f, nil
+	}
+	if _, err := c.ReadAccounts(ctx, nil, Read{}); err != nil {
+		return facts{}, err
+	}
+	f, _ := c.known()
+	return f, nil
+}
+
+// application is one Apply under way.
+type application struct {
+	c       *Client
+	facts   facts
+	results []Result
+	stop    error // the failure of the instance that ended everything
+}
+
+// job is one step on its way, addressed by plan and position.
+type job struct {
+	result *StepResult
+	call   call
+	direct bool // not through the API: the token database
+}
+
+// unit is the steps of one plan that travel together: up to and with its next gate.
+type unit struct {
+	plan int
+	jobs []job
+}
+
+// run sends the plans in rounds: the first unit of every plan, then the second of those that go on.
+func (a *application) run(ctx context.Context) {
+	next := make([]int, len(a.results))
+	for {
+		var round []unit
+		for i := range a.results {
+			if u := a.nextUnit(i, &next[i]); len(u.jobs) > 0 {
+				round = append(round, u)
+			}
+		}
+		if len(round) == 0 {
+			break
+		}
+		for _, batch := range pack(round) {
+			if a.stop == nil {
+				a.send(ctx, batch)
+			}
+		}
+	}
+	for i := range a.results {
+		a.results[i].conclude(a.stop)
+	}
+}
+
+// nextUnit takes the next steps of plan i, unless it has ended or something before failed that they build on.
+func (a *application) nextUnit(i int, next *int) unit {
+	steps := a.results[i].Steps
+	u := unit{plan: i}
+	for k := range steps[:*next] {
+		if steps[k].Step.Gate && steps[k].Err != nil {
+			return u
+		}
+	}
+	for ; *next < len(steps); *next++ {
+		s := &steps[*next]
+		if a.c.IsProtected(s.Step.Login) {
+			s.Err = &Error{Kind: Protected, Method: string(s.Step.Kind), Message: "the login is protected"}
+			*next = len(steps)
+			break
+		}
+		u.jobs = append(u.jobs, newJob(s))
+		if s.Step.Gate {
+			*next++
+			break
+		}
+	}
+	return u
+}
+
+// conclude marks what was never sent and finds the plan's error.
+func (r *Result) conclude(stop error) {
+	for k := range r.Steps {
+		s := &r.Steps[k]
+		if !s.Sent && s.Err == nil {
+			message := "an earlier step did not succeed"
+			if stop != nil {
+				message = "the instance failed an earlier request"
+			}
+			s.Err = &Error{Kind: Skipped, Method: string(s.Step.Kind), Message: message, Err: stop}
+		}
+		if r.Err == nil || KindOf(r.Err) == Skipped && KindOf(s.Err) != Skipped && s.Err != nil {
+			r.Err = s.Err
+		}
+	}
+	if r.Err != nil && KindOf(r.Err) == Skipped && stop != nil {
+		r.Err = stop
+	}
+}
+
+// abort fails every step that was not sent.
+func (a *application) abort(err error) {
+	a.stop = err
+	for i := range a.results {
+		a.results[i].conclude(err)
+	}
+}
+
+// pack fills requests with units, in order, without tearing one apart.
+func pack(units []unit) [][]unit {
+	var batches [][]unit
+	members, heavy := bulkMax, bulkHeavyMax
+	for _, u := range units {
+		h := 0
+		for _, j := range u.jobs {
+			if j.call.heavy {
+				h++
+			}
+		}
+		if len(batches) == 0 || members+len(u.jobs) > bulkMax || heavy+h > bulkHeavyMax {
+			batches = append(batches, nil)
+			members, heavy = 0, 0
+		}
+		members, heavy = members+len(u.jobs), heavy+h
+		batches[len(batches)-1] = append(batches[len(batches)-1], u)
+	}
+	return batches
+}
+
+// send sends one batch: one bulk request, unless a step must travel alone.
+func (a *application) send(ctx context.Context, batch []unit) {
+	var together []job
+	for _, u := range batch {
+		jobs := a.withPassword(ctx, batch, u.jobs)
+		if a.stop != nil {
+			return
+		}
+		if len(jobs) > bulkMax || a.facts.before5() && anyUnsafe(jobs) {
+			a.sendJobs(ctx, together) // keep the order of plans
+			together = nil
+			a.sendAlone(ctx, jobs)
+			continue
+		}
+		together = append(together, jobs...)
+	}
+	a.sendJobs(ctx, together)
+}
+
+// anyUnsafe reports whether a job must not be a bulk member before Matomo 5.
+func anyUnsafe(jobs []job) bool {
+	for _, j := range jobs {
+		if j.call.unsafeBefore5() {
+			return true
+		}
+	}
+	return false
+}
+
+// withPassword drops the jobs that need the password when it cannot be had, and what builds on them. When more than one
+// job of the batch needs it, it is proven first: each of them would count as a failed login otherwise.
+func (a *application) withPassword(ctx context.Context, batch []unit, jobs []job) []job {
+	if !needPassword(jobs) {
+		return jobs
+	}
+	_, err := a.c.password.value(bulkMethod)
+	if err == nil && countPassword(batch) > 1 {
+		err = a.c.ensureProven(ctx)
+	}
+	if err == nil {
+		return jobs
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.Transient() {
+		a.abort(err)
+		return nil
+	}
+	var left []job
+	demoted := false
+	for _, j := range jobs {
+		switch k := j.result.Step.Kind; {
+		case j.call.password:
+			j.result.Err = err
+			demoted = demoted || k == Demote
+		case demoted && (k == SetAccess || k == RemoveAccess):
+			j.result.Err = &Error{Kind: Skipped, Method: j.call.method, Message: "still superuser", Err: err}
+		default:
+			left = append(left, j)
+		}
+	}
+	return left
+}
+
+func needPassword(jobs []job) bool {
+	for _, j := range jobs {
+		if j.call.password {
+			return true
+		}
+	}
+	return false
+}
+
+func countPassword(batch []unit) int {
+	n := 0
+	for _, u := range batch {
+		for _, j := range u.jobs {
+			if j.call.password {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// sendAlone sends the jobs of one unit in their order, the unsafe ones as requests of their own.
+func (a *application) sendAlone(ctx context.Context, jobs []job) {
+	for len(jobs) > 0 && a.stop == nil {
+		n := 0
+		for n < len(jobs) && n < bulkMax && !jobs[n].call.unsafeBefore5() {
+			n++
+		}
+		if n > 0 {
+			a.sendJobs(ctx, jobs[:n])
+			jobs = jobs[n:]
+			continue
+		}
+		j := jobs[0]
+		j.result.Sent = true
+		a.settle(j, a.c.single(ctx, j.call, false))
+		jobs = jobs[1:]
+	}
+}
+
+// sendJobs sends jobs as one bulk request, and those for the token database after it.
+func (a *application) sendJobs(ctx context.Context, jobs []job) {
+	var calls []call
+	var members []job
+	for _, j := range jobs {
+		if !j.direct {
+			calls, members = append(calls, j.call), append(members, j)
+		}
+	}
+	if len(calls) > 0 && a.stop == nil {
+		errs, err := a.c.bulk(ctx, calls, false, 0)
+		for i, j := range members {
+			j.result.Sent = true
+			if err != nil {
+				a.settle(j, err)
+			} else {
+				a.settle(j, errs[i])
+			}
+		}
+	}
+	for _, j := range jobs {
+		if j.direct && a.stop == nil {
+			a.revokeDirectly(ctx, j)
+		}
+	}
+}
+
+// revokeDirectly ends tokens in Matomo's database, and then makes Matomo's tracker forget them.
+func (a *application) revokeDirectly(ctx context.Context, j job) {
+	j.result.Sent = true
+	if a.c.opt.TokenDB == nil {
+		a.settle(j, &Error{Kind: Refused, Method: string(RevokeTokens), Message: "no token database is configured"})
+		return
+	}
+	_, err := a.c.opt.TokenDB.Revoke(ctx, j.result.Step.Login)
+	if err == nil && len(j.call.params) > 0 {
+		if err := a.c.single(ctx, j.call, false); err != nil {
+			a.c.log.Warn("Matomo's tracker may accept ended tokens for five minutes", zap.Error(err))
+		}
+	}
+	a.settle(j, err)
+}
+
+// settle records the answer to one job. A failure of the instance stops all that is left.
+func (a *application) settle(j job, err error) {
+	if j.result.Step.Kind == DeleteUser && KindOf(err) == UserMissing {
+		err = nil // somebody else deleted it: what was wanted is true
+	}
+	j.result.Err = err
+	e, failed := errors.AsType[*Error](err)
+	if !failed {
+		return
+	}
+	j.result.Uncertain = e.Uncertain()
+	if e.Target() && a.stop == nil {
+		switch e.Kind {
+		case WrongPassword, NeedsPassword:
+		default:
+			a.stop = e
+		}
+	}
+}
+
+// shorten makes an answer fit for the audit log.
+func shorten(raw json.RawMessage) string {
+	const most = 200
+	s := strings.TrimSpace(string(raw))
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}

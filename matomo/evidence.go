@@ -1,0 +1,213 @@
+package matomo
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/matomo-scim/bridge/matomo/access"
+)
+
+// wantTokens adds the app tokens of each login, where the companion plugin shows them.
+func (r *reading) wantTokens(logins []string, wanted bool) {
+	f, _ := r.c.known()
+	if !wanted || !f.canRevoke {
+		return
+	}
+	for _, login := range logins {
+		var found []Token
+		r.may[len(r.calls)] = func(err error) error {
+			if KindOf(err) == UserMissing || KindOf(err) == UnknownMethod {
+				return nil // gone, or the plugin was switched off meanwhile: not known
+			}
+			return err
+		}
+		decode := items(func(_ string, dec *json.Decoder) error {
+			var t tokenAnswer
+			err := dec.Decode(&t)
+			found = append(found, t.token())
+			return err
+		})
+		r.add(pluginName+".getTokens", func(dec *json.Decoder) error {
+			if err := decode(dec); err != nil {
+				return err
+			}
+			r.annotate(login, func(x *extra) { x.tokens, x.tokensKnown = found, true })
+			return nil
+		}, param{"userLogin", login})
+	}
+}
+
+// tokenAnswer is one element of ScimBridge.getTokens.
+type tokenAnswer struct {
+	ID          number  `json:"id"`
+	Description string  `json:"description"`
+	Created     string  `json:"date_created"`
+	LastUsed    *string `json:"last_used"`
+	Expires     *string `json:"date_expired"`
+}
+
+func (t tokenAnswer) token() Token {
+	out := Token{ID: int(t.ID), Description: t.Description, Created: t.Created}
+	if t.LastUsed != nil {
+		out.LastUsed = *t.LastUsed
+	}
+	if t.Expires != nil {
+		out.Expires = *t.Expires
+	}
+	return out
+}
+
+// databaseTokens asks the database for the tokens of every account in the snapshot.
+func (c *Client) databaseTokens(ctx context.Context, s *Snapshot) error {
+	for i, a := range s.accounts {
+		tokens, err := c.opt.TokenDB.Tokens(ctx, a.login)
+		if err != nil {
+			return err
+		}
+		s.annotate(int32(i), func(x *extra) { x.tokens, x.tokensKnown = tokens, true }) //nolint:gosec // a few accounts
+	}
+	return nil
+}
+
+// annotate changes the extra of a login; one that getUsers does not know has none.
+func (r *reading) annotate(login string, f func(*extra)) {
+	if i, ok := r.snap.index[access.FoldLogin(login)]; ok {
+		r.snap.annotate(i, f)
+	}
+}
+
+func (s *Snapshot) annotate(i int32, f func(*extra)) {
+	x := s.extra[i]
+	f(&x)
+	s.extra[i] = x
+}
+
+// evidenceOf returns the evidence of a login to add to; nil when the login does not exist.
+func (r *reading) evidenceOf(login string) *Evidence {
+	var ev *Evidence
+	r.annotate(login, func(x *extra) {
+		if x.evidence == nil {
+			x.evidence = &Evidence{}
+		}
+		ev = x.evidence
+	})
+	return ev
+}
+
+// wantEvidence adds what a destructive step would delete. One call lists the reports of everybody.
+func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
+	if level == EvidenceNone {
+		return
+	}
+	r.optional("scheduled reports", logins)
+	r.add("ScheduledReports.getReports", items(func(_ string, dec *json.Decoder) error {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
+		}
+		r.report(raw, logins)
+		return nil
+	}))
+	if level < EvidenceAll {
+		return
+	}
+	r.optional("segments", logins)
+	r.add("SegmentEditor.getAll", items(func(_ string, dec *json.Decoder) error {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
+		}
+		var owner struct {
+			Login string `json:"login"`
+		}
+		if json.Unmarshal(raw, &owner) == nil && among(owner.Login, logins) {
+			if ev := r.evidenceOf(owner.Login); ev != nil {
+				ev.Segments = append(ev.Segments, raw)
+			}
+		}
+		return nil
+	}))
+	for _, login := range logins {
+		r.optional("dashboards", []string{login})
+		var raw json.RawMessage
+		decode := rawAnswer(&raw)
+		r.add("Dashboard.getDashboards", func(dec *json.Decoder) error {
+			err := decode(dec)
+			if ev := r.evidenceOf(login); err == nil && ev != nil {
+				ev.Dashboards = raw
+			}
+			return err
+		}, param{"login", login})
+	}
+}
+
+// optional lets the next call fail: what is missing is written down for the logins, and what belongs to a plugin that is
+// switched off cannot be lost.
+func (r *reading) optional(what string, logins []string) {
+	r.may[len(r.calls)] = func(err error) error {
+		switch KindOf(err) {
+		case UnknownMethod:
+			return nil
+		case BadToken, WrongPassword, NoPermission:
+			return err
+		default:
+			for _, l := range logins {
+				if ev := r.evidenceOf(l); ev != nil {
+					ev.Missing = append(ev.Missing, what+": "+err.Error())
+				}
+			}
+			return nil
+		}
+	}
+}
+
+// report files one scheduled report under its owner, and under everybody else whose address it is mailed to.
+func (r *reading) report(raw json.RawMessage, logins []string) {
+	var rep struct {
+		ID         number          `json:"idreport"`
+		Site       number          `json:"idsite"`
+		Login      string          `json:"login"`
+		Name       string          `json:"description"`
+		Parameters json.RawMessage `json:"parameters"` // an object; an empty one is []
+	}
+	if json.Unmarshal(raw, &rep) != nil {
+		return
+	}
+	var mail struct {
+		To []string `json:"additionalEmails"`
+	}
+	if json.Unmarshal(rep.Parameters, &mail) != nil {
+		mail.To = nil
+	}
+	for _, login := range logins {
+		ev := r.evidenceOf(login)
+		if ev == nil {
+			continue
+		}
+		if among(rep.Login, []string{login}) {
+			ev.Reports = append(ev.Reports, raw)
+			continue
+		}
+		email := r.snap.accounts[r.snap.index[access.FoldLogin(login)]].email
+		for _, to := range mail.To {
+			if email != "" && strings.EqualFold(strings.TrimSpace(to), email) {
+				ev.MailedBy = append(ev.MailedBy, MailedReport{
+					ID: int(rep.ID), Site: access.SiteID(rep.Site), Owner: rep.Login, Name: rep.Name,
+				})
+				break
+			}
+		}
+	}
+}
+
+// among reports whether login is one of logins to Matomo.
+func among(login string, logins []string) bool {
+	key := access.FoldLogin(login)
+	for _, l := range logins {
+		if access.FoldLogin(l) == key {
+			return true
+		}
+	}
+	return false
+}

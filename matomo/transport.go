@@ -1,0 +1,238 @@
+package matomo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	bulkMethod = "API.getBulkRequest"
+
+	// errorPage is as much of a page that is no JSON as is looked at.
+	errorPage = 64 << 10
+	// answerLimit ends answers that never end; 100,000 users with ten sites each are 37 MB.
+	answerLimit = 1 << 30
+	// retryWait is the longest Retry-After a read waits for by itself.
+	retryWait = 30 * time.Second
+)
+
+// param is one form parameter; order matters, because PHP drops those after the first thousand.
+type param struct{ key, value string }
+
+// encode writes parameters as a form.
+func encode(params []param) string {
+	var b strings.Builder
+	for i, p := range params {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(p.key))
+		b.WriteByte('=')
+		b.WriteString(url.QueryEscape(p.value))
+	}
+	return b.String()
+}
+
+// request is one HTTP exchange with Matomo.
+type request struct {
+	method   string // Matomo method of the outer request
+	params   []param
+	password bool // send passwordConfirmation
+	read     bool // may be sent again after 429 or 503 with Retry-After
+	timeout  time.Duration
+	decode   func(*json.Decoder) error // reads the answer; refusals it finds are *Error
+}
+
+// send does one exchange, and for a read one more when Matomo asks to come back soon.
+func (c *Client) send(ctx context.Context, r request) error {
+	err := c.exchange(ctx, r)
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !r.read || e.RetryAfter <= 0 || e.RetryAfter > retryWait || (e.Kind != RateLimited && e.Kind != Maintenance) {
+		return err
+	}
+	if end, ok := ctx.Deadline(); ok && time.Now().Add(e.RetryAfter).After(end) {
+		return err
+	}
+	c.metrics.retries.WithLabelValues(c.opt.Name, string(e.Kind)).Inc()
+	c.log.Warn("Matomo asks to wait; the read is sent once more", zap.String("method", r.method), zap.Duration("wait", e.RetryAfter))
+	t := time.NewTimer(e.RetryAfter)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return c.exchange(ctx, r)
+	case <-ctx.Done():
+		return err
+	}
+}
+
+// exchange sends one request and reads its answer.
+func (c *Client) exchange(ctx context.Context, r request) error {
+	token, err := c.token.value(r.method)
+	if err != nil {
+		return err
+	}
+	form := []param{{"token_auth", token}}
+	var password string
+	if r.password {
+		if password, err = c.password.value(r.method); err != nil {
+			return err
+		}
+		form = append(form, param{"passwordConfirmation", password})
+	}
+	if err := c.lanes.wait(ctx); err != nil {
+		return &Error{Kind: RateLimited, Method: r.method, Message: "our own limit of requests per minute", Err: err}
+	}
+	start := time.Now()
+	err = c.post(ctx, r, encode(append(form, r.params...)))
+	err = scrub(err, token, password)
+	c.metrics.observe(r.method, time.Since(start), err)
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		c.note(err) // a caller that gave up says nothing about Matomo
+	}
+	c.blame(err, token, password)
+	return err
+}
+
+// post does the HTTP part: what is secret goes into the body, what Matomo needs to answer in JSON into the URL.
+func (c *Client) post(ctx context.Context, r request, body string) error {
+	timeout := r.timeout
+	if timeout == 0 {
+		timeout = c.opt.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	target := c.endpoint + "?module=API&format=JSON&filter_limit=-1&language=en&method=" + url.QueryEscape(r.method)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.method, err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.opt.UserAgent)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return unreachable(r.method, err)
+	}
+	defer resp.Body.Close()
+	return c.answer(r, resp)
+}
+
+// answer reads one HTTP answer: JSON is given to the request's decoder, everything else is an error.
+func (c *Client) answer(r request, resp *http.Response) error {
+	in := bufio.NewReaderSize(io.LimitReader(resp.Body, answerLimit), 32<<10)
+	first, err := in.Peek(1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return unreachable(r.method, err)
+	}
+	if resp.StatusCode == http.StatusOK && len(first) == 1 && (first[0] == '[' || first[0] == '{') {
+		return c.decoded(r, in)
+	}
+	page, err := io.ReadAll(io.LimitReader(in, errorPage))
+	if err != nil && len(page) == 0 {
+		return unreachable(r.method, err)
+	}
+	e := classify(r.method, resp.StatusCode, errorText(page))
+	if resp.StatusCode == http.StatusOK && e.Kind == Refused {
+		e.Kind, e.Message = Malformed, "the answer is not JSON: "+e.Message
+	}
+	if e.Kind == Redirected {
+		e.Message = "redirect to " + redirectHost(resp)
+	}
+	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	return e
+}
+
+// decoded runs the decoder of a request. What is cut off or not as expected is unknown, never empty (I1).
+func (c *Client) decoded(r request, in io.Reader) error {
+	dec := json.NewDecoder(in)
+	err := r.decode(dec)
+	if err == nil {
+		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("more than one answer")
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return &Error{Kind: Unreachable, Method: r.method, Message: "the answer broke off", Err: err}
+	}
+	_, isSyntax := errors.AsType[*json.SyntaxError](err)
+	_, isType := errors.AsType[*json.UnmarshalTypeError](err)
+	if isSyntax || isType || errors.Is(err, errShape) {
+		return &Error{Kind: Malformed, Method: r.method, Message: err.Error(), Err: err}
+	}
+	return unreachable(r.method, err)
+}
+
+// unreachable wraps a failure of the network without the URL, which net/http puts in front.
+func unreachable(method string, err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return &Error{Kind: Unreachable, Method: method, Message: err.Error(), Err: err}
+}
+
+// errorText finds the message in an answer that is no success: JSON when Matomo got that far, else a page.
+func errorText(body []byte) string {
+	var refusal struct {
+		Result  string `json:"result"`
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(bytes.TrimSpace(body), &refusal) == nil && refusal.Message != "" {
+		return refusal.Message
+	}
+	return pageText(string(body))
+}
+
+// redirectHost names where a redirect points, without its query.
+func redirectHost(resp *http.Response) string {
+	u, err := resp.Location()
+	if err != nil {
+		return "nowhere"
+	}
+	return u.Scheme + "://" + u.Host + u.Path
+}
+
+// retryAfter reads the header in either of its forms; 0 when absent or unreadable.
+func retryAfter(v string, now time.Time) time.Duration {
+	if v == "" {
+		return 0
+	}
+	if sec, err := strconv.Atoi(v); err == nil && sec >= 0 {
+		return max(time.Duration(sec)*time.Second, time.Millisecond)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(at.Sub(now), time.Millisecond)
+	}
+	return 0
+}
+
+// scrub makes sure that no error repeats a secret, whatever Matomo or a proxy answered.
+func scrub(err error, secrets ...string) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	for _, s := range secrets {
+		if len(s) > 3 && strings.Contains(e.Error(), s) {
+			e.Message, e.Err = strings.ReplaceAll(e.Message, s, "***"), nil
+		}
+	}
+	return e
+}
