@@ -48,7 +48,7 @@ func errorPage(status int, text string) *answer {
 // maintenancePage is sent for every request to the application, whatever
 // format it asked for. nginx writes the charset in capitals.
 func maintenancePage() *answer {
-	a := page(http.StatusServiceUnavailable, titleMaintain, titleMaintain, textMaintenance)
+	a := page(http.StatusServiceUnavailable, titleMaintain, titleMaintain+": "+textMaintenance, "")
 	a.header.Set("Content-Type", "text/html; charset=UTF-8")
 	return a
 }

@@ -3,6 +3,7 @@ package matomotest
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/matomo-scim/bridge/matomo/access"
@@ -199,11 +200,11 @@ func (s *Server) Sites() []Site {
 	return list
 }
 
-// AddSite adds a website and returns its ID.
+// AddSite adds a website and returns its ID. Its URL is made of the name.
 func (s *Server) AddSite(name, group string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.addSiteLocked(&Site{Name: name, Group: group, URL: "http://example.test"})
+	return s.addSiteLocked(&Site{Name: name, Group: group, URL: "http://" + strings.ToLower(strings.ReplaceAll(name, " ", "")) + ".test"})
 }
 
 // DeleteSite deletes a website with its access rows and reports.

@@ -53,6 +53,7 @@ func (b *Session) Open() (status int, login string) {
 	if c.needSomeView() != nil {
 		return http.StatusForbidden, a.login
 	}
+	a.lastSeen = now()
 	return http.StatusOK, a.login
 }
 

@@ -158,15 +158,15 @@ var emailPattern = regexp.MustCompile(`^[A-Za-z0-9!#$%*+/=?^_{|}~-]+(\.[A-Za-z0-
 // checkEmailLocked refuses an e-mail that is malformed or another's. Matomo
 // starts the text with "Email" or "email".
 func (s *Server) checkEmailLocked(label, email string, own *account) error {
+	local, _, _ := strings.Cut(email, "@")
+	if len(local) > 64 || !emailPattern.MatchString(email) {
+		return refuse(label + `: The value "` + email + `" does not look like a valid email.`)
+	}
 	if other := s.byEmail[fold(email)]; other != nil && other != own {
 		return refuse(label + ": User with email '" + email + "' already exists.")
 	}
 	if other := s.byKey[fold(email)]; other != nil && other != own {
 		return refuse(label + ": Email '" + email + "' already used as a username.")
-	}
-	local, _, _ := strings.Cut(email, "@")
-	if len(local) > 64 || !emailPattern.MatchString(email) {
-		return refuse(label + `: The value "` + email + `" does not look like a valid email.`)
 	}
 	return nil
 }
