@@ -232,10 +232,13 @@ func checkPower(g Grant, c rule, opt Options) []string {
 	if source == "" && len(opt.Sources) == 1 {
 		source = opt.Sources[0]
 	}
-	if source != "" && opt.SuperuserSources != nil && !slices.Contains(opt.SuperuserSources, source) {
+	if !slices.Contains(opt.Sources, source) {
+		return out // unknown, and reported as such; or there is no list to check against
+	}
+	if opt.SuperuserSources != nil && !slices.Contains(opt.SuperuserSources, source) {
 		out = append(out, fmt.Sprintf("source %q may not confer superuser; guards.superuser_sources has: %s", source, listOf(opt.SuperuserSources)))
 	}
-	if source != "" && opt.SuperuserSources == nil && len(opt.Sources) > 1 {
+	if opt.SuperuserSources == nil {
 		out = append(out, "no source may confer superuser: name those that may in guards.superuser_sources")
 	}
 	return out

@@ -38,17 +38,15 @@ func appendFold(b []byte, s string) []byte {
 	return b
 }
 
-// foldRune returns one representative for all runes that differ in case only.
+// foldRune returns one representative for all runes that differ in case only:
+// the least of them, but the lower-case letter for those of ASCII.
 func foldRune(r rune) rune {
-	if r < utf8.RuneSelf {
-		return rune(lowerASCII(byte(r)))
-	}
 	least := r
-	for c := unicode.SimpleFold(r); c != r; c = unicode.SimpleFold(c) {
+	for c := unicode.SimpleFold(r); r >= utf8.RuneSelf && c != r; c = unicode.SimpleFold(c) {
 		least = min(least, c)
 	}
-	if least < utf8.RuneSelf {
-		return rune(lowerASCII(byte(least)))
+	if 'A' <= least && least <= 'Z' {
+		return least + ('a' - 'A')
 	}
 	return least
 }

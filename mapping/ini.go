@@ -140,7 +140,7 @@ func ruleKind(s string) (string, bool) {
 	return "", false
 }
 
-// rule reads a line such as: group@okta[Admins] = "site:1:admin" ; comment
+// rule reads a line such as `group@okta[Admins] = "site:1:admin" ; comment`.
 func (r *iniReader) rule(start int) {
 	raw := rawRule{file: r.file, line: r.line}
 	pos, ok := r.head(&raw, start)
@@ -150,10 +150,8 @@ func (r *iniReader) rule(start int) {
 	if pos, ok = r.key(&raw, pos); !ok {
 		return
 	}
-	if !r.value(&raw, pos) {
-		return
-	}
-	r.rules = append(r.rules, raw)
+	r.value(&raw, pos)
+	r.rules = append(r.rules, raw) // with errors in the value too: the key wants checking all the same
 }
 
 // head reads the kind, the source and the bracket.
@@ -233,7 +231,7 @@ func equalsBehind(s string, pos int) int {
 }
 
 // value reads the grants and what may follow them.
-func (r *iniReader) value(raw *rawRule, pos int) bool {
+func (r *iniReader) value(raw *rawRule, pos int) {
 	pos = skipSpace(r.text, pos)
 	quoted := strings.HasPrefix(r.text[pos:], `"`)
 	line := r.text
@@ -244,7 +242,7 @@ func (r *iniReader) value(raw *rawRule, pos int) bool {
 	}
 	if i := strings.IndexByte(line[pos:], '"'); !quoted && i >= 0 {
 		r.fail(pos+i, "a double quote inside a value that does not begin with one")
-		return false
+		return
 	}
 	items, end, errs := parseGrants(line, pos, quoted)
 	for _, e := range errs {
@@ -254,17 +252,15 @@ func (r *iniReader) value(raw *rawRule, pos int) bool {
 		raw.grants = append(raw.grants, rawGrant{it.grant, r.at(it.off)})
 	}
 	if !quoted {
-		return len(errs) == 0
+		return
 	}
 	if end >= len(line) {
 		r.fail(pos-1, "the double quote is never closed")
-		return false
+		return
 	}
 	if rest := skipSpace(line, end+1); rest < len(line) && line[rest] != ';' {
 		r.fail(rest, "unexpected text behind the value (a comment begins with ;)")
-		return false
 	}
-	return len(errs) == 0
 }
 
 // skipSpace returns the offset of the first byte from pos on that is no blank.

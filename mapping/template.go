@@ -193,6 +193,7 @@ const (
 // hideVars replaces the variables in s by placeholders.
 func hideVars(s string) (hidden string, vars []string) {
 	var b strings.Builder
+	next := firstPlaceholder
 	for i := 0; i < len(s); {
 		n := varLength(s[i:])
 		if n == 0 {
@@ -200,7 +201,8 @@ func hideVars(s string) (hidden string, vars []string) {
 			i++
 			continue
 		}
-		b.WriteRune(firstPlaceholder + rune(len(vars)))
+		b.WriteRune(next)
+		next++
 		vars = append(vars, s[i+1:i+n-1])
 		i += n
 	}

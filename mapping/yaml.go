@@ -140,7 +140,8 @@ func (r *yamlReader) rule(n *yaml.Node) {
 			ok = false
 		}
 	}
-	if r.grants(&raw, grants) && ok {
+	r.grants(&raw, grants)
+	if ok {
 		r.rules = append(r.rules, raw)
 	}
 }
@@ -169,20 +170,18 @@ func (r *yamlReader) text(n *yaml.Node, what string, ok bool) (string, bool) {
 }
 
 // grants reads the list of grants, one an item.
-func (r *yamlReader) grants(raw *rawRule, n *yaml.Node) bool {
+func (r *yamlReader) grants(raw *rawRule, n *yaml.Node) {
 	if n.Kind != yaml.SequenceNode || n.Tag != "!!seq" {
 		r.fail(n, "grants must be a list")
-		return false
+		return
 	}
 	if len(n.Content) == 0 {
 		r.fail(n, "the list of grants is empty: a rule must grant something")
-		return false
+		return
 	}
-	clean := true
 	for _, item := range n.Content {
 		text, ok := r.text(item, "a grant", true)
 		if !ok {
-			clean = false
 			continue
 		}
 		items, _, errs := parseGrants(text, 0, false)
@@ -193,10 +192,8 @@ func (r *yamlReader) grants(raw *rawRule, n *yaml.Node) bool {
 			r.fail(item, "one grant an item: write %q as several", text)
 		}
 		if len(errs) > 0 || len(items) != 1 {
-			clean = false
 			continue
 		}
 		raw.grants = append(raw.grants, rawGrant{items[0].grant, position{item.Line, item.Column}})
 	}
-	return clean
 }
