@@ -1,0 +1,228 @@
+package directory
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/scim/schema"
+)
+
+// Group is the head of a group; its members are asked for by Members.
+type Group struct {
+	// ID is ours: a UUID that is never used twice.
+	ID string
+	// Source is the name of the source that the group belongs to.
+	Source string
+	// DisplayName is unique within the source without regard to case.
+	DisplayName string
+	// ExternalID is the source's own label, "" when it gave none. Case matters.
+	ExternalID string
+	// Version grows with every change of the head or of the members.
+	Version int64
+	// Created and Modified are when the group arrived and when head or members last changed.
+	Created, Modified time.Time
+	// Document is the canonical JSON object, without id, meta and members.
+	Document []byte
+}
+
+// Decode returns the document for reading and changing. Numbers are json.Number.
+func (g Group) Decode() (schema.Document, error) { return decodeDocument(g.Document) }
+
+// assign reads the columns out of a document and encodes it.
+func (g *Group) assign(doc schema.Document) error {
+	g.DisplayName, _ = doc["displayName"].(string)
+	g.ExternalID, _ = doc["externalId"].(string)
+	if strings.TrimSpace(g.DisplayName) == "" {
+		return &schema.Error{ScimType: schema.InvalidValue, Path: "displayName", Detail: "displayName is required"}
+	}
+	var err error
+	g.Document, err = encodeDocument(doc)
+	return err
+}
+
+// CreateGroup stores doc, which must be canonical, as a new group of the actor's source with the given members (see
+// MemberOp for what a value may be). A name that is taken is a *schema.Error with scimType uniqueness.
+func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Document, members []string) (Group, error) {
+	var head Group
+	if err := head.assign(doc); err != nil {
+		return Group{}, err
+	}
+	var g Group
+	err := s.inTx(ctx, "create group", func(ctx context.Context, tx *database.Tx) error {
+		g = head
+		g.ID, g.Source, g.Version, g.Created, g.Modified = database.NewID(), actor.Source, 1, tx.Now(), tx.Now()
+		_, err := tx.Exec(ctx, `INSERT INTO groups (id, source, external_id, display_name, display_name_key, document,
+			version, created_at, modified_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7)`,
+			g.ID, g.Source, optional(g.ExternalID), g.DisplayName, schema.Fold(g.DisplayName), string(g.Document),
+			database.Micros(tx.Now()))
+		if err != nil {
+			return s.conflict(err, g.DisplayName, "displayName", g.ExternalID)
+		}
+		d, err := s.applyMembers(ctx, tx, g, []MemberOp{{Kind: Add, Values: members}})
+		if err != nil {
+			return err
+		}
+		subjects, err := s.subjectsOf(ctx, tx, d)
+		if err != nil {
+			return err
+		}
+		after := groupFacts(g)
+		memberFacts(after, d)
+		return s.record(ctx, tx, actor, change{kind: "group.created", event: bindings.Mover, subjects: subjects, after: after})
+	})
+	return g, err
+}
+
+// UpdateGroup replaces the head of a group by what fn makes of it (nil leaves it) and applies ops to its members, in
+// one transaction that holds the group's row. Fn may run more than once and must not call the Store. The answer says
+// whether head or members changed.
+func (s *Store) UpdateGroup(
+	ctx context.Context, actor Actor, id string, expect Expect,
+	fn func(Group, schema.Document) (schema.Document, error), ops []MemberOp,
+) (Group, bool, error) {
+	var g Group
+	var changed bool
+	err := s.inTx(ctx, "update group", func(ctx context.Context, tx *database.Tx) error {
+		changed = false
+		old, err := s.lockGroup(ctx, tx, actor.Source, id, expect)
+		if err != nil {
+			return err
+		}
+		g = old
+		if fn != nil {
+			doc, err := old.Decode()
+			if err != nil {
+				return err
+			}
+			if doc, err = fn(old, doc); err != nil {
+				return err
+			}
+			if err := g.assign(doc); err != nil {
+				return err
+			}
+		}
+		d, err := s.applyMembers(ctx, tx, g, ops)
+		if err != nil {
+			return err
+		}
+		if head := !bytes.Equal(old.Document, g.Document); head || d.changed() {
+			changed = true
+			return s.storeGroup(ctx, tx, actor, old, &g, d)
+		}
+		if d.pending+d.waived == 0 {
+			return nil
+		}
+		after := groupFacts(g)
+		memberFacts(after, d)
+		return s.record(ctx, tx, actor, change{kind: "group.pending", after: after})
+	})
+	return g, changed, err
+}
+
+// storeGroup writes a changed group. A new name may decide anew about every member.
+func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, old Group, g *Group, d *memberDelta) error {
+	g.Version, g.Modified = old.Version+1, tx.Now()
+	_, err := tx.Exec(ctx, `UPDATE groups SET external_id = $2, display_name = $3, display_name_key = $4, document = $5,
+		version = $6, modified_at = $7 WHERE id = $1`,
+		g.ID, optional(g.ExternalID), g.DisplayName, schema.Fold(g.DisplayName), string(g.Document), g.Version,
+		database.Micros(g.Modified))
+	if err != nil {
+		return s.conflict(err, g.DisplayName, "displayName", g.ExternalID)
+	}
+	subjects, err := s.subjectsOf(ctx, tx, d)
+	if err != nil {
+		return err
+	}
+	if old.DisplayName != g.DisplayName {
+		all, err := memberSubjects(ctx, tx, g.ID)
+		if err != nil {
+			return err
+		}
+		subjects = union(subjects, all)
+	}
+	after := groupFacts(*g)
+	memberFacts(after, d)
+	return s.record(ctx, tx, actor, change{
+		kind: "group.updated", event: bindings.Mover, subjects: subjects, before: groupFacts(old), after: after,
+	})
+}
+
+// DeleteGroup removes a group and its memberships, also those in other groups.
+func (s *Store) DeleteGroup(ctx context.Context, actor Actor, id string, expect Expect) error {
+	return s.inTx(ctx, "delete group", func(ctx context.Context, tx *database.Tx) error {
+		if err := s.lockGroupsOf(ctx, tx, id); err != nil {
+			return err
+		}
+		g, err := s.lockGroup(ctx, tx, actor.Source, id, expect)
+		if err != nil {
+			return err
+		}
+		subjects, err := memberSubjects(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if _, err := dropMemberships(ctx, tx, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM groups WHERE id = $1`, id); err != nil {
+			return fmt.Errorf("delete: %w", err)
+		}
+		before := groupFacts(g)
+		before["subjects"] = subjects
+		return s.record(ctx, tx, actor, change{kind: "group.deleted", event: bindings.Mover, subjects: subjects, before: before})
+	})
+}
+
+// memberSubjects returns the subjects of all users in a group, sorted.
+func memberSubjects(ctx context.Context, tx *database.Tx, groupID string) ([]string, error) {
+	ids, err := queryStrings(ctx, tx, `SELECT DISTINCT u.subject_id FROM members m JOIN users u ON u.id = m.member_id
+		WHERE m.group_id = $1 ORDER BY u.subject_id`, groupID)
+	if err != nil {
+		return nil, fmt.Errorf("members' subjects: %w", err)
+	}
+	return ids, nil
+}
+
+// lockGroupsOf locks the groups that a member is in, in the order of their ids: they change when it is deleted.
+func (s *Store) lockGroupsOf(ctx context.Context, tx *database.Tx, memberID string) error {
+	if s.lock(pgLockRow) == "" {
+		return nil
+	}
+	_, err := queryStrings(ctx, tx, `SELECT id FROM groups WHERE id IN (SELECT group_id FROM members WHERE member_id = $1)
+		OR id = $1 ORDER BY id`+pgLockRow, memberID)
+	if err != nil {
+		return fmt.Errorf("lock groups: %w", err)
+	}
+	return nil
+}
+
+// dropMemberships takes a member out of all its groups and returns them.
+func dropMemberships(ctx context.Context, tx *database.Tx, memberID string) ([]string, error) {
+	groups, err := queryStrings(ctx, tx, `DELETE FROM members WHERE member_id = $1 RETURNING group_id`, memberID)
+	if err != nil {
+		return nil, fmt.Errorf("memberships: %w", err)
+	}
+	for _, g := range groups {
+		_, err := tx.Exec(ctx, `UPDATE groups SET version = version + 1, modified_at = $2 WHERE id = $1`, g, database.Micros(tx.Now()))
+		if err != nil {
+			return nil, fmt.Errorf("memberships: %w", err)
+		}
+	}
+	return groups, nil
+}
+
+// union merges two sorted lists.
+func union(a, b []string) []string {
+	set := make(map[string]struct{}, len(a)+len(b))
+	for _, list := range [...][]string{a, b} {
+		for _, v := range list {
+			set[v] = struct{}{}
+		}
+	}
+	return sortedKeys(set)
+}

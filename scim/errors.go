@@ -1,0 +1,122 @@
+package scim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/schema"
+)
+
+// errNoEndpoint says that the path is none of ours.
+var errNoEndpoint = errors.New("no such endpoint")
+
+// errForbiddenFilter says that a discovery endpoint was filtered (RFC 7644 section 4).
+var errForbiddenFilter = errors.New("discovery endpoints cannot be filtered")
+
+// methodError says that an endpoint lacks the method.
+type methodError struct{ allow string }
+
+func (e *methodError) Error() string { return "method not allowed; allowed: " + e.allow }
+
+// rateError says that a credential has used up its allowance.
+type rateError struct{ after time.Duration }
+
+func (e *rateError) Error() string { return "too many requests" }
+
+// tooManyOperations says that a PATCH has more operations than allowed.
+type tooManyOperations struct{ max int }
+
+func (e *tooManyOperations) Error() string {
+	return fmt.Sprintf("a PATCH may have at most %d operations", e.max)
+}
+
+// problem is an error as the client sees it (RFC 7644 section 3.12).
+type problem struct {
+	status   int
+	scimType string
+	detail   string
+}
+
+// problemOf is the one table from errors to the wire. What is not in it is internal: 500, and no more than the
+// request id, under which the log has the rest.
+func problemOf(err error, requestID string) problem {
+	var known *schema.Error
+	var auth *authError
+	var method *methodError
+	var limit *rateError
+	var operations *tooManyOperations
+	var body *http.MaxBytesError
+	switch {
+	case errors.As(err, &known):
+		return problem{statusOf(known.ScimType), known.ScimType, known.Error()}
+	case errors.As(err, &auth):
+		return problem{http.StatusUnauthorized, "", "a valid bearer token is required"}
+	case errors.As(err, &method):
+		return problem{http.StatusMethodNotAllowed, "", method.Error()}
+	case errors.As(err, &limit):
+		return problem{http.StatusTooManyRequests, "", limit.Error()}
+	case errors.As(err, &operations):
+		return problem{http.StatusRequestEntityTooLarge, schema.TooMany, operations.Error()}
+	case errors.As(err, &body):
+		return problem{http.StatusRequestEntityTooLarge, schema.TooMany, fmt.Sprintf("the body is larger than %d bytes", body.Limit)}
+	case errors.Is(err, errNoEndpoint):
+		return problem{http.StatusNotFound, "", errNoEndpoint.Error()}
+	case errors.Is(err, errForbiddenFilter):
+		return problem{http.StatusForbidden, "", errForbiddenFilter.Error()}
+	case errors.Is(err, directory.ErrNotFound):
+		return problem{http.StatusNotFound, "", "no such resource"}
+	case errors.Is(err, directory.ErrVersion):
+		return problem{http.StatusPreconditionFailed, "", "the resource has changed: its version is not the expected one"}
+	}
+	return problem{http.StatusInternalServerError, "", "internal error, request " + requestID}
+}
+
+// statusOf is the HTTP status of a scimType (RFC 7644 table 9).
+func statusOf(scimType string) int {
+	switch scimType {
+	case schema.Uniqueness:
+		return http.StatusConflict
+	case schema.Sensitive:
+		return http.StatusForbidden
+	}
+	return http.StatusBadRequest
+}
+
+// writeError answers with the error, as JSON whatever happened.
+func (h *handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	in := web.InfoOf(r.Context())
+	p := problemOf(err, in.RequestID)
+	header := w.Header()
+	switch p.status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", `Bearer realm="scim"`)
+	case http.StatusMethodNotAllowed:
+		var m *methodError
+		if errors.As(err, &m) {
+			header.Set("Allow", m.allow)
+		}
+	case http.StatusTooManyRequests:
+		var l *rateError
+		if errors.As(err, &l) {
+			header.Set("Retry-After", strconv.Itoa(int(math.Ceil(l.after.Seconds()))))
+		}
+	}
+	h.metrics.errors(in.Source, p)
+	body, _ := json.Marshal(struct { //nolint:errchkjson // strings always encode
+		Schemas  []string `json:"schemas"`
+		Status   string   `json:"status"`
+		ScimType string   `json:"scimType,omitempty"`
+		Detail   string   `json:"detail"`
+	}{[]string{schema.ErrorURN}, strconv.Itoa(p.status), p.scimType, p.detail})
+	header.Set("Content-Type", ContentType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.status)
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,32 @@
+package scim
+
+import "github.com/matomo-scim/bridge/scim/schema"
+
+// Profile says how to treat the clients of a source.
+type Profile string
+
+// The profiles. They differ in what a PATCH answers when the client asked for nothing, and in tolerance.
+const (
+	// Generic forgives what identity providers get wrong; a PATCH of a user answers 200 with the user, of a group 204.
+	Generic Profile = "generic"
+	// Entra forgives the same; a PATCH answers 204.
+	Entra Profile = "entra"
+	// Strict takes the RFC to the letter; a PATCH answers 200 with the resource.
+	Strict Profile = "strict"
+)
+
+// fixPutWithoutActive is a PUT of a user that leaves active out. The RFC would clear it, which would bring a leaver
+// back; the stored value stays, in every profile.
+const fixPutWithoutActive schema.Fixup = "put_without_active"
+
+// valid says whether p is one of the profiles.
+func (p Profile) valid() bool { return p == Generic || p == Entra || p == Strict }
+
+// mode is how bodies, filters and patches are read.
+func (p Profile) mode() schema.Mode { return schema.Mode{Strict: p == Strict} }
+
+// answersUser says whether a PATCH of a user is answered with the user.
+func (p Profile) answersUser() bool { return p != Entra }
+
+// answersGroup says whether a PATCH of a group is answered with the group.
+func (p Profile) answersGroup() bool { return p == Strict }

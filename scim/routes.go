@@ -1,0 +1,152 @@
+package scim
+
+import (
+	"context"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/web"
+)
+
+// The resources as metric labels.
+const (
+	labelUsers     = "users"
+	labelGroups    = "groups"
+	labelDiscovery = "discovery"
+)
+
+// route is one line of the table of endpoints.
+type route struct {
+	method, path string
+	resource     string // metric label
+	serve        func(http.ResponseWriter, *http.Request, *session) error
+	ok           int // the status of a good day
+}
+
+// table is the table of endpoints. There is no catch-all: what is not here is 404, or 405 with Allow.
+func (h *handler) table() []route {
+	return []route{
+		{http.MethodPost, "/Users", labelUsers, h.createUser, http.StatusCreated},
+		{http.MethodGet, "/Users", labelUsers, h.listUsers, http.StatusOK},
+		{http.MethodGet, "/Users/{id}", labelUsers, h.getUser, http.StatusOK},
+		{http.MethodPut, "/Users/{id}", labelUsers, h.putUser, http.StatusOK},
+		{http.MethodPatch, "/Users/{id}", labelUsers, h.patchUser, http.StatusOK},
+		{http.MethodDelete, "/Users/{id}", labelUsers, h.deleteUser, http.StatusNoContent},
+
+		{http.MethodPost, "/Groups", labelGroups, h.createGroup, http.StatusCreated},
+		{http.MethodGet, "/Groups", labelGroups, h.listGroups, http.StatusOK},
+		{http.MethodGet, "/Groups/{id}", labelGroups, h.getGroup, http.StatusOK},
+		{http.MethodPut, "/Groups/{id}", labelGroups, h.putGroup, http.StatusOK},
+		{http.MethodPatch, "/Groups/{id}", labelGroups, h.patchGroup, http.StatusNoContent},
+		{http.MethodDelete, "/Groups/{id}", labelGroups, h.deleteGroup, http.StatusNoContent},
+
+		{http.MethodGet, "/ServiceProviderConfig", labelDiscovery, h.serviceProviderConfig, http.StatusOK},
+		{http.MethodGet, "/Schemas", labelDiscovery, h.listSchemas, http.StatusOK},
+		{http.MethodGet, "/Schemas/{id}", labelDiscovery, h.getSchema, http.StatusOK},
+		{http.MethodGet, "/ResourceTypes", labelDiscovery, h.listResourceTypes, http.StatusOK},
+		{http.MethodGet, "/ResourceTypes/{id}", labelDiscovery, h.getResourceType, http.StatusOK},
+	}
+}
+
+// routes builds the mux of the table.
+func (h *handler) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, rt := range h.table() {
+		mux.Handle(rt.method+" "+h.base+rt.path, web.Handler(func(w http.ResponseWriter, r *http.Request) error {
+			in := web.InfoOf(r.Context())
+			in.Route, in.Resource = rt.path, rt.resource
+			return rt.serve(w, r, sessionOf(r.Context()))
+		}, h.writeError))
+	}
+	return mux
+}
+
+// routeMetrics is the table for the request metrics.
+func (h *handler) routeMetrics() []web.Route {
+	var out []web.Route
+	for _, rt := range h.table() {
+		statuses := []int{rt.ok, http.StatusBadRequest, http.StatusNotFound, http.StatusInternalServerError}
+		switch {
+		case rt.method == http.MethodPatch:
+			statuses = append(statuses, http.StatusOK+http.StatusNoContent-rt.ok, http.StatusConflict) // both 200 and 204
+		case rt.ok == http.StatusCreated || rt.method == http.MethodPut:
+			statuses = append(statuses, http.StatusConflict)
+		}
+		out = append(out, web.Route{Resource: rt.resource, Method: rt.method, Statuses: statuses})
+	}
+	return out
+}
+
+// session is who makes a request.
+type session struct {
+	actor   directory.Actor
+	profile Profile
+}
+
+type sessionKey struct{}
+
+func sessionOf(ctx context.Context) *session {
+	s, _ := ctx.Value(sessionKey{}).(*session)
+	return s
+}
+
+// serve answers every request under the base path: first it wants to know who asks, then what for.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
+	s, err := h.authenticate(r)
+	if err != nil {
+		return err
+	}
+	r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
+	if !h.normalise(r) {
+		return errNoEndpoint
+	}
+	next, pattern := h.mux.Handler(r)
+	if pattern == "" {
+		return unrouted(next, r)
+	}
+	h.mux.ServeHTTP(w, r)
+	return nil
+}
+
+// normalise drops one slash at the end of the path, as some clients send. It reports whether the path is one that
+// the mux would take as it is: others it would redirect.
+func (*handler) normalise(r *http.Request) bool {
+	p := r.URL.EscapedPath()
+	if r.Method == http.MethodConnect || !strings.HasPrefix(p, "/") {
+		return false
+	}
+	if trimmed := strings.TrimSuffix(p, "/"); trimmed != p && trimmed != "" {
+		u := *r.URL
+		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
+		r.URL, p = &u, trimmed
+	}
+	return path.Clean(p) == p && path.Clean(r.URL.Path) == r.URL.Path
+}
+
+// unrouted asks the mux's own answer whether an endpoint lacks the method or is not there at all.
+func unrouted(answer http.Handler, r *http.Request) error {
+	var p probe
+	answer.ServeHTTP(&p, r)
+	if p.status == http.StatusMethodNotAllowed {
+		return &methodError{allow: p.Header().Get("Allow")}
+	}
+	return errNoEndpoint
+}
+
+// probe takes an answer's status and headers and forgets its body.
+type probe struct {
+	header http.Header
+	status int
+}
+
+func (p *probe) Header() http.Header {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	return p.header
+}
+
+func (p *probe) WriteHeader(status int)         { p.status = status }
+func (p *probe) Write(body []byte) (int, error) { return len(body), nil }

@@ -1,0 +1,137 @@
+// Package scim is the SCIM 2.0 front (RFC 7643, RFC 7644): it authenticates, parses, normalises and renders, and
+// leaves what is said to the directory.
+//
+// Rules of this package:
+//
+//   - Authentication stands in front of everything: no path, method or encoding reaches a route, or even a 404,
+//     without a live credential.
+//   - Every answer is JSON of type application/scim+json, errors too. Errors come from one table (errors.go); what
+//     is internal stays inside and is found in the log under the request id.
+//   - What identity providers send against the RFC is understood in the packages schema, filter and patch, counted by
+//     kind, and refused by the profile strict.
+//   - What a client did not ask for is not read: the projection is known before members or groups are.
+package scim
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/schema"
+)
+
+// ContentType is the media type of every answer (RFC 7644 section 8.1).
+const ContentType = "application/scim+json"
+
+// DefaultBasePath is where the endpoints live.
+const DefaultBasePath = "/scim/v2"
+
+// Limits bounds what one request may ask. Zero values are replaced by the defaults named at each field.
+type Limits struct {
+	// Body is the largest body in bytes: 1 MiB.
+	Body int64
+	// Operations is the largest number of operations in a PATCH: 1,000.
+	Operations int
+	// Page is the largest and the default number of resources in one answer: 1,000.
+	Page int
+	// Filter is the longest filter in bytes: 4,096.
+	Filter int
+	// RequestsPerSecond is how many requests a credential may make a second, with bursts of two seconds' worth.
+	// Zero means no limit.
+	RequestsPerSecond float64
+}
+
+// setDefaults fills in what is not given.
+func (l *Limits) setDefaults() {
+	if l.Body <= 0 {
+		l.Body = 1 << 20
+	}
+	if l.Operations <= 0 {
+		l.Operations = 1000
+	}
+	if l.Page <= 0 {
+		l.Page = 1000
+	}
+	if l.Filter <= 0 {
+		l.Filter = 4096
+	}
+}
+
+// Options configures New. Directory, Sources, Logger and Registerer are required.
+type Options struct {
+	// Directory holds the users, groups and credentials.
+	Directory *directory.Store
+	// Sources are the configured SCIM sources by name. A credential of any other source is refused.
+	Sources map[string]Profile
+	// PublicURL is how clients reach this server, such as https://scim.example.com, for meta.location and $ref.
+	// Empty takes scheme and host from the request.
+	PublicURL string
+	// BasePath is the path under which the endpoints live, without a slash at its end. Empty means DefaultBasePath.
+	BasePath string
+	// Limits bounds requests.
+	Limits Limits
+	// Logger gets one line a request.
+	Logger *zap.Logger
+	// Registerer takes the metrics.
+	Registerer prometheus.Registerer
+}
+
+// handler serves the endpoints.
+type handler struct {
+	dir      *directory.Store
+	profiles map[string]Profile
+	base     string // path
+	public   string // scheme and host, "" to take them from the request
+	limits   Limits
+	log      *zap.Logger
+	metrics  *metrics
+	rates    *rates
+	mux      *http.ServeMux
+	users    *schema.ResourceType
+	groups   *schema.ResourceType
+}
+
+// New returns the handler of all SCIM endpoints. It expects the whole path, base path included, and must get every
+// request under it untouched: a ServeMux in front would redirect //Users before anybody is authenticated.
+func New(opt Options) (http.Handler, error) {
+	if opt.Directory == nil || opt.Logger == nil || opt.Registerer == nil {
+		return nil, errors.New("scim: Directory, Logger and Registerer are required")
+	}
+	if len(opt.Sources) == 0 {
+		return nil, errors.New("scim: no source is configured")
+	}
+	names := make([]string, 0, len(opt.Sources))
+	for name, p := range opt.Sources {
+		if !p.valid() {
+			return nil, fmt.Errorf("scim: source %q: unknown profile %q", name, p)
+		}
+		names = append(names, name)
+	}
+	if opt.PublicURL != "" {
+		if u, err := url.Parse(opt.PublicURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return nil, fmt.Errorf("scim: public URL %q is not an http or https URL", opt.PublicURL)
+		}
+	}
+	if opt.BasePath == "" {
+		opt.BasePath = DefaultBasePath
+	}
+	opt.Limits.setDefaults()
+	h := &handler{
+		dir: opt.Directory, profiles: opt.Sources, base: strings.TrimSuffix(opt.BasePath, "/"),
+		public: strings.TrimSuffix(opt.PublicURL, "/"), limits: opt.Limits, log: opt.Logger,
+		metrics: newMetrics(opt.Registerer, names), rates: newRates(opt.Limits.RequestsPerSecond),
+		users: schema.User(), groups: schema.Group(),
+	}
+	h.mux = h.routes()
+	return web.Observe(web.Handler(h.serve, h.writeError), web.Options{
+		Logger: opt.Logger, MaxBody: opt.Limits.Body, WriteError: h.writeError,
+		Metrics: web.NewMetrics(opt.Registerer, names, h.routeMetrics()),
+	}), nil
+}

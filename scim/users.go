@@ -1,0 +1,226 @@
+package scim
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/scim/patch"
+	"github.com/matomo-scim/bridge/scim/schema"
+)
+
+// sendUser answers with one user.
+func sendUser(w http.ResponseWriter, status int, v view, u directory.User) error {
+	b := buffer()
+	defer release(b)
+	if err := v.user(b, u); err != nil {
+		return err
+	}
+	w.Header().Set("ETag", etag(u.Version))
+	return send(w, status, b)
+}
+
+// createUser is POST /Users (RFC 7644 section 3.3).
+func (h *handler) createUser(w http.ResponseWriter, r *http.Request, s *session) error {
+	v, err := h.view(r, h.users)
+	if err != nil {
+		return err
+	}
+	doc, err := h.resource(r, s, h.users)
+	if err != nil {
+		return err
+	}
+	u, err := h.dir.CreateUser(r.Context(), s.actor, doc)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", v.userMeta(u).location)
+	return sendUser(w, http.StatusCreated, v, u)
+}
+
+// getUser is GET /Users/{id} (RFC 7644 section 3.4.1).
+func (h *handler) getUser(w http.ResponseWriter, r *http.Request, s *session) error {
+	v, err := h.view(r, h.users)
+	if err != nil {
+		return err
+	}
+	id, err := resourceID(r)
+	if err != nil {
+		return err
+	}
+	u, err := h.dir.User(r.Context(), s.actor.Source, id, v.projection.Wants("groups"))
+	if err != nil {
+		return err
+	}
+	if unmodified(r, u.Version) {
+		w.Header().Set("ETag", etag(u.Version))
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return sendUser(w, http.StatusOK, v, u)
+}
+
+// listUsers is GET /Users (RFC 7644 section 3.4.2).
+func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	v := view{base: h.baseURL(r), projection: projection(h.users, q)}
+	ask, err := h.listQuery(q, s, h.users)
+	if err != nil {
+		return err
+	}
+	ask.Groups = v.projection.Wants("groups")
+	page, err := h.dir.Users(r.Context(), ask)
+	if err != nil {
+		return err
+	}
+	b := buffer()
+	defer release(b)
+	listHead(b, page.Total, ask.Start, len(page.Items))
+	for i, u := range page.Items {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := v.user(b, u); err != nil {
+			return err
+		}
+	}
+	b.WriteString("]}")
+	return send(w, http.StatusOK, b)
+}
+
+// putUser is PUT /Users/{id} (RFC 7644 section 3.5.1). A body without active keeps the stored value: a client that
+// leaves out what is false must not bring a leaver back.
+func (h *handler) putUser(w http.ResponseWriter, r *http.Request, s *session) error {
+	v, err := h.view(r, h.users)
+	if err != nil {
+		return err
+	}
+	id, err := resourceID(r)
+	if err != nil {
+		return err
+	}
+	doc, err := h.resource(r, s, h.users)
+	if err != nil {
+		return err
+	}
+	_, active := doc["active"]
+	replace := func(old directory.User, before schema.Document) (schema.Document, error) {
+		after := maps.Clone(doc) // runs again when the transaction does
+		if !active {
+			after["active"] = old.Active
+		}
+		return after, h.users.CheckImmutable(before, after)
+	}
+	u, _, err := h.dir.UpdateUser(r.Context(), s.actor, id, expect(r), replace)
+	if err != nil {
+		return err
+	}
+	if !active {
+		h.metrics.fixed(s.actor.Source, fixPutWithoutActive)
+	}
+	return h.sendChanged(w, r, s, v, u)
+}
+
+// patchUser is PATCH /Users/{id} (RFC 7644 section 3.5.2).
+func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, s *session) error {
+	v, err := h.view(r, h.users)
+	if err != nil {
+		return err
+	}
+	id, err := resourceID(r)
+	if err != nil {
+		return err
+	}
+	req, fixups, err := h.patch(r, s)
+	if err != nil {
+		return err
+	}
+	var applied []schema.Fixup
+	change := func(_ directory.User, doc schema.Document) (schema.Document, error) {
+		res, err := patch.Apply(h.users, doc, req, s.profile.mode())
+		applied = res.Fixups
+		return res.Doc, err
+	}
+	u, _, err := h.dir.UpdateUser(r.Context(), s.actor, id, expect(r), change)
+	if err != nil {
+		return err
+	}
+	h.countFixups(s, fixups, applied)
+	if !s.profile.answersUser() && !v.projection.Given() {
+		w.Header().Set("ETag", etag(u.Version))
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return h.sendChanged(w, r, s, v, u)
+}
+
+// deleteUser is DELETE /Users/{id} (RFC 7644 section 3.6).
+func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, s *session) error {
+	id, err := resourceID(r)
+	if err != nil {
+		return err
+	}
+	if err := h.dir.DeleteUser(r.Context(), s.actor, id, expect(r)); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// sendChanged answers a PUT or PATCH with the user as it is now, groups included when they are wanted.
+func (h *handler) sendChanged(w http.ResponseWriter, r *http.Request, s *session, v view, u directory.User) error {
+	if v.projection.Wants("groups") {
+		groups, err := h.dir.GroupsOf(r.Context(), s.actor.Source, u.ID)
+		if err != nil {
+			return err
+		}
+		u.Groups = groups
+	}
+	return sendUser(w, http.StatusOK, v, u)
+}
+
+// patch reads the body of a PATCH.
+func (h *handler) patch(r *http.Request, s *session) (patch.Request, []schema.Fixup, error) {
+	doc, err := decodeBody(r)
+	if err != nil {
+		return patch.Request{}, nil, err
+	}
+	if list, ok := operations(doc); ok && len(list) > h.limits.Operations {
+		return patch.Request{}, nil, &tooManyOperations{max: h.limits.Operations}
+	}
+	return patch.FromDocument(doc, s.profile.mode())
+}
+
+// operations finds the list before it is read in full.
+func operations(doc schema.Document) ([]any, bool) {
+	for name, v := range doc {
+		if schema.EqualName(name, "Operations") {
+			list, ok := v.([]any)
+			return list, ok
+		}
+	}
+	return nil, false
+}
+
+// countFixups counts each kind once a request, however many steps needed it.
+func (h *handler) countFixups(s *session, lists ...[]schema.Fixup) {
+	var all schema.Fixups
+	for _, list := range lists {
+		all.Add(list...)
+	}
+	h.metrics.fixed(s.actor.Source, all...)
+}
+
+// flush writes b to w and empties it, when it holds much.
+func flush(w http.ResponseWriter, b *bytes.Buffer, most int) error {
+	if b.Len() < most {
+		return nil
+	}
+	_, err := w.Write(b.Bytes())
+	b.Reset()
+	return err
+}
