@@ -51,7 +51,11 @@ lint: ## Format check, golangci-lint, go.mod tidy
 
 .PHONY: fmt
 fmt: ## Format every Go file the way lint wants it
-	"$$(scripts/tool gofumpt)" -l -w .
+	go tool -modfile=go.tool.mod gofumpt -l -w .
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (needs the Go vulnerability database)
+	go tool -modfile=go.tool.mod govulncheck ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
