@@ -18,9 +18,9 @@ type attribute struct {
 // parseDN reads a distinguished name as RFC 4514 defines it: a list of relative
 // names, each of one or more attributes in a fixed order. False means that the
 // text is no DN. The library behind it is more generous than the RFC (any text as
-// a type, ";" as a comma), so both are checked here.
+// a type, a stray "=" before it, ";" as a comma), so the shape is checked first.
 func parseDN(s string) ([][]attribute, bool) {
-	if !strings.Contains(s, "=") || bareSemicolon(s) {
+	if !strictDN(s) {
 		return nil, false
 	}
 	parsed, err := ldap.ParseDN(s)
@@ -30,9 +30,6 @@ func parseDN(s string) ([][]attribute, bool) {
 	out := make([][]attribute, len(parsed.RDNs))
 	for i, rdn := range parsed.RDNs {
 		for _, a := range rdn.Attributes {
-			if !isAttributeType(a.Type) {
-				return nil, false
-			}
 			out[i] = append(out[i], attribute{fold(a.Type), squeeze(a.Value)})
 		}
 		slices.SortFunc(out[i], func(a, b attribute) int {
@@ -42,17 +39,29 @@ func parseDN(s string) ([][]attribute, bool) {
 	return out, true
 }
 
-// bareSemicolon reports whether s has a ";" that is not escaped.
-func bareSemicolon(s string) bool {
+// strictDN reports whether s has the shape of RFC 4514: plain types, each with
+// an equals sign, and no unescaped ";".
+func strictDN(s string) bool {
+	start, inValue := 0, false
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '\\':
 			i++
 		case ';':
-			return true
+			return false
+		case '=':
+			if !inValue && !isAttributeType(strings.Trim(s[start:i], " ")) {
+				return false
+			}
+			inValue = true
+		case ',', '+':
+			if !inValue {
+				return false
+			}
+			inValue, start = false, i+1
 		}
 	}
-	return false
+	return inValue
 }
 
 // isAttributeType reports whether s is a short name or an OID (RFC 4512, 1.4).
