@@ -7,28 +7,34 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// Bound is a filter that fits a resource type, or the values of one attribute. Expr has canonical names and values of the right type: dates are strings that
-// parse, booleans are booleans. Names no schema knows stay as written and count as attributes without value.
+// Bound is a filter that fits a resource type, or the values of one attribute.
+// Expr has canonical names and values of the right type: dates are strings that
+// parse, booleans are booleans. Names no schema knows stay as written and count
+// as attributes without value.
 type Bound struct {
 	Expr Expr
 
 	scope scope
 }
 
-// scope says what the names in a filter mean: attributes of a resource type, or sub-attributes of one attribute.
+// scope says what the names in a filter mean: attributes of a resource type, or
+// sub-attributes of one attribute.
 type scope struct {
 	rt   *schema.ResourceType
 	attr *schema.Attribute
 }
 
-// Bind checks a filter against a resource type. It is an invalidFilter to order booleans or binaries (gt, ge, lt, le), to look into them as text
-// (booleans), to compare with a value that cannot be of the attribute's type, to compare a complex attribute without "value", and to put brackets behind
-// an attribute that is not multi-valued. Of opt only Tolerant and OnFixup matter.
+// Bind checks a filter against a resource type. It is an invalidFilter to order
+// booleans or binaries (gt, ge, lt, le), to look into them as text (booleans),
+// to compare with a value that cannot be of the attribute's type, to compare a
+// complex attribute without "value", and to put brackets behind an attribute
+// that is not multi-valued. Of opt only Tolerant and OnFixup matter.
 func Bind(e Expr, rt *schema.ResourceType, opt Options) (Bound, error) {
 	return bind(e, scope{rt: rt}, opt)
 }
 
-// BindValues is Bind for a filter whose names are sub-attributes of the multi-valued attribute a, as it stands in brackets.
+// BindValues is Bind for a filter whose names are sub-attributes of the
+// multi-valued attribute a, as it stands in brackets.
 func BindValues(e Expr, a *schema.Attribute, opt Options) (Bound, error) {
 	return bind(e, scope{attr: a}, opt)
 }
@@ -42,7 +48,8 @@ func bind(e Expr, sc scope, opt Options) (Bound, error) {
 	return Bound{Expr: out, scope: sc}, nil
 }
 
-// lookup finds what a path names; ok is false for an unknown attribute. Whole schemas count as unknown.
+// lookup finds what a path names; ok is false for an unknown attribute. Whole
+// schemas count as unknown.
 func (sc scope) lookup(p Path) (ref schema.Ref, ok bool) {
 	if sc.rt != nil {
 		ref, ok = sc.rt.Lookup(p.URN, p.Attr, p.Sub)
@@ -59,7 +66,8 @@ func (sc scope) lookup(p Path) (ref schema.Ref, ok bool) {
 	return ref, ref.Attr != nil
 }
 
-// secret reports whether a filter must not learn anything about an attribute: password.
+// secret reports whether a filter must not learn anything about an attribute:
+// password.
 func secret(ref schema.Ref) bool { return ref.Leaf().Returned == schema.ReturnedNever }
 
 type binder struct {
@@ -107,7 +115,8 @@ func (b *binder) both(l, r Expr) (Expr, Expr, *schema.Error) {
 	return l, r, err
 }
 
-// resolve gives the canonical path. In strict mode an attribute of an extension without its URN is unknown.
+// resolve gives the canonical path. In strict mode an attribute of an extension
+// without its URN is unknown.
 func (b *binder) resolve(p Path) (ref schema.Ref, canonical Path, known bool) {
 	ref, known = b.lookup(p)
 	if !known || ref.Short && !b.opt.Tolerant {
@@ -150,7 +159,8 @@ func (b *binder) compare(c Compare) (Expr, *schema.Error) {
 	return c, nil
 }
 
-// value checks that operator and value fit the type of the attribute and gives the value in that type.
+// value checks that operator and value fit the type of the attribute and gives
+// the value in that type.
 func (b *binder) value(a *schema.Attribute, c Compare) (any, *schema.Error) {
 	order := c.Op == Gt || c.Op == Ge || c.Op == Lt || c.Op == Le
 	substring := c.Op == Co || c.Op == Sw || c.Op == Ew

@@ -1,9 +1,13 @@
-// Package filter reads, prints and evaluates SCIM filters (RFC 7644 section 3.4.2.2) and the paths of PATCH operations (section 3.5.2).
+// Package filter reads, prints and evaluates SCIM filters (RFC 7644 section
+// 3.4.2.2) and the paths of PATCH operations (section 3.5.2).
 //
-// Parse knows only the grammar. Bind checks the result against a resource type: it spells names as the schema does, checks which operators and values fit
-// which types, and says what "emails co" means. Match evaluates a document. A store that turns filters into SQL works on what Bind gives.
+// Parse knows only the grammar. Bind checks the result against a resource type:
+// it spells names as the schema does, checks which operators and values fit
+// which types, and says what "emails co" means. Match evaluates a document. A
+// store that turns filters into SQL works on what Bind gives.
 //
-// Errors are *schema.Error with scimType invalidFilter (or invalidPath) and the byte offset of the problem.
+// Errors are *schema.Error with scimType invalidFilter (or invalidPath) and the
+// byte offset of the problem.
 package filter
 
 import (
@@ -13,10 +17,12 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// Expr is a filter: one of And, Or, Not, Compare, Present and ValuePath. String gives text that parses to the same expression.
+// Expr is a filter: one of And, Or, Not, Compare, Present and ValuePath. String
+// gives text that parses to the same expression.
 type Expr interface {
 	String() string
-	// write appends the text; within is the precedence of the place it stands in: parentheses are needed below it.
+	// write appends the text; within is the precedence of the place it stands
+	// in: parentheses are needed below it.
 	write(b *strings.Builder, within int)
 }
 
@@ -29,8 +35,10 @@ type Or struct{ L, R Expr }
 // Not holds when X does not.
 type Not struct{ X Expr }
 
-// Compare holds when a value of the attribute stands in the relation Op to Value: a string, bool, json.Number or nil. A multi-valued attribute matches when
-// any of its values does. An attribute without value is different from every value (ne) and in no other relation; it is eq null.
+// Compare holds when a value of the attribute stands in the relation Op to
+// Value: a string, bool, json.Number or nil. A multi-valued attribute matches
+// when any of its values does. An attribute without value is different from
+// every value (ne) and in no other relation; it is eq null.
 type Compare struct {
 	Path  Path
 	Op    Op
@@ -40,7 +48,8 @@ type Compare struct {
 // Present holds when the attribute has a value that is not empty.
 type Present struct{ Path Path }
 
-// ValuePath holds when one value of a multi-valued attribute satisfies Filter, whose names are sub-attributes.
+// ValuePath holds when one value of a multi-valued attribute satisfies Filter,
+// whose names are sub-attributes.
 type ValuePath struct {
 	Path   Path
 	Filter Expr
@@ -49,7 +58,8 @@ type ValuePath struct {
 // Op is a comparison.
 type Op string
 
-// The comparisons of RFC 7644 table 3, always in lower case. Present is its own kind of expression.
+// The comparisons of RFC 7644 table 3, always in lower case. Present is its own
+// kind of expression.
 const (
 	Eq Op = "eq"
 	Ne Op = "ne"
@@ -62,7 +72,8 @@ const (
 	Le Op = "le"
 )
 
-// Path names an attribute. Parse keeps the spelling of the client; after Bind URN is set for extensions only, and Sub is "value" where the client left out
+// Path names an attribute. Parse keeps the spelling of the client; after Bind
+// URN is set for extensions only, and Sub is "value" where the client left out
 // the sub-attribute of a complex attribute in a comparison.
 type Path struct{ URN, Attr, Sub string }
 
@@ -78,8 +89,9 @@ func (p Path) String() string {
 	return s
 }
 
-// PatchPath is the path of a PATCH operation: an attribute, or with Filter the values of a multi-valued attribute that satisfy it. The Sub of the Path
-// is what stands after the filter.
+// PatchPath is the path of a PATCH operation: an attribute, or with Filter the
+// values of a multi-valued attribute that satisfy it. The Sub of the Path is
+// what stands after the filter.
 type PatchPath struct {
 	Path
 	Filter Expr
@@ -132,7 +144,8 @@ func (e And) write(b *strings.Builder, within int) { binary(b, e.L, " and ", e.R
 
 func (e Or) write(b *strings.Builder, within int) { binary(b, e.L, " or ", e.R, precOr, within) }
 
-// binary writes an operator that groups to the left: the same one on its right side needs parentheses.
+// binary writes an operator that groups to the left: the same one on its right
+// side needs parentheses.
 func binary(b *strings.Builder, l Expr, op string, r Expr, own, within int) {
 	if own < within {
 		b.WriteByte('(')

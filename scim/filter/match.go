@@ -9,7 +9,8 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// Match evaluates a filter on a canonical document. It binds the filter first, tolerantly; whoever has many documents calls Bind once. The error is that of
+// Match evaluates a filter on a canonical document. It binds the filter first,
+// tolerantly; whoever has many documents calls Bind once. The error is that of
 // Bind and does not depend on the document.
 func Match(e Expr, rt *schema.ResourceType, doc schema.Document) (bool, error) {
 	b, err := Bind(e, rt, Options{Tolerant: true})
@@ -19,7 +20,8 @@ func Match(e Expr, rt *schema.ResourceType, doc schema.Document) (bool, error) {
 	return b.Match(doc), nil
 }
 
-// Match evaluates the filter: on a canonical document after Bind, on one value of the attribute after BindValues. Text is compared as the schema says
+// Match evaluates the filter: on a canonical document after Bind, on one value
+// of the attribute after BindValues. Text is compared as the schema says
 // (caseExact), dates as instants, numbers as numbers.
 func (b Bound) Match(v any) bool {
 	if b.scope.attr != nil {
@@ -90,7 +92,8 @@ func (sc scope) compare(c Compare, doc map[string]any) bool {
 // absent evaluates a comparison with an attribute that has no value.
 func absent(c Compare) bool { return (c.Op == Ne) != (c.Value == nil) }
 
-// each reports whether f holds for a value of what ref names; f gets nil for a value that lacks the sub-attribute.
+// each reports whether f holds for a value of what ref names; f gets nil for a
+// value that lacks the sub-attribute.
 func each(ref schema.Ref, doc map[string]any, f func(any) bool) bool {
 	one := func(v any) bool {
 		if ref.Sub == nil {
@@ -122,7 +125,8 @@ func anyOf(v any, f func(any) bool) bool {
 	}
 }
 
-// present reports whether a value is one in the sense of pr: "" and objects of nothing are none.
+// present reports whether a value is one in the sense of pr: "" and objects of
+// nothing are none.
 func present(v any) bool {
 	switch t := v.(type) {
 	case nil:

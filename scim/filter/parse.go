@@ -9,7 +9,8 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// Options limit what is accepted. The zero value is the grammar of the RFC with the default limits.
+// Options limit what is accepted. The zero value is the grammar of the RFC with
+// the default limits.
 type Options struct {
 	Tolerant bool               // accept what identity providers write beyond the grammar
 	MaxLen   int                // bytes; 0 means 16 KiB
@@ -43,8 +44,9 @@ func (o Options) fixup(k schema.Fixup) {
 	}
 }
 
-// Parse reads a filter. Operators are understood in any case, names are kept as written. In tolerant mode a value may be a bare word, and
-// emails[type eq "work"].value eq "x" is read as emails[type eq "work" and value eq "x"].
+// Parse reads a filter. Operators are understood in any case, names are kept as
+// written. In tolerant mode a value may be a bare word, and emails[type eq
+// "work"].value eq "x" is read as emails[type eq "work" and value eq "x"].
 func Parse(s string, opt Options) (Expr, error) {
 	p := parser{s: s, opt: opt.withDefaults()}
 	if err := p.checkText(); err != nil {
@@ -60,8 +62,10 @@ func Parse(s string, opt Options) (Expr, error) {
 	return e, nil
 }
 
-// ParsePath reads the path of a PATCH operation: attribute, attribute.sub, attribute[filter] or attribute[filter].sub, each with an optional URN. A bare
-// URN of a schema is read as URN and attribute, as schema.SplitName does, and found again by schema.ResourceType.Lookup. The scimType of an error is
+// ParsePath reads the path of a PATCH operation: attribute, attribute.sub,
+// attribute[filter] or attribute[filter].sub, each with an optional URN. A bare
+// URN of a schema is read as URN and attribute, as schema.SplitName does, and
+// found again by schema.ResourceType.Lookup. The scimType of an error is
 // invalidPath.
 func ParsePath(s string, opt Options) (PatchPath, error) {
 	p := parser{s: s, opt: opt.withDefaults()}
@@ -243,7 +247,8 @@ func validName(name, attr, sub string) bool {
 	return schema.ValidName(attr) && (schema.ValidName(sub) || sub == "" && !strings.HasSuffix(name, "."))
 }
 
-// urnLike accepts names with a URN. The part after the last colon may look unlike an attribute when the whole is the URN of a schema.
+// urnLike accepts names with a URN. The part after the last colon may look
+// unlike an attribute when the whole is the URN of a schema.
 func urnLike(name string) bool {
 	for i := range len(name) {
 		c := name[i]
@@ -255,7 +260,8 @@ func urnLike(name string) bool {
 	return !strings.ContainsAny(name[len(name)-1:], ":.") && !strings.Contains(name, "::") && !strings.Contains(name, ":.")
 }
 
-// valuePath reads attr[filter], and in tolerant mode the comparison of a sub-attribute after it.
+// valuePath reads attr[filter], and in tolerant mode the comparison of a
+// sub-attribute after it.
 func (p *parser) valuePath(path Path, start int) (Expr, *schema.Error) {
 	f, err := p.brackets(path, start)
 	if err != nil {
@@ -330,7 +336,8 @@ func (p *parser) comparison(path Path) (Expr, *schema.Error) {
 	return Compare{Path: path, Op: op, Value: v}, p.node()
 }
 
-// value reads a JSON value that is no object and no list; in tolerant mode also a word without quotes.
+// value reads a JSON value that is no object and no list; in tolerant mode also
+// a word without quotes.
 func (p *parser) value() (any, *schema.Error) {
 	if !isSpace(p.peek()) {
 		return nil, p.fail("a blank and a value are expected")

@@ -9,16 +9,19 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// Result is what Apply gives. Doc is the document it was given when nothing changed.
+// Result is what Apply gives. Doc is the document it was given when nothing
+// changed.
 type Result struct {
 	Doc     schema.Document
 	Changed bool
 	Fixups  []schema.Fixup
 }
 
-// Apply carries out all operations on a canonical document, or none: doc and req are not changed, and on an error there is no result. The result is
-// canonical; its required attributes and types are checked. Read-only attributes named by a path are an error (mutability), inside a path-less value they
-// are ignored. Passwords are checked and dropped.
+// Apply carries out all operations on a canonical document, or none: doc and
+// req are not changed, and on an error there is no result. The result is
+// canonical; its required attributes and types are checked. Read-only
+// attributes named by a path are an error (mutability), inside a path-less
+// value they are ignored. Passwords are checked and dropped.
 func Apply(rt *schema.ResourceType, doc schema.Document, req Request, mode schema.Mode) (Result, error) {
 	a := applier{patcher: patcher{rt: rt, mode: mode}, doc: schema.Clone(doc)}
 	for i, op := range req.Operations {
@@ -99,7 +102,8 @@ func (a *applier) named(path filter.PatchPath, op Operation) error {
 	return a.at(ref, path.Filter, op)
 }
 
-// unknown carries out an operation on an attribute no schema has: when the document has it already, or when it belongs to an unknown schema, whose data
+// unknown carries out an operation on an attribute no schema has: when the
+// document has it already, or when it belongs to an unknown schema, whose data
 // are kept.
 func (a *applier) unknown(path filter.PatchPath, op Operation) error {
 	missing := schema.Errorf(schema.InvalidPath, path.String(), "no schema has this attribute")
@@ -118,7 +122,13 @@ func (a *applier) unknown(path filter.PatchPath, op Operation) error {
 		if !there || path.Sub != "" {
 			return missing
 		}
-		return a.raw(obj, key, op)
+		if err := a.raw(obj, key, op); err != nil {
+			return err
+		}
+		if ref.Extension != nil {
+			store(a.doc, ref.Extension.ID, obj)
+		}
+		return nil
 	}
 	urn, ok := existing(a.doc, path.URN)
 	if !ok {
@@ -152,7 +162,8 @@ func existing(obj map[string]any, name string) (string, bool) {
 	return "", false
 }
 
-// raw changes a value that has no schema: it is replaced or removed; only lists grow.
+// raw changes a value that has no schema: it is replaced or removed; only lists
+// grow.
 func (a *applier) raw(target map[string]any, key string, op Operation) error {
 	kind := schema.FixUnknownAttribute
 	if strings.IndexByte(key, ':') >= 0 {
@@ -203,7 +214,8 @@ func store(target map[string]any, key string, v any) {
 	target[key] = v
 }
 
-// members carries out add or replace for each member of an object: a path-less value, or the object of the extension urn.
+// members carries out add or replace for each member of an object: a path-less
+// value, or the object of the extension urn.
 func (a *applier) members(urn string, obj map[string]any, op string) error {
 	for _, key := range slices.Sorted(maps.Keys(obj)) {
 		if err := a.member(urn, key, Operation{Op: op, Value: obj[key]}); err != nil {
@@ -316,7 +328,8 @@ func (a *applier) subValue(ref schema.Ref, op Operation) any {
 	return map[string]any{ref.Sub.Name: op.Value}
 }
 
-// removal names a sub-attribute that is to be removed; it stands in the Value of an operation.
+// removal names a sub-attribute that is to be removed; it stands in the Value
+// of an operation.
 type removal struct{ sub string }
 
 // whole carries out an operation on a whole schema.
@@ -356,7 +369,8 @@ func (a *applier) simple(target map[string]any, attr *schema.Attribute, op Opera
 	return nil
 }
 
-// complex carries out an operation on a single-valued complex attribute: sub-attributes that are not named stay, also under replace.
+// complex carries out an operation on a single-valued complex attribute:
+// sub-attributes that are not named stay, also under replace.
 func (a *applier) complex(target map[string]any, attr *schema.Attribute, op Operation) error {
 	current, _ := target[attr.Name].(map[string]any)
 	if op.Op == OpRemove {
@@ -392,7 +406,8 @@ func (a *applier) complex(target map[string]any, attr *schema.Attribute, op Oper
 	return nil
 }
 
-// merge gives current with the sub-attributes of next. When a reference turns to another resource, what described the old one goes.
+// merge gives current with the sub-attributes of next. When a reference turns
+// to another resource, what described the old one goes.
 func merge(attr *schema.Attribute, current, next map[string]any) map[string]any {
 	out := make(map[string]any, len(current)+len(next))
 	maps.Copy(out, current)

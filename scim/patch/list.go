@@ -7,10 +7,12 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// maxValues is how many values a list may have that is searched value by value; the members of a group have no such limit.
+// maxValues is how many values a list may have that is searched value by value;
+// the members of a group have no such limit.
 const maxValues = 1000
 
-// lister carries out operations on a multi-valued attribute, which stands in target.
+// lister carries out operations on a multi-valued attribute, which stands in
+// target.
 type lister struct {
 	*applier
 	ref    schema.Ref
@@ -105,7 +107,8 @@ func (l *lister) add(e any) {
 	l.promote(i)
 }
 
-// promote makes value i the only primary one, if it says that it is primary (RFC 7644 section 3.5.2).
+// promote makes value i the only primary one, if it says that it is primary
+// (RFC 7644 section 3.5.2).
 func (l *lister) promote(i int) {
 	if obj, ok := l.list[i].(map[string]any); !ok || obj["primary"] != true {
 		return
@@ -117,13 +120,17 @@ func (l *lister) promote(i int) {
 	}
 }
 
-// same reports whether want names the value have: by value, and by type where want has one; values without "value", such as addresses, by all that want
+// same reports whether want names the value have: by value, and by type where
+// want has one; values without "value", such as addresses, by all that want
 // says.
 func same(a *schema.Attribute, have, want any) bool {
 	w, ok := want.(map[string]any)
 	h, ok2 := have.(map[string]any)
-	if !ok || !ok2 {
+	switch {
+	case !ok || !ok2:
 		return equalText(a, have, want)
+	case schema.Equal(have, want):
+		return true
 	}
 	if v, ok := w["value"]; ok {
 		t, typed := w["type"]
@@ -152,8 +159,9 @@ func equalText(a *schema.Attribute, x, y any) bool {
 	return schema.Equal(x, y)
 }
 
-// removeValues removes only the values that were sent along. RFC 7644 knows no value with remove, so that a literal reading would remove all; that is
-// never done.
+// removeValues removes only the values that were sent along. RFC 7644 knows no
+// value with remove, so that a literal reading would remove all; that is never
+// done.
 func (l *lister) removeValues(v any) error {
 	values, err := l.toRemove(l.attr(), v)
 	if err != nil {
@@ -176,7 +184,8 @@ func (l *lister) removeValues(v any) error {
 	return nil
 }
 
-// toRemove reads the value of a remove: a list, one object or one plain value. Each must say which value is meant.
+// toRemove reads the value of a remove: a list, one object or one plain value.
+// Each must say which value is meant.
 func (p *patcher) toRemove(attr *schema.Attribute, v any) ([]any, error) {
 	if err := p.tolerate(schema.FixValueArrayRemove, schema.InvalidValue, "remove takes no value; name the values in the path"); err != nil {
 		return nil, err
@@ -208,7 +217,8 @@ func names(attr *schema.Attribute, e any) bool {
 	return same(attr, obj, obj)
 }
 
-// some carries out an operation on the values that satisfy where (nil: all of them), or on a sub-attribute of them.
+// some carries out an operation on the values that satisfy where (nil: all of
+// them), or on a sub-attribute of them.
 func (l *lister) some(where filter.Expr, op Operation) error {
 	sub := l.ref.Sub
 	if sub != nil && sub.Mutability == schema.Immutable {
@@ -221,6 +231,8 @@ func (l *lister) some(where filter.Expr, op Operation) error {
 	case op.Op == OpRemove:
 		l.removeHits(hits)
 		return nil
+	case l.attr().Type != schema.Complex:
+		return schema.Errorf(schema.InvalidPath, l.ref.String(), "its values can only be removed by brackets, not changed")
 	case len(hits) == 0:
 		return l.create(where, op)
 	case sub != nil:
@@ -230,7 +242,8 @@ func (l *lister) some(where filter.Expr, op Operation) error {
 	}
 }
 
-// find gives the positions of the values that satisfy a filter, and the filter in canonical form.
+// find gives the positions of the values that satisfy a filter, and the filter
+// in canonical form.
 func (l *lister) find(where filter.Expr) ([]int, filter.Expr, error) {
 	var hits []int
 	if where == nil {
@@ -269,7 +282,8 @@ func (l *lister) removeHits(hits []int) {
 	l.list = kept
 }
 
-// create makes the value that a filtered add or replace did not find, from what the filter says about it. The RFC wants noTarget for replace (section
+// create makes the value that a filtered add or replace did not find, from what
+// the filter says about it. The RFC wants noTarget for replace (section
 // 3.5.2.3), Entra wants the value; for add see erratum 8097.
 func (l *lister) create(where filter.Expr, op Operation) error {
 	if op.Op == OpReplace {
@@ -300,7 +314,8 @@ func (l *lister) create(where filter.Expr, op Operation) error {
 	return nil
 }
 
-// seed collects what a filter of eq and and says about a value; false when it says something else.
+// seed collects what a filter of eq and and says about a value; false when it
+// says something else.
 func seed(where filter.Expr, into map[string]any) bool {
 	switch e := where.(type) {
 	case nil:
@@ -319,13 +334,17 @@ func seed(where filter.Expr, into map[string]any) bool {
 	}
 }
 
-// element reads the value of an operation on single values of a list: an object, or what stands for one.
+// element reads the value of an operation on single values of a list: an
+// object, or what stands for one.
 func (l *lister) element(v any) (map[string]any, error) {
 	if list, ok := v.([]any); ok && len(list) == 1 {
 		if err := l.tolerate(schema.FixSingletonArray, schema.InvalidValue, "an object is expected, not a list"); err != nil {
 			return nil, err
 		}
 		v = list[0]
+	}
+	if empty(v) {
+		return nil, nil
 	}
 	v, err := schema.CanonicalElement(l.attr(), v, l.mode, &l.fixups)
 	if err != nil {
@@ -359,17 +378,18 @@ func (l *lister) setSub(hits []int, op Operation) error {
 	return nil
 }
 
-// setElements completes (add) or exchanges (replace) the values found. A plain value stands for the "value" alone, so the rest stays.
+// setElements completes (add) or exchanges (replace) the values found. A plain
+// value stands for the "value" alone, so the rest stays.
 func (l *lister) setElements(hits []int, op Operation) error {
-	if op.Value == nil {
+	next, err := l.element(op.Value)
+	switch {
+	case err != nil:
+		return err
+	case next == nil:
 		if op.Op == OpReplace {
 			l.removeHits(hits)
 		}
 		return nil
-	}
-	next, err := l.element(op.Value)
-	if err != nil || next == nil {
-		return err
 	}
 	_, plain := op.Value.(string)
 	for _, i := range hits {

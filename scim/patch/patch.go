@@ -1,8 +1,11 @@
-// Package patch applies SCIM PATCH requests (RFC 7644 section 3.5.2) to documents, in the forms that identity providers send them. Apply works on a whole
-// document and gives a new one. Split takes the operations on the members of a group apart from those on its head, so that a group of any size can be
+// Package patch applies SCIM PATCH requests (RFC 7644 section 3.5.2) to
+// documents, in the forms that identity providers send them. Apply works on a
+// whole document and gives a new one. Split takes the operations on the members
+// of a group apart from those on its head, so that a group of any size can be
 // changed without being read.
 //
-// Errors are *schema.Error; their Detail begins with the number of the operation, counted from 1.
+// Errors are *schema.Error; their Detail begins with the number of the
+// operation, counted from 1.
 package patch
 
 import (
@@ -20,7 +23,8 @@ const (
 	OpReplace = "replace"
 )
 
-// Operation is one change. Path is empty when the names stand in the Value. A nil Value is null, or none.
+// Operation is one change. Path is empty when the names stand in the Value. A
+// nil Value is null, or none.
 type Operation struct {
 	Op    string
 	Path  string
@@ -30,8 +34,10 @@ type Operation struct {
 // Request is the operations of a PATCH, in the order in which they take effect.
 type Request struct{ Operations []Operation }
 
-// Decode reads the body of a PATCH. Errors: invalidSyntax when it is not the JSON of a PatchOp message (no PatchOp schema, no Operations, an unknown op),
-// invalidPath for a path that is no string, invalidValue for an add or replace without value. The fixups are kinds that were needed, once each.
+// Decode reads the body of a PATCH. Errors: invalidSyntax when it is not the
+// JSON of a PatchOp message (no PatchOp schema, no Operations, an unknown op),
+// invalidPath for a path that is no string, invalidValue for an add or replace
+// without value. The fixups are kinds that were needed, once each.
 func Decode(data []byte, mode schema.Mode) (Request, []schema.Fixup, error) {
 	doc, err := schema.Decode(data)
 	if err != nil {
@@ -40,7 +46,8 @@ func Decode(data []byte, mode schema.Mode) (Request, []schema.Fixup, error) {
 	return FromDocument(doc, mode)
 }
 
-// FromDocument is Decode for a message that was decoded already, such as the data of a bulk operation.
+// FromDocument is Decode for a message that was decoded already, such as the
+// data of a bulk operation.
 func FromDocument(doc schema.Document, _ schema.Mode) (Request, []schema.Fixup, error) {
 	if !namesPatchOp(member(doc, "schemas")) {
 		return Request{}, nil, schema.Errorf(schema.InvalidSyntax, "schemas", "%s is missing", schema.PatchOpURN)
@@ -120,7 +127,8 @@ func decodeOperation(v any, fixups *schema.Fixups) (Operation, error) {
 	return op, nil
 }
 
-// numbered says in which operation an error occurred; path is that of the operation.
+// numbered says in which operation an error occurred; path is that of the
+// operation.
 func numbered(i int, path string, err error) error {
 	e, ok := err.(*schema.Error) //nolint:errorlint // made in this package and in schema and filter, never wrapped
 	if !ok {

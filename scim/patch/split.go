@@ -18,29 +18,38 @@ const (
 	ReplaceAll MemberOpKind = "replace_all"
 	// Add adds Members; those who are members already stay as they are.
 	Add MemberOpKind = "add"
-	// Remove removes Members, of which only Value counts; those who are no members are no error.
+	// Remove removes Members, of which only Value counts; those who are no
+	// members are no error.
 	Remove MemberOpKind = "remove"
 	// RemoveWhere removes the members that satisfy Where.
 	RemoveWhere MemberOpKind = "remove_where"
 )
 
-// MemberOp is one step of a change to the members of a group. Members are unique by Value. Where is canonical and names sub-attributes of members: value,
-// type, display and $ref; evaluate it with filter.BindValues, or turn it into SQL.
+// MemberOp is one step of a change to the members of a group. Members are
+// unique by Value. Where is canonical and names sub-attributes of members:
+// value, type, display and $ref; evaluate it with filter.BindValues, or turn it
+// into SQL.
 type MemberOp struct {
 	Kind    MemberOpKind
 	Members []Member
 	Where   filter.Expr
 }
 
-// Member is a member of a group as a client named it. Only Value is always there.
+// Member is a member of a group as a client named it. Only Value is always
+// there.
 type Member struct{ Value, Type, Display, Ref string }
 
-// Split takes a PATCH of a group apart: head has the operations on everything but the members, for Apply; members are the steps for the store, in order.
-// Neighbouring steps are joined where that changes nothing, and what a ReplaceAll overwrites is left out, so that removing all members and adding some is
-// one ReplaceAll. The steps do not depend on who is a member: adding and removing are idempotent, and a replace of members[value eq "x"] becomes a removal
-// and an addition even when x is no member. The fixups are those of the member operations; Apply gives those of the head.
+// Split takes a PATCH of a group apart: head has the operations on everything
+// but the members, for Apply; members are the steps for the store, in order.
+// Neighbouring steps are joined where that changes nothing, and what a
+// ReplaceAll overwrites is left out, so that removing all members and adding
+// some is one ReplaceAll. The steps do not depend on who is a member: adding
+// and removing are idempotent, and a replace of members[value eq "x"] becomes a
+// removal and an addition even when x is no member. The fixups are those of the
+// member operations; Apply gives those of the head.
 //
-// Errors are those of Apply: mutability for a path to a sub-attribute of members, invalidValue for a member without value.
+// Errors are those of Apply: mutability for a path to a sub-attribute of
+// members, invalidValue for a member without value.
 func Split(rt *schema.ResourceType, req Request, mode schema.Mode) (Request, []MemberOp, []schema.Fixup, error) {
 	s := splitter{patcher: patcher{rt: rt, mode: mode}}
 	var head Request
@@ -59,7 +68,8 @@ func Split(rt *schema.ResourceType, req Request, mode schema.Mode) (Request, []M
 	return head, s.ops, s.fixups, nil
 }
 
-// MembersOf reads the members of a canonical group document, of a POST or PUT, unique by Value.
+// MembersOf reads the members of a canonical group document, of a POST or PUT,
+// unique by Value.
 func MembersOf(doc schema.Document) ([]Member, error) {
 	list, _ := doc["members"].([]any)
 	members, err := toMembers(list)
@@ -71,7 +81,8 @@ type splitter struct {
 	ops []MemberOp
 }
 
-// operation takes the member steps out of an operation and gives what is left of it, if anything.
+// operation takes the member steps out of an operation and gives what is left
+// of it, if anything.
 func (s *splitter) operation(op Operation) (rest Operation, ok bool, err error) {
 	if op.Path != "" {
 		path, err := filter.ParsePath(op.Path, s.options())
@@ -108,7 +119,8 @@ func (s *splitter) operation(op Operation) (rest Operation, ok bool, err error) 
 	return Operation{Op: op.Op, Value: left}, len(left) > 0 || len(obj) == 0, nil
 }
 
-// members reports whether a name is that of the members, or of a sub-attribute of them.
+// members reports whether a name is that of the members, or of a sub-attribute
+// of them.
 func (s *splitter) members(p filter.Path) (schema.Ref, bool) {
 	ref, ok := s.rt.Lookup(p.URN, p.Attr, p.Sub)
 	return ref, ok && ref.Attr != nil && ref.Extension == nil && ref.Attr.Set()
@@ -186,7 +198,8 @@ func (s *splitter) filtered(attr *schema.Attribute, where filter.Expr, op Operat
 	return s.pushMembers(Add, []any{merge(attr, made, next)})
 }
 
-// valuesOf gives the members that a filter names one by one: value eq "a", or several of these joined by or.
+// valuesOf gives the members that a filter names one by one: value eq "a", or
+// several of these joined by or.
 func valuesOf(e filter.Expr) ([]Member, bool) {
 	switch t := e.(type) {
 	case filter.Or:

@@ -6,13 +6,18 @@ import (
 	"strings"
 )
 
-// Canonicalize turns the body of a POST or PUT into the form that is stored: attribute names as the schema spells them (any case, dotted and
-// URN-prefixed keys are understood), null, [] and {} left out, read-only attributes and password left out, booleans real booleans, at most one primary
-// value in a list, schemas naming what is in use. Strings, "" included, stay as they were sent; unknown attributes are kept. Types are checked, required
-// attributes are not: Validate does that.
+// Canonicalize turns the body of a POST or PUT into the form that is stored:
+// attribute names as the schema spells them (any case, dotted and URN-prefixed
+// keys are understood), null, [] and {} left out, read-only attributes and
+// password left out, booleans real booleans, at most one primary value in a
+// list, schemas naming what is in use. Strings, "" included, stay as they were
+// sent; unknown attributes are kept. Types are checked, required attributes are
+// not: Validate does that.
 //
-// The result shares parts with doc, which is not changed. The kinds of tolerance that were needed are given once each. In strict mode each of them is an
-// error. Errors are *Error: invalidValue for a wrong type, invalidSyntax for a name given twice or unknown (strict).
+// The result shares parts with doc, which is not changed. The kinds of
+// tolerance that were needed are given once each. In strict mode each of them
+// is an error. Errors are *Error: invalidValue for a wrong type, invalidSyntax
+// for a name given twice or unknown (strict).
 func (rt *ResourceType) Canonicalize(doc Document, mode Mode) (Document, []Fixup, error) {
 	c := coercer{strict: mode.Strict}
 	out := make(Document, len(doc)+1)
@@ -29,14 +34,17 @@ func (rt *ResourceType) Canonicalize(doc Document, mode Mode) (Document, []Fixup
 	return out, c.fixups, nil
 }
 
-// CanonicalValue brings one value for attribute a into the stored form, as Canonicalize does for whole documents; nil stands for unassigned. Fixups
-// are added to fx. For a multi-valued attribute v is the list; CanonicalElement is for one value of it. Read-only sub-attributes are left out. The
-// path of an error begins with the name of the attribute.
+// CanonicalValue brings one value for attribute a into the stored form, as
+// Canonicalize does for whole documents; nil stands for unassigned. Fixups are
+// added to fx. For a multi-valued attribute v is the list; CanonicalElement is
+// for one value of it. Read-only sub-attributes are left out. The path of an
+// error begins with the name of the attribute.
 func CanonicalValue(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
 	return canonicalised(a, v, mode, fx, (*coercer).value)
 }
 
-// CanonicalElement is CanonicalValue for one value of a multi-valued attribute, or for the value of a single-valued one.
+// CanonicalElement is CanonicalValue for one value of a multi-valued attribute,
+// or for the value of a single-valued one.
 func CanonicalElement(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
 	return canonicalised(a, v, mode, fx, (*coercer).single)
 }
@@ -87,7 +95,8 @@ func (rt *ResourceType) put(c *coercer, out Document, key string, v any) error {
 	return c.putRef(out, ref, v)
 }
 
-// putSchema places the object of an extension; the object of the core schema, which nobody should send, is spread over the document.
+// putSchema places the object of an extension; the object of the core schema,
+// which nobody should send, is spread over the document.
 func (rt *ResourceType) putSchema(c *coercer, out Document, i int, v any) error {
 	if unassigned(v) {
 		return nil
@@ -130,16 +139,16 @@ func (c *coercer) members(target map[string]any, known names, obj map[string]any
 			err = c.keep(target, key, obj[key])
 		}
 		if err != nil {
-			return inSchema(err, id)
+			return inside(err, id, ":")
 		}
 	}
 	return nil
 }
 
-// inSchema puts the URN in front of the path of an error.
-func inSchema(err error, id string) error {
+// inside puts the name of what encloses it in front of the path of an error.
+func inside(err error, parent, separator string) error {
 	if e, ok := err.(*Error); ok { //nolint:errorlint // it comes from this file, unwrapped
-		return e.under(id, ":")
+		return e.under(parent, separator)
 	}
 	return err
 }
@@ -171,7 +180,7 @@ func (c *coercer) putRef(out Document, ref Ref, v any) error {
 		parent = map[string]any{}
 	}
 	if err := c.set(parent, ref.Sub, v); err != nil {
-		return inSchema(err, ref.Attr.Name)
+		return inside(err, ref.Attr.Name, ".")
 	}
 	if len(parent) > 0 {
 		target[ref.Attr.Name] = parent
@@ -179,7 +188,8 @@ func (c *coercer) putRef(out Document, ref Ref, v any) error {
 	return nil
 }
 
-// set coerces v and places it under the name of a, unless a is read-only or never stored. A name that is there already is an error, for the order of the
+// set coerces v and places it under the name of a, unless a is read-only or
+// never stored. A name that is there already is an error, for the order of the
 // members of a JSON object means nothing.
 func (c *coercer) set(target map[string]any, a *Attribute, v any) error {
 	if a.Mutability == ReadOnly || a.Name == "schemas" {
@@ -218,7 +228,8 @@ func (c *coercer) keep(target map[string]any, key string, v any) error {
 	return nil
 }
 
-// checkSchemas compares what the body says about its schemas with what is in it.
+// checkSchemas compares what the body says about its schemas with what is in
+// it.
 func (rt *ResourceType) checkSchemas(c *coercer, out, doc Document) error {
 	listed, err := rt.listed(c, doc)
 	if err != nil {
@@ -269,8 +280,9 @@ func contains(urns []any, urn string) bool {
 	return false
 }
 
-// SetSchemas writes the schemas of a canonical document from what is in it: the core, the extensions that have data, then the unknown URNs that were
-// kept, in order.
+// SetSchemas writes the schemas of a canonical document from what is in it: the
+// core, the extensions that have data, then the unknown URNs that were kept, in
+// order.
 func (rt *ResourceType) SetSchemas(doc Document) {
 	urns := make([]any, 1, 1+len(rt.Extensions))
 	urns[0] = rt.Core.ID
@@ -294,7 +306,8 @@ func (rt *ResourceType) SetSchemas(doc Document) {
 	doc["schemas"] = urns
 }
 
-// sortedKeys gives the keys in order, in buf when they fit: errors do not depend on the order of a map, and a plain key comes before the dotted and
+// sortedKeys gives the keys in order, in buf when they fit: errors do not
+// depend on the order of a map, and a plain key comes before the dotted and
 // URN-prefixed ones that reach into its value.
 func sortedKeys(m map[string]any, buf []string) []string {
 	for k := range m {
@@ -304,7 +317,8 @@ func sortedKeys(m map[string]any, buf []string) []string {
 	return buf
 }
 
-// unassigned reports whether v stands for no value: null and the empty list (RFC 7643 section 2.5), and the empty object.
+// unassigned reports whether v stands for no value: null and the empty list
+// (RFC 7643 section 2.5), and the empty object.
 func unassigned(v any) bool {
 	switch t := v.(type) {
 	case nil:
@@ -318,7 +332,8 @@ func unassigned(v any) bool {
 	}
 }
 
-// Clone copies a document, or any value of one, so that the copy can be written into.
+// Clone copies a document, or any value of one, so that the copy can be written
+// into.
 func Clone[T any](v T) T {
 	c, _ := clone(any(v)).(T)
 	return c

@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// coercer brings values into the stored form and notes what it forgave. Its methods give the value, whether it differs from what was passed in (so that
-// untouched parts are shared instead of copied) and an error whose path is relative to the value. nil stands for unassigned.
+// coercer brings values into the stored form and notes what it forgave. Its
+// methods give the value, whether it differs from what was passed in (so that
+// untouched parts are shared instead of copied) and an error whose path is
+// relative to the value. nil stands for unassigned.
 type coercer struct {
 	strict bool
 	fixups Fixups
@@ -69,7 +71,8 @@ func (c *coercer) multi(a *Attribute, v any) (any, bool, *Error) {
 	return out, true, nil
 }
 
-// elements coerces the values of a list. The list is copied at the first value that does not stay as it is.
+// elements coerces the values of a list. The list is copied at the first value
+// that does not stay as it is.
 func (c *coercer) elements(a *Attribute, list []any) ([]any, bool, *Error) {
 	out, copied := list, false
 	var seen map[string]bool
@@ -114,7 +117,8 @@ func (c *coercer) element(a *Attribute, v any) (any, bool, *Error) {
 	return c.single(a, v)
 }
 
-// onePrimary keeps the first primary value of a list and makes the others ordinary.
+// onePrimary keeps the first primary value of a list and makes the others
+// ordinary.
 func (c *coercer) onePrimary(a *Attribute, list []any) ([]any, bool, *Error) {
 	if a.Type != Complex {
 		return list, false, nil
@@ -204,7 +208,8 @@ func (c *coercer) complex(a *Attribute, v any) (any, bool, *Error) {
 	return out, true, nil
 }
 
-// reshape makes an object of a list of one object, and of a plain value for an attribute that has a "value".
+// reshape makes an object of a list of one object, and of a plain value for an
+// attribute that has a "value".
 func (c *coercer) reshape(a *Attribute, v any) (map[string]any, *Error) {
 	if l, ok := v.([]any); ok && len(l) == 1 && !a.MultiValued {
 		if err := c.tolerate(FixSingletonArray, "an object is expected, not a list"); err != nil {
@@ -228,7 +233,8 @@ func (c *coercer) reshape(a *Attribute, v any) (map[string]any, *Error) {
 	}
 }
 
-// canonicalObject reports whether an object needs no work at all: every member is spelt as in the schema, has a simple type and its right form.
+// canonicalObject reports whether an object needs no work at all: every member
+// is spelt as in the schema, has a simple type and its right form.
 func canonicalObject(a *Attribute, obj map[string]any) bool {
 	for k, v := range obj {
 		s := a.exactSub(k)
@@ -338,7 +344,8 @@ func checkScalar(a *Attribute, v any) *Error {
 	return nil
 }
 
-// ParseTime reads a dateTime of RFC 7643 section 2.3.5 (xsd:dateTime): any number of decimals, any offset; without an offset it is UTC.
+// ParseTime reads a dateTime of RFC 7643 section 2.3.5 (xsd:dateTime): any
+// number of decimals, any offset; without an offset it is UTC.
 func ParseTime(s string) (time.Time, bool) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, true

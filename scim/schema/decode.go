@@ -8,12 +8,16 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep objects and lists may nest in a body. Nothing in SCIM needs more than seven levels (a group PATCH inside a bulk request).
+// maxDepth is how deep objects and lists may nest in a body. Nothing in SCIM
+// needs more than seven levels (a group PATCH inside a bulk request).
 const maxDepth = 32
 
-// Decode reads one JSON object. Numbers stay text (json.Number). It is stricter than encoding/json where two readers of the same bytes could disagree:
-// duplicate keys, data after the object, invalid UTF-8 and lone surrogates, NUL, numbers no float64 can hold and nesting beyond 32 levels are errors.
-// The strings of the document share one copy of data. The error is an *Error with scimType invalidSyntax and the byte offset.
+// Decode reads one JSON object. Numbers stay text (json.Number). It is stricter
+// than encoding/json where two readers of the same bytes could disagree:
+// duplicate keys, data after the object, invalid UTF-8 and lone surrogates,
+// NUL, numbers no float64 can hold and nesting beyond 32 levels are errors. The
+// strings of the document share one copy of data. The error is an *Error with
+// scimType invalidSyntax and the byte offset.
 func Decode(data []byte) (Document, error) {
 	d := decoder{s: string(data)}
 	if !utf8.ValidString(d.s) {
@@ -59,7 +63,8 @@ func (d *decoder) space() {
 	}
 }
 
-// next skips blanks and gives the byte there, 0 at the end. NUL itself is never valid JSON, so the two need no distinction.
+// next skips blanks and gives the byte there, 0 at the end. NUL itself is never
+// valid JSON, so the two need no distinction.
 func (d *decoder) next() byte {
 	d.space()
 	if d.pos == len(d.s) {
@@ -182,7 +187,8 @@ func (d *decoder) list() ([]any, error) {
 	}
 }
 
-// number checks the grammar of RFC 8259 section 6 and that a float64 can hold the magnitude.
+// number checks the grammar of RFC 8259 section 6 and that a float64 can hold
+// the magnitude.
 func (d *decoder) number() (json.Number, error) {
 	start := d.pos
 	d.accept('-')
@@ -235,8 +241,10 @@ func (d *decoder) str() (string, error) {
 	return s, nil
 }
 
-// Unquote reads the JSON string at the start of s, which begins with a quote, and gives its value and how many bytes it took. It serves the values in
-// filters too. Lone surrogates, NUL and raw control characters are errors: scimType invalidSyntax, with the offset in s.
+// Unquote reads the JSON string at the start of s, which begins with a quote,
+// and gives its value and how many bytes it took. It serves the values in
+// filters too. Lone surrogates, NUL and raw control characters are errors:
+// scimType invalidSyntax, with the offset in s.
 func Unquote(s string) (value string, size int, err error) {
 	value, size, problem := unquote(s)
 	if problem != "" {
@@ -314,7 +322,8 @@ func simpleEscape(c byte) byte {
 	}
 }
 
-// escapedRune reads one \uXXXX, or two that form a surrogate pair, and gives how many bytes that took; 0 when it stands for nothing.
+// escapedRune reads one \uXXXX, or two that form a surrogate pair, and gives
+// how many bytes that took; 0 when it stands for nothing.
 func escapedRune(s string) (r rune, size int) {
 	r = hex4(s)
 	if r <= 0 {

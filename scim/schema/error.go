@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// The scimType values of RFC 7644 section 3.12 that these packages and their callers use.
+// The scimType values of RFC 7644 section 3.12 that these packages and their
+// callers use.
 const (
 	InvalidFilter = "invalidFilter"
 	InvalidSyntax = "invalidSyntax"
@@ -20,8 +21,10 @@ const (
 	Sensitive     = "sensitive"
 )
 
-// Error is everything a client may read about what it did wrong. ScimType is one of the constants above, Path the attribute it is about (may be empty),
-// Detail a sentence without secrets. The packages filter and patch use it too, so that there is one mapping to the wire.
+// Error is everything a client may read about what it did wrong. ScimType is
+// one of the constants above, Path the attribute it is about (may be empty),
+// Detail a sentence without secrets. The packages filter and patch use it too,
+// so that there is one mapping to the wire.
 type Error struct {
 	ScimType string
 	Path     string
@@ -41,7 +44,8 @@ func Errorf(scimType, path, format string, args ...any) *Error {
 	return &Error{ScimType: scimType, Path: path, Detail: fmt.Sprintf(format, args...)}
 }
 
-// under puts the name of the enclosing attribute or schema in front of the path of an error on its way up.
+// under puts the name of the enclosing attribute or schema in front of the path
+// of an error on its way up.
 func (e *Error) under(parent string, separator string) *Error {
 	if e.Path == "" {
 		e.Path = parent
@@ -56,7 +60,8 @@ func wrongType(want string, got any) *Error {
 	return Errorf(InvalidValue, "", "%s is expected, not %s", want, describe(got))
 }
 
-// describe names a value in an error without repeating more than a few characters of it.
+// describe names a value in an error without repeating more than a few
+// characters of it.
 func describe(v any) string {
 	const most = 40
 	switch t := v.(type) {

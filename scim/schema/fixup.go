@@ -2,55 +2,74 @@ package schema
 
 import "slices"
 
-// Fixup names a tolerance: something a client sent that the RFC does not allow and that was understood all the same. The caller counts the kinds
-// (scim_bridge_compat_fixups_total). In strict mode each of them is an error instead, except where its comment says otherwise.
+// Fixup names a tolerance: something a client sent that the RFC does not allow
+// and that was understood all the same. The caller counts the kinds
+// (scim_bridge_compat_fixups_total). In strict mode each of them is an error
+// instead, except where its comment says otherwise.
 type Fixup string
 
 // Every tolerance of the packages schema, filter and patch.
 const (
-	// FixStringBool is a boolean sent as a string: active "False" (Entra, OneLogin).
+	// FixStringBool is a boolean sent as a string: active "False" (Entra,
+	// OneLogin).
 	FixStringBool Fixup = "string_bool"
-	// FixSingleValue is a multi-valued attribute sent as one value: emails as an object (OneLogin).
+	// FixSingleValue is a multi-valued attribute sent as one value: emails as
+	// an object (OneLogin).
 	FixSingleValue Fixup = "single_value"
-	// FixBareValue is a complex value sent as its plain "value": manager "id" (Entra), roles ["admin"].
+	// FixBareValue is a complex value sent as its plain "value": manager "id"
+	// (Entra), roles ["admin"].
 	FixBareValue Fixup = "bare_value"
-	// FixSingletonArray is a single-valued complex attribute sent as a list of one: manager [{...}] (Entra).
+	// FixSingletonArray is a single-valued complex attribute sent as a list of
+	// one: manager [{...}] (Entra).
 	FixSingletonArray Fixup = "singleton_array"
 	// FixManagerID is manager {"managerId": ...} (OneLogin).
 	FixManagerID Fixup = "manager_id"
-	// FixEmptyValue is "" where no string can be, or a manager whose value is "": unassigned (OneLogin, Entra).
+	// FixEmptyValue is "" where no string can be, or a manager whose value is
+	// "": unassigned (OneLogin, Entra).
 	FixEmptyValue Fixup = "empty_value"
 	// FixNullElement is null inside a list: left out.
 	FixNullElement Fixup = "null_element"
-	// FixTwoPrimaries is more than one primary value in a list: the first stays.
+	// FixTwoPrimaries is more than one primary value in a list: the first
+	// stays.
 	FixTwoPrimaries Fixup = "two_primaries"
 	// FixUnknownAttribute is an attribute of no schema: kept as sent.
 	FixUnknownAttribute Fixup = "unknown_attribute"
-	// FixUnknownSchema is a schema this service does not know: its data are kept, its name alone is dropped (Entra).
+	// FixUnknownSchema is a schema this service does not know: its data are
+	// kept, its name alone is dropped (Entra).
 	FixUnknownSchema Fixup = "unknown_schema"
 	// FixSchemasMissing is a body whose schemas do not name the core schema.
 	FixSchemasMissing Fixup = "schemas_missing"
 	// FixSchemaUnlisted is data of an extension that schemas does not name.
 	FixSchemaUnlisted Fixup = "schema_unlisted"
-	// FixDottedKey is a key such as "name.givenName" in a body or in a path-less PATCH value (Entra).
+	// FixDottedKey is a key such as "name.givenName" in a body or in a
+	// path-less PATCH value (Entra).
 	FixDottedKey Fixup = "dotted_key"
-	// FixURNKey is a key such as "urn:...:User:department" in a body or in a path-less PATCH value (Entra).
+	// FixURNKey is a key such as "urn:...:User:department" in a body or in a
+	// path-less PATCH value (Entra).
 	FixURNKey Fixup = "urn_key"
-	// FixShortExtension is an extension attribute named without its URN: path "manager" (Entra).
+	// FixShortExtension is an extension attribute named without its URN: path
+	// "manager" (Entra).
 	FixShortExtension Fixup = "short_extension"
-	// FixOpCase is a PATCH op that is not in lower case (Entra). Strict mode accepts it too (PA30).
+	// FixOpCase is a PATCH op that is not in lower case (Entra). Strict mode
+	// accepts it too (PA30).
 	FixOpCase Fixup = "op_case"
-	// FixValueArrayRemove is PATCH remove with a value: only those values are removed, not all (Entra, JumpCloud, authentik).
+	// FixValueArrayRemove is PATCH remove with a value: only those values are
+	// removed, not all (Entra, JumpCloud, authentik).
 	FixValueArrayRemove Fixup = "value_array_remove"
-	// FixReadOnlyIgnored is a read-only attribute in a path-less PATCH value that differs from what is stored (Okta sends id).
+	// FixReadOnlyIgnored is a read-only attribute in a path-less PATCH value
+	// that differs from what is stored (Okta sends id).
 	FixReadOnlyIgnored Fixup = "readonly_ignored"
-	// FixFilteredCreate is PATCH replace under a filter that matches nothing: the value is created (Entra).
+	// FixFilteredCreate is PATCH replace under a filter that matches nothing:
+	// the value is created (Entra).
 	FixFilteredCreate Fixup = "filtered_create"
-	// FixActiveKept is a PUT without active: the stored value stays, so that a leaver does not come back (idp-scim-sync). The handler applies it.
+	// FixActiveKept is a PUT without active: the stored value stays, so that a
+	// leaver does not come back (idp-scim-sync). The handler applies it.
 	FixActiveKept Fixup = "active_kept"
-	// FixUnquotedValue is a filter value without quotes: userName eq ada (authentik, Entra).
+	// FixUnquotedValue is a filter value without quotes: userName eq ada
+	// (authentik, Entra).
 	FixUnquotedValue Fixup = "unquoted_value"
-	// FixValuePathSuffix is a filter emails[type eq "work"].value eq "x" (Entra).
+	// FixValuePathSuffix is a filter emails[type eq "work"].value eq "x"
+	// (Entra).
 	FixValuePathSuffix Fixup = "value_path_suffix"
 )
 

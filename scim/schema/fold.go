@@ -6,8 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Fold gives the form in which values are compared that are not caseExact: lower case by Unicode simple case folding, so that Fold(a) == Fold(b) exactly
-// when strings.EqualFold(a, b). It is what the *_key columns hold. Accents stay: Fold("É") is "é".
+// Fold gives the form in which values are compared that are not caseExact:
+// lower case by Unicode simple case folding, so that Fold(a) == Fold(b) exactly
+// when strings.EqualFold(a, b). It is what the *_key columns hold. Accents
+// stay: Fold("É") is "é".
 func Fold(s string) string {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
@@ -17,7 +19,8 @@ func Fold(s string) string {
 	return strings.ToLower(s)
 }
 
-// foldRune gives the lower-case form of the smallest rune that folds with r; a rune that folds with no other stays.
+// foldRune gives the lower-case form of the smallest rune that folds with r; a
+// rune that folds with no other stays.
 func foldRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		return unicode.ToLower(r)
@@ -32,7 +35,8 @@ func foldRune(r rune) rune {
 	return unicode.ToLower(least)
 }
 
-// equalASCII compares two strings of the same length without regard to the case of ASCII letters, as attribute names and URNs are compared.
+// equalASCII compares two strings of the same length without regard to the case
+// of ASCII letters, as attribute names and URNs are compared.
 func equalASCII(a, b string) bool {
 	for i := range len(a) {
 		x, y := a[i], b[i]
@@ -46,5 +50,6 @@ func equalASCII(a, b string) bool {
 	return true
 }
 
-// EqualName compares attribute names, operators and URNs: without regard to the case of ASCII letters.
+// EqualName compares attribute names, operators and URNs: without regard to the
+// case of ASCII letters.
 func EqualName(a, b string) bool { return len(a) == len(b) && equalASCII(a, b) }

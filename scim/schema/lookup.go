@@ -10,7 +10,8 @@ type Ref struct {
 	Short     bool       // found in an extension although its URN was left out
 }
 
-// Leaf is the attribute or sub-attribute that was named; nil for a whole schema.
+// Leaf is the attribute or sub-attribute that was named; nil for a whole
+// schema.
 func (r Ref) Leaf() *Attribute {
 	if r.Sub != nil {
 		return r.Sub
@@ -18,7 +19,8 @@ func (r Ref) Leaf() *Attribute {
 	return r.Attr
 }
 
-// String gives the name in the spelling of the schema, with the URN where it is needed.
+// String gives the name in the spelling of the schema, with the URN where it is
+// needed.
 func (r Ref) String() string {
 	var b strings.Builder
 	if r.Extension != nil {
@@ -37,7 +39,8 @@ func (r Ref) String() string {
 	return b.String()
 }
 
-// Value gives what a canonical document holds for Attr (not for Sub), or for the whole extension; nil when it is unassigned.
+// Value gives what a canonical document holds for Attr (not for Sub), or for
+// the whole extension; nil when it is unassigned.
 func (r Ref) Value(doc Document) any {
 	switch {
 	case r.Extension == nil && r.Attr == nil:
@@ -61,7 +64,8 @@ func (r Ref) ReadOnly() bool {
 	return r.Attr != nil && (r.Attr.Mutability == ReadOnly || r.Sub != nil && r.Sub.Mutability == ReadOnly)
 }
 
-// SplitName takes a name of RFC 7644 section 3.10 apart, without knowing any schema: [urn:]attr[.sub]. The URN is what stands before the last colon; a
+// SplitName takes a name of RFC 7644 section 3.10 apart, without knowing any
+// schema: [urn:]attr[.sub]. The URN is what stands before the last colon; a
 // bare URN is therefore split as well, and Lookup puts it together again.
 func SplitName(name string) (urn, attr, sub string) {
 	if i := strings.LastIndexByte(name, ':'); i >= 0 {
@@ -71,8 +75,10 @@ func SplitName(name string) (urn, attr, sub string) {
 	return urn, attr, sub
 }
 
-// Lookup finds a name that SplitName took apart; every part in any case. The URN of the core schema may be left out; a name without URN that the core
-// does not have is looked for in the extensions (Ref.Short). ok is false when no schema has it.
+// Lookup finds a name that SplitName took apart; every part in any case. The
+// URN of the core schema may be left out; a name without URN that the core does
+// not have is looked for in the extensions (Ref.Short). ok is false when no
+// schema has it.
 func (rt *ResourceType) Lookup(urn, attr, sub string) (ref Ref, ok bool) {
 	if urn == "" {
 		if ref.Attr = rt.core.find(attr); ref.Attr == nil && !rt.short(&ref, attr) {
@@ -95,7 +101,8 @@ func (rt *ResourceType) Lookup(urn, attr, sub string) (ref Ref, ok bool) {
 	return withSub(ref, sub)
 }
 
-// LookupName is Lookup for a whole name, such as "name.familyName" or "urn:...:User:department".
+// LookupName is Lookup for a whole name, such as "name.familyName" or
+// "urn:...:User:department".
 func (rt *ResourceType) LookupName(name string) (Ref, bool) {
 	return rt.Lookup(SplitName(name))
 }

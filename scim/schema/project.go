@@ -4,27 +4,33 @@ import (
 	"strings"
 )
 
-// Projection is what a client wants to see of a resource (RFC 7644 section 3.9). The zero value shows everything that is returned by default. It may be
+// Projection is what a client wants to see of a resource (RFC 7644 section
+// 3.9). The zero value shows everything that is returned by default. It may be
 // shared.
 type Projection struct {
 	rt               *ResourceType
 	include, exclude *branch // nil: not given
 }
 
-// branch is a set of names; a leaf (no kids) stands for everything below it. Known names have the spelling of the schema, others are in lower case.
+// branch is a set of names; a leaf (no kids) stands for everything below it.
+// Known names have the spelling of the schema, others are in lower case.
 type branch struct {
 	kids   map[string]*branch
 	folded bool // some kids are no names of a schema
 }
 
-// ParseProjection reads the values of the parameters attributes and excludedAttributes: names in any case, with URNs and sub-attributes, each value one
-// name or several with commas between them. Unknown names are no error; they select unknown attributes that were kept. Blank values count as not given.
-// When both are given, a name must be in the first and not in the second.
+// ParseProjection reads the values of the parameters attributes and
+// excludedAttributes: names in any case, with URNs and sub-attributes, each
+// value one name or several with commas between them. Unknown names are no
+// error; they select unknown attributes that were kept. Blank values count as
+// not given. When both are given, a name must be in the first and not in the
+// second.
 func ParseProjection(rt *ResourceType, attributes, excluded []string) Projection {
 	return Projection{rt: rt, include: rt.tree(attributes), exclude: rt.tree(excluded)}
 }
 
-// Given reports whether attributes or excludedAttributes were named, in which case a PATCH answers with a body.
+// Given reports whether attributes or excludedAttributes were named, in which
+// case a PATCH answers with a body.
 func (p Projection) Given() bool { return p.include != nil || p.exclude != nil }
 
 func (rt *ResourceType) tree(values []string) *branch {
@@ -102,8 +108,10 @@ func (b *branch) find(key string) *branch {
 
 func (b *branch) leaf() bool { return len(b.kids) == 0 }
 
-// Wants reports whether an attribute, such as "members" or "urn:...:User:department", is in the answer at least in part; the store asks before it reads
-// what is costly. An unknown name is wanted only when it was named, or nothing was.
+// Wants reports whether an attribute, such as "members" or
+// "urn:...:User:department", is in the answer at least in part; the store asks
+// before it reads what is costly. An unknown name is wanted only when it was
+// named, or nothing was.
 func (p Projection) Wants(attr string) bool {
 	if p.rt == nil {
 		return true
@@ -151,8 +159,8 @@ func (p Projection) wants(returned string, steps []string) bool {
 	return true
 }
 
-// Apply cuts a canonical document down to what was asked. id and schemas always stay, password never. The result shares parts with doc, which is not
-// changed.
+// Apply cuts a canonical document down to what was asked. id and schemas always
+// stay, password never. The result shares parts with doc, which is not changed.
 func (p Projection) Apply(doc Document) Document {
 	if p.rt == nil {
 		return doc
@@ -182,7 +190,8 @@ func (p Projection) Apply(doc Document) Document {
 	return out
 }
 
-// cut gives what is left of the value of attribute a; nil for nothing. include nil and asked means everything.
+// cut gives what is left of the value of attribute a; nil for nothing. include
+// nil and asked means everything.
 func cut(a *Attribute, v any, include, exclude *branch, asked bool) any {
 	switch {
 	case a.Returned == ReturnedNever:

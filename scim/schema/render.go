@@ -1,6 +1,7 @@
 package schema
 
-// Document renders the schema for the /Schemas endpoint (RFC 7643 section 7). base is the URL under which the SCIM endpoints live, without a slash at the
+// Document renders the schema for the /Schemas endpoint (RFC 7643 section 7).
+// base is the URL under which the SCIM endpoints live, without a slash at the
 // end.
 func (s *Schema) Document(base string) Document {
 	return Document{
@@ -13,7 +14,8 @@ func (s *Schema) Document(base string) Document {
 	}
 }
 
-// Document renders the resource type for the /ResourceTypes endpoint (RFC 7643 section 6). base is as for Schema.Document.
+// Document renders the resource type for the /ResourceTypes endpoint (RFC 7643
+// section 6). base is as for Schema.Document.
 func (rt *ResourceType) Document(base string) Document {
 	extensions := make([]any, 0, len(rt.Extensions))
 	for _, e := range rt.Extensions {
@@ -47,7 +49,8 @@ func renderAttributes(attrs []Attribute) []any {
 	return out
 }
 
-// render leaves out what has no meaning for the type: caseExact is for text, uniqueness not for booleans and objects.
+// render leaves out what has no meaning for the type: caseExact is for text,
+// uniqueness not for booleans and objects.
 func (a *Attribute) render() Document {
 	doc := Document{
 		"name":        a.Name,

@@ -1,9 +1,13 @@
-// Package schema knows the attributes of the SCIM resources (RFC 7643) and what may be done with them: it reads a JSON body strictly (Decode), turns
-// what a client sent into the one stored form (Canonicalize), checks a result (Validate), cuts an answer down to what was asked (Projection) and renders
-// the discovery documents. Everything that identity providers send and the RFC does not allow is normalised here and named by a Fixup; in strict mode it
-// is refused instead.
+// Package schema knows the attributes of the SCIM resources (RFC 7643) and what
+// may be done with them: it reads a JSON body strictly (Decode), turns what a
+// client sent into the one stored form (Canonicalize), checks a result
+// (Validate), cuts an answer down to what was asked (Projection) and renders
+// the discovery documents. Everything that identity providers send and the RFC
+// does not allow is normalised here and named by a Fixup; in strict mode it is
+// refused instead.
 //
-// The package is pure: no I/O, no state. Resource types are built once and never written afterwards, so they may be shared by any number of goroutines.
+// The package is pure: no I/O, no state. Resource types are built once and
+// never written afterwards, so they may be shared by any number of goroutines.
 package schema
 
 import (
@@ -12,7 +16,8 @@ import (
 	"sync"
 )
 
-// URNs of the schemas and messages this service speaks (RFC 7643 section 10, RFC 7644 section 8.2).
+// URNs of the schemas and messages this service speaks (RFC 7643 section 10,
+// RFC 7644 section 8.2).
 const (
 	UserURN                  = "urn:ietf:params:scim:schemas:core:2.0:User"
 	GroupURN                 = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -28,11 +33,14 @@ const (
 	ErrorURN                 = "urn:ietf:params:scim:api:messages:2.0:Error"
 )
 
-// Document is one JSON object as Decode gives it: map[string]any, []any, string, bool, json.Number and nil. After Canonicalize its attribute names have
-// the spelling of the schema. Documents share parts with what they were made from; whoever wants to write into one copies it first (Clone).
+// Document is one JSON object as Decode gives it: map[string]any, []any,
+// string, bool, json.Number and nil. After Canonicalize its attribute names
+// have the spelling of the schema. Documents share parts with what they were
+// made from; whoever wants to write into one copies it first (Clone).
 type Document = map[string]any
 
-// Mode says how much is forgiven. The zero value is tolerant: every Fixup is applied and reported. Strict refuses them.
+// Mode says how much is forgiven. The zero value is tolerant: every Fixup is
+// applied and reported. Strict refuses them.
 type Mode struct{ Strict bool }
 
 // Type is the data type of an attribute (RFC 7643 section 2.3).
@@ -67,8 +75,10 @@ const (
 	UniqueGlobal = "global"
 )
 
-// Attribute describes one attribute or sub-attribute with the characteristics of RFC 7643 section 7. Empty Mutability, Returned and Uniqueness mean
-// readWrite, default and none. CanonicalValues are suggestions: a value outside of them is accepted.
+// Attribute describes one attribute or sub-attribute with the characteristics
+// of RFC 7643 section 7. Empty Mutability, Returned and Uniqueness mean
+// readWrite, default and none. CanonicalValues are suggestions: a value outside
+// of them is accepted.
 type Attribute struct {
 	Name                             string
 	Type                             Type
@@ -89,7 +99,8 @@ func (a *Attribute) Sub(name string) *Attribute {
 	return nil
 }
 
-// Set reports whether the values of a multi-valued attribute form a set on their "value", as the members of a group do: such a value names another
+// Set reports whether the values of a multi-valued attribute form a set on
+// their "value", as the members of a group do: such a value names another
 // resource, cannot be changed in place and occurs once.
 func (a *Attribute) Set() bool {
 	if !a.MultiValued || a.Type != Complex {
@@ -99,14 +110,16 @@ func (a *Attribute) Set() bool {
 	return v != nil && v.Mutability == Immutable
 }
 
-// Schema is a named list of attributes: the core of a resource type or an extension (RFC 7643 section 7).
+// Schema is a named list of attributes: the core of a resource type or an
+// extension (RFC 7643 section 7).
 type Schema struct {
 	ID, Name, Description string
 	Attributes            []Attribute
 }
 
-// ResourceType is a kind of resource with its core schema and its extensions (RFC 7643 section 6). Build it with User, Group, NewUser or NewGroup;
-// it must not be changed afterwards.
+// ResourceType is a kind of resource with its core schema and its extensions
+// (RFC 7643 section 6). Build it with User, Group, NewUser or NewGroup; it must
+// not be changed afterwards.
 type ResourceType struct {
 	Name, Endpoint, Description string
 	Core                        *Schema
@@ -118,10 +131,12 @@ type ResourceType struct {
 	required []*Attribute   // of the core
 }
 
-// names finds an attribute by its name as written in the schema and by its lower-case form.
+// names finds an attribute by its name as written in the schema and by its
+// lower-case form.
 type names map[string]*Attribute
 
-// find looks a name up in any case; the spelling of the schema costs no allocation.
+// find looks a name up in any case; the spelling of the schema costs no
+// allocation.
 func (n names) find(name string) *Attribute {
 	if a, ok := n[name]; ok {
 		return a
@@ -141,15 +156,18 @@ var (
 	standardGroup = sync.OnceValue(func() *ResourceType { return groupType(nil) })
 )
 
-// User returns the User resource type with the enterprise extension. It is built once and shared.
+// User returns the User resource type with the enterprise extension. It is
+// built once and shared.
 func User() *ResourceType { return standardUser() }
 
 // Group returns the Group resource type. It is built once and shared.
 func Group() *ResourceType { return standardGroup() }
 
-// NewUser returns the User resource type with the enterprise extension and further extensions, for schemas declared in a configuration. The error
-// names the first extension that breaks a rule of RFC 7643: a URN that is missing, taken or not a URN, a name taken twice or malformed, a complex
-// attribute within a complex one.
+// NewUser returns the User resource type with the enterprise extension and
+// further extensions, for schemas declared in a configuration. The error names
+// the first extension that breaks a rule of RFC 7643: a URN that is missing,
+// taken or not a URN, a name taken twice or malformed, a complex attribute
+// within a complex one.
 func NewUser(extra ...*Schema) (*ResourceType, error) {
 	if err := checkExtensions(extra, UserURN, EnterpriseURN); err != nil {
 		return nil, err
@@ -157,7 +175,8 @@ func NewUser(extra ...*Schema) (*ResourceType, error) {
 	return userType(extra), nil
 }
 
-// NewGroup returns the Group resource type with further extensions; errors as for NewUser.
+// NewGroup returns the Group resource type with further extensions; errors as
+// for NewUser.
 func NewGroup(extra ...*Schema) (*ResourceType, error) {
 	if err := checkExtensions(extra, GroupURN); err != nil {
 		return nil, err
@@ -199,7 +218,8 @@ func (rt *ResourceType) index() {
 	}
 }
 
-// checkExtensions applies the rules that the standard tables hold by construction to schemas from outside.
+// checkExtensions applies the rules that the standard tables hold by
+// construction to schemas from outside.
 func checkExtensions(extra []*Schema, taken ...string) error {
 	seen := map[string]bool{}
 	for _, urn := range taken {
@@ -274,7 +294,8 @@ func checkTraits(a *Attribute) error {
 	}
 }
 
-// ValidName reports whether s is an attribute name of RFC 7643 section 2.1: a letter (or $, for $ref), then letters, digits, - and _.
+// ValidName reports whether s is an attribute name of RFC 7643 section 2.1: a
+// letter (or $, for $ref), then letters, digits, - and _.
 func ValidName(s string) bool {
 	if s == "" {
 		return false

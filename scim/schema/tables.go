@@ -1,8 +1,11 @@
 package schema
 
-// The tables of RFC 7643 sections 3.1, 4.1, 4.2 and 4.3, with the characteristics of section 8.7.1. Where the text of the RFC and its schema documents
-// differ, or this service is stricter, the tables tell what this service does (section 7 asks for the truth): references, binaries and ids of resources
-// are compared exactly, displayName of a group is required and unique, addresses have primary, members have display.
+// The tables of RFC 7643 sections 3.1, 4.1, 4.2 and 4.3, with the
+// characteristics of section 8.7.1. Where the text of the RFC and its schema
+// documents differ, or this service is stricter, the tables tell what this
+// service does (section 7 asks for the truth): references, binaries and ids of
+// resources are compared exactly, displayName of a group is required and
+// unique, addresses have primary, members have display.
 
 func attr(name string, t Type, description string) Attribute {
 	return Attribute{
@@ -48,7 +51,8 @@ func (a Attribute) readOnly() Attribute {
 	return a
 }
 
-// plural are the sub-attributes that RFC 7643 section 2.4 gives to most multi-valued attributes, after their own value.
+// plural are the sub-attributes that RFC 7643 section 2.4 gives to most
+// multi-valued attributes, after their own value.
 func plural(value Attribute, types ...string) []Attribute {
 	return []Attribute{
 		value,
@@ -58,7 +62,8 @@ func plural(value Attribute, types ...string) []Attribute {
 	}
 }
 
-// commonAttributes are those of every resource (RFC 7643 section 3.1) and schemas. They are not part of any schema document.
+// commonAttributes are those of every resource (RFC 7643 section 3.1) and
+// schemas. They are not part of any schema document.
 func commonAttributes() []Attribute {
 	schemas := reference("schemas", "The URIs of the schemas in use.", "uri").required()
 	schemas.MultiValued, schemas.Returned = true, ReturnedAlways

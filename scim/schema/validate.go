@@ -6,8 +6,10 @@ import (
 	"strings"
 )
 
-// Validate checks a canonical document, such as the result of a PATCH: required attributes are there and not blank, every known attribute has its type,
-// at most one value of a list is primary. Read-only and unknown attributes are no errors. The error is an *Error with scimType invalidValue.
+// Validate checks a canonical document, such as the result of a PATCH: required
+// attributes are there and not blank, every known attribute has its type, at
+// most one value of a list is primary. Read-only and unknown attributes are no
+// errors. The error is an *Error with scimType invalidValue.
 func (rt *ResourceType) Validate(doc Document) error {
 	for _, a := range rt.required {
 		if blank(doc[a.Name]) {
@@ -44,7 +46,8 @@ func blank(v any) bool {
 	return ok && strings.TrimSpace(s) == "" || unassigned(v)
 }
 
-// validateMembers gives the first error in the order of the names; the order only matters, and is only made, when there is an error.
+// validateMembers gives the first error in the order of the names; the order
+// only matters, and is only made, when there is an error.
 func validateMembers(known names, obj map[string]any) *Error {
 	failed := false
 	for key, v := range obj {
@@ -117,8 +120,10 @@ func validateOne(a *Attribute, v any) *Error {
 	return nil
 }
 
-// CheckImmutable compares an update with what is stored: an immutable attribute, once set, keeps its value (RFC 7643 section 2.2, RFC 7644 section
-// 3.5.1). Both documents are canonical. The error is an *Error with scimType mutability. Values of lists may come and go.
+// CheckImmutable compares an update with what is stored: an immutable
+// attribute, once set, keeps its value (RFC 7643 section 2.2, RFC 7644 section
+// 3.5.1). Both documents are canonical. The error is an *Error with scimType
+// mutability. Values of lists may come and go.
 func (rt *ResourceType) CheckImmutable(before, after Document) error {
 	if err := immutableMembers(rt.Core.Attributes, before, after); err != nil {
 		return err
@@ -152,7 +157,8 @@ func immutableMembers(attrs []Attribute, before, after map[string]any) *Error {
 	return nil
 }
 
-// Equal compares two values of documents: objects without order, lists in order, numbers by their text.
+// Equal compares two values of documents: objects without order, lists in
+// order, numbers by their text.
 func Equal(a, b any) bool {
 	switch x := a.(type) {
 	case map[string]any:
