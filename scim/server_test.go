@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/directory"
@@ -41,7 +40,7 @@ func newServer(tb testing.TB, db *database.DB, change ...func(*scim.Options)) *s
 		Sources: map[string]scim.Profile{"okta": scim.Generic, "other": scim.Generic, "entra": scim.Entra, "strict": scim.Strict},
 		Logger:  zap.New(core), Registerer: s.reg,
 	}
-	s.dir = directory.New(db, bindings.New(db), audit.New(db, zap.NewNop(), prometheus.NewRegistry()), directory.Options{
+	s.dir = directory.New(db, bindings.New(db), directory.Options{
 		Sources: []directory.Source{
 			{Name: "okta", Lifecycle: true},
 			{Name: "other", Lifecycle: true},

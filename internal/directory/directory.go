@@ -23,7 +23,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 )
@@ -69,21 +68,20 @@ func (e Expect) allows(version int64) bool { return e == nil || slices.Contains(
 type Store struct {
 	db      *database.DB
 	marks   *bindings.Store
-	log     *audit.Log
 	opt     Options
 	sources map[string]int // position in opt.Sources
 	creds   credentialCache
 }
 
-// New returns the directory in db. Bindings of changed subjects are marked through marks, changes go to log.
-func New(db *database.DB, marks *bindings.Store, log *audit.Log, opt Options) *Store {
+// New returns the directory in db; the bindings of changed subjects are marked through marks.
+func New(db *database.DB, marks *bindings.Store, opt Options) *Store {
 	if opt.PendingFor <= 0 {
 		opt.PendingFor = 30 * 24 * time.Hour
 	}
 	if opt.ScanLimit <= 0 {
 		opt.ScanLimit = 20_000
 	}
-	s := &Store{db: db, marks: marks, log: log, opt: opt, sources: make(map[string]int, len(opt.Sources))}
+	s := &Store{db: db, marks: marks, opt: opt, sources: make(map[string]int, len(opt.Sources))}
 	for i, src := range opt.Sources {
 		s.sources[src.Name] = i
 	}

@@ -42,7 +42,7 @@ func (s *Store) record(ctx context.Context, tx *database.Tx, actor Actor, c chan
 	if c.after != nil {
 		e.After = c.after
 	}
-	return s.log.Append(ctx, tx, e)
+	return audit.Append(ctx, tx, e)
 }
 
 // userFacts are the facts of a user.
