@@ -17,6 +17,10 @@ type Dialect interface {
 	// ForUpdate ends a SELECT whose rows the transaction writes again: " FOR UPDATE", or nothing
 	// on SQLite, where the transaction is the only writer.
 	ForUpdate() string
+	// ForNoKeyUpdate is ForUpdate for rows whose keys stay: it does not wait for ForKeyShare.
+	ForNoKeyUpdate() string
+	// ForKeyShare ends a SELECT whose rows must not be deleted before the transaction ends.
+	ForKeyShare() string
 	// SkipLocked ends a SELECT that claims rows and passes over those that another transaction
 	// holds.
 	SkipLocked() string
@@ -42,9 +46,11 @@ type Dialect interface {
 
 type sqliteDialect struct{}
 
-func (sqliteDialect) Name() string       { return "sqlite" }
-func (sqliteDialect) ForUpdate() string  { return "" }
-func (sqliteDialect) SkipLocked() string { return "" }
+func (sqliteDialect) Name() string           { return "sqlite" }
+func (sqliteDialect) ForUpdate() string      { return "" }
+func (sqliteDialect) ForNoKeyUpdate() string { return "" }
+func (sqliteDialect) ForKeyShare() string    { return "" }
+func (sqliteDialect) SkipLocked() string     { return "" }
 
 func (sqliteDialect) Contains(column, arg string) string {
 	return "instr(" + column + ", " + arg + ") > 0"
@@ -101,9 +107,11 @@ func (sqliteDialect) fault(err error) bool {
 
 type postgresDialect struct{}
 
-func (postgresDialect) Name() string       { return "postgres" }
-func (postgresDialect) ForUpdate() string  { return " FOR UPDATE" }
-func (postgresDialect) SkipLocked() string { return " FOR UPDATE SKIP LOCKED" }
+func (postgresDialect) Name() string           { return "postgres" }
+func (postgresDialect) ForUpdate() string      { return " FOR UPDATE" }
+func (postgresDialect) ForNoKeyUpdate() string { return " FOR NO KEY UPDATE" }
+func (postgresDialect) ForKeyShare() string    { return " FOR KEY SHARE" }
+func (postgresDialect) SkipLocked() string     { return " FOR UPDATE SKIP LOCKED" }
 
 func (postgresDialect) Contains(column, arg string) string {
 	return "strpos(" + column + ", " + arg + ") > 0"
@@ -138,7 +146,8 @@ func (postgresDialect) IsUnique(err error) (string, bool) {
 
 func (postgresDialect) retryable(err error) bool {
 	var e *pgconn.PgError
-	return errors.As(err, &e) && (e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected)
+	return errors.Is(err, ErrAgain) ||
+		errors.As(err, &e) && (e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected)
 }
 
 func (postgresDialect) fault(err error) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -34,13 +35,38 @@ type DB struct {
 	ro      bool
 	log     *zap.Logger
 	m       *metrics
+
+	listeners listeners
+}
+
+// listeners are functions that want to know that something was committed.
+type listeners struct {
+	mu     sync.RWMutex // guards topics
+	topics map[string][]func()
+}
+
+func (l *listeners) call(topic string) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for _, f := range l.topics[topic] {
+		f()
+	}
+}
+
+// Listen has f called for each transaction that notified topic and is durable. f runs in the
+// goroutine of the transaction's caller and must not block.
+func (db *DB) Listen(topic string, f func()) {
+	l := &db.listeners
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.topics[topic] = append(l.topics[topic], f)
 }
 
 // Open opens the store that address names, "sqlite:PATH" (created when missing) or "postgres://…",
 // and brings its schema up to date. Errors name the address without its password; ErrNewerSchema
 // and ErrOlderSchema say that program and store do not fit.
 func Open(ctx context.Context, address string, opt Options) (*DB, error) {
-	db := &DB{ro: opt.ReadOnly, log: opt.Logger, m: newMetrics(opt.Registerer)}
+	db := &DB{listeners: listeners{topics: make(map[string][]func())}, ro: opt.ReadOnly, log: opt.Logger, m: newMetrics(opt.Registerer)}
 	if db.log == nil {
 		db.log = zap.NewNop()
 	}

@@ -76,7 +76,7 @@ func (db *DB) attemptPostgres(ctx context.Context, fn Func) (*Tx, error) {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	defer pg.Rollback()
-	tx := &Tx{now: time.UnixMicro(time.Now().UnixMicro()).UTC(), pg: pg}
+	tx := &Tx{db: db, now: time.UnixMicro(time.Now().UnixMicro()).UTC(), pg: pg}
 	if err := call(inside(ctx), tx, fn); err != nil {
 		return nil, err
 	}

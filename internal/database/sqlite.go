@@ -61,7 +61,7 @@ func (db *DB) openSQLite(ctx context.Context, path string, opt Options) error {
 	if err := db.migrate(ctx, pool); err != nil {
 		return errors.Join(err, pool.Close())
 	}
-	if db.w, err = newWriter(ctx, pool); err != nil {
+	if db.w, err = newWriter(ctx, db, pool); err != nil {
 		return errors.Join(err, pool.Close())
 	}
 	return db.openReaders(ctx, opt)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,9 @@ var (
 	ErrClosed = errors.New("database is closed")
 	// ErrNested means that a transaction function called InTx.
 	ErrNested = errors.New("transaction inside a transaction")
+	// ErrAgain is for functions to return: it asks PostgreSQL for another run, because a row
+	// appeared between two statements. It reaches the caller only when that keeps happening.
+	ErrAgain = errors.New("transaction met a concurrent change")
 )
 
 // PanicError is what InTx returns when its function panicked. The transaction was rolled back.
@@ -50,8 +54,10 @@ func (e *PanicError) Error() string {
 
 // Tx is a running transaction. It belongs to the function that it was given to.
 type Tx struct {
-	now   time.Time
-	hooks []func()
+	db     *DB
+	now    time.Time
+	hooks  []func()
+	topics []string // notified, once each
 
 	pg *sql.Tx // the transaction on PostgreSQL, else
 	w  *writer // the one writer on SQLite
@@ -68,6 +74,31 @@ func (t *Tx) Now() time.Time { return t.now }
 // AfterCommit has f called once the transaction is durable, by the goroutine that called InTx, in
 // the order of the calls. f is not called when the transaction fails.
 func (t *Tx) AfterCommit(f func()) { t.hooks = append(t.hooks, f) }
+
+// Notify has the functions that DB.Listen registered for topic called once the transaction is
+// durable, once however often it is called.
+func (t *Tx) Notify(topic string) {
+	if slices.Contains(t.topics, topic) {
+		return
+	}
+	t.topics = append(t.topics, topic)
+	t.AfterCommit(func() { t.db.listeners.call(topic) })
+}
+
+// Signal calls the functions for topic at once, whatever becomes of the transaction.
+func (t *Tx) Signal(topic string) { t.db.listeners.call(topic) }
+
+// Lock keeps out every other transaction that locks the same key, until this one ends. On SQLite
+// there is no other transaction.
+func (t *Tx) Lock(ctx context.Context, key int64) error {
+	if t.pg == nil {
+		return nil
+	}
+	if _, err := t.pg.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", key); err != nil {
+		return fmt.Errorf("take advisory lock: %w", err)
+	}
+	return nil
+}
 
 // Exec runs a statement that returns no rows. On SQLite it is not interrupted by the end of ctx:
 // the transaction is shared with others.

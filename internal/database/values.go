@@ -58,6 +58,9 @@ func Values(rows, columns, first int) string {
 	return b.String()
 }
 
+// Chunks are the sizes that Chunk returns.
+func Chunks() []int { return []int{256, 64, 16, 4, 1} }
+
 // Chunk is how many of n remaining rows one multi-row statement should take. The sizes are few
 // powers of four, so that the statements stay few and prepared.
 func Chunk(n int) int {

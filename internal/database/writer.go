@@ -46,6 +46,7 @@ type job struct {
 // writer owns the connection that writes. All fields but jobs, quit and stopped belong to its
 // goroutine.
 type writer struct {
+	db    *DB
 	pool  *sql.DB
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
@@ -60,13 +61,13 @@ type writer struct {
 }
 
 // newWriter takes the only connection of pool.
-func newWriter(ctx context.Context, pool *sql.DB) (*writer, error) {
+func newWriter(ctx context.Context, db *DB, pool *sql.DB) (*writer, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{
-		pool: pool, conn: conn, stmts: make(map[string]*sql.Stmt),
+		db: db, pool: pool, conn: conn, stmts: make(map[string]*sql.Stmt),
 		jobs: make(chan *job, maxGroup), quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go w.loop(nil)
@@ -187,7 +188,7 @@ func (w *writer) attempt(group []*job) (again []*job) {
 	}
 	now := time.UnixMicro(time.Now().UnixMicro()).UTC()
 	for i, j := range group {
-		j.tx = &Tx{now: now, w: w, savepoint: len(group) > 1}
+		j.tx = &Tx{db: w.db, now: now, w: w, savepoint: len(group) > 1}
 		w.running = j
 		j.err = call(inside(context.WithoutCancel(j.ctx)), j.tx, j.fn)
 		if err := w.settle(j); err != nil {

@@ -3,13 +3,16 @@
 // for it, with one database for each test. Both start from a migrated template, so that a store
 // costs milliseconds.
 //
-// A machine without PostgreSQL skips those subtests, unless CI is set: then they fail.
+// A machine without PostgreSQL skips those subtests, unless CI is set: then they fail. TEST_ENGINES
+// picks one engine.
 package databasetest
 
 import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -26,12 +29,18 @@ type Engine struct {
 	Empty func(tb testing.TB) string
 }
 
-// Engines are the engines that the product supports.
+// Engines are the engines that the product supports, or those that TEST_ENGINES names
+// ("sqlite", "postgres").
 func Engines() []Engine {
-	return []Engine{
+	all := []Engine{
 		{Name: "sqlite", Address: sqliteFile, Empty: emptyFile},
 		{Name: "postgres", Address: postgresDatabase, Empty: emptyDatabase},
 	}
+	wanted := strings.FieldsFunc(os.Getenv("TEST_ENGINES"), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(wanted) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(e Engine) bool { return !slices.Contains(wanted, e.Name) })
 }
 
 // Run runs test once for each engine, as a subtest with a store of its own.

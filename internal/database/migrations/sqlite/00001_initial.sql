@@ -31,7 +31,7 @@ CREATE TABLE users (
     modified_at      BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX users_source_user_name_key ON users (source, user_name_key);
-CREATE INDEX users_source_external_id ON users (source, external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX users_source_external_id ON users (source, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX users_source_id ON users (source, id);
 CREATE INDEX users_subject_id ON users (subject_id);
 
@@ -59,7 +59,7 @@ CREATE TABLE groups (
     modified_at      BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX groups_source_display_name_key ON groups (source, display_name_key);
-CREATE INDEX groups_source_external_id ON groups (source, external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX groups_source_external_id ON groups (source, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX groups_source_id ON groups (source, id);
 
 -- A membership is a row; a group with 10,000 members is never one document.
@@ -98,7 +98,7 @@ CREATE TABLE credentials (
     last_used_at BIGINT,
     revoked_at   BIGINT
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX credentials_name ON credentials (name);
+CREATE UNIQUE INDEX credentials_name ON credentials (name) WHERE revoked_at IS NULL;
 CREATE UNIQUE INDEX credentials_hash ON credentials (hash);
 
 -- One Matomo instance of the configuration. removed_at is set while the configuration lacks it.
@@ -130,6 +130,7 @@ CREATE TABLE bindings (
     attempts           INTEGER NOT NULL DEFAULT 0,
     lease              TEXT,
     lease_until        BIGINT,
+    claimed            BIGINT,
     event              TEXT NOT NULL,
     accepted_at        BIGINT,
     changed_at         BIGINT NOT NULL,
@@ -151,6 +152,7 @@ CREATE TABLE bindings (
 CREATE UNIQUE INDEX bindings_subject_id_target ON bindings (subject_id, target);
 CREATE UNIQUE INDEX bindings_target_login_key ON bindings (target, login_key) WHERE login_key IS NOT NULL;
 CREATE INDEX bindings_due ON bindings (target, priority, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX bindings_lease ON bindings (lease) WHERE lease IS NOT NULL;
 CREATE INDEX bindings_unverified_leavers ON bindings (target, accepted_at) WHERE event = 'leaver' AND accepted_at IS NOT NULL;
 
 -- The rules that decide are a row, not a file: replicas agree on them.

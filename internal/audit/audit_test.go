@@ -1,0 +1,474 @@
+package audit_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/internal/audit"
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/database/databasetest"
+)
+
+// fixture is a store with its log.
+type fixture struct {
+	testing.TB
+	*audit.Log
+	db  *database.DB
+	reg *prometheus.Registry
+}
+
+func run(t *testing.T, test func(t *testing.T, f *fixture)) {
+	t.Helper()
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		t.Helper()
+		reg := prometheus.NewPedanticRegistry()
+		test(t, &fixture{TB: t, Log: audit.New(db, zap.NewNop(), reg), db: db, reg: reg})
+	})
+}
+
+// append writes entries, each in a transaction of its own.
+func (f *fixture) append(entries ...audit.Entry) {
+	f.Helper()
+	for _, e := range entries {
+		if err := f.db.InTx(f.Context(), func(ctx context.Context, tx *database.Tx) error { return audit.Append(ctx, tx, e) }); err != nil {
+			f.Fatal(err)
+		}
+	}
+}
+
+// numbered writes n entries and seals them.
+func (f *fixture) numbered(n int) {
+	f.Helper()
+	for i := range n {
+		f.append(audit.Entry{Kind: "user_update", Subject: fmt.Sprint("subject", i%3), Detail: fmt.Sprint("entry ", i+1)})
+	}
+	if _, err := f.Seal(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// rows returns what a filter chooses.
+func (f *fixture) rows(filter audit.Filter) []audit.Row {
+	f.Helper()
+	var all []audit.Row
+	if err := f.Each(f.Context(), filter, func(r audit.Row) error { all = append(all, r); return nil }); err != nil {
+		f.Fatal(err)
+	}
+	return all
+}
+
+// exec changes the store behind the log's back.
+func (f *fixture) exec(query string, args ...any) {
+	f.Helper()
+	err := f.db.InTx(f.Context(), func(ctx context.Context, tx *database.Tx) error {
+		_, err := tx.Exec(ctx, query, args...)
+		return err
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// gauge reads one metric without labels.
+func (f *fixture) metric(name string) float64 {
+	f.Helper()
+	families, err := f.reg.Gather()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			m := family.GetMetric()[0]
+			return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	f.Fatalf("no metric %s", name)
+	return 0
+}
+
+func TestAppend_KeepsEverything(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		before := time.Now().Truncate(time.Microsecond)
+		e := audit.Entry{
+			Kind: "grant", Actor: "okta", Source: "scim", RequestID: "r1", Subject: "s1", Target: "main", Login: "bjensen",
+			Rule: "mapping.ini:12", Detail: "a <b> & ü",
+		}
+		withValues := e
+		withValues.Before = map[string]any{"z": 1, "a": []string{"x"}}
+		withValues.After = struct {
+			Z bool `json:"z"`
+			A *int `json:"a"`
+		}{Z: true}
+		withValues.Answer = "success"
+		f.append(withValues)
+		rows := f.rows(audit.Filter{})
+		if len(rows) != 1 {
+			t.Fatalf("%d rows", len(rows))
+		}
+		r := rows[0]
+		want := e
+		want.Before, want.After, want.Answer = json.RawMessage(`{"a":["x"],"z":1}`), json.RawMessage(`{"a":null,"z":true}`), json.RawMessage(`"success"`)
+		if diff := cmp.Diff(want, r.Entry); diff != "" {
+			t.Errorf("entry (-want +got):\n%s", diff)
+		}
+		if r.Seq != 1 || len(r.Hash) != 64 || r.At.Before(before) || r.At.After(time.Now()) || r.At.Location() != time.UTC {
+			t.Errorf("row = %+v", r)
+		}
+		text := fmt.Sprintf(`{"actor":"okta","after":{"a":null,"z":true},"answer":"success","at":%q,"before":{"a":["x"],"z":1},`+
+			`"detail":"a <b> & ü","id":%q,"kind":"grant","login":"bjensen","request_id":"r1","rule":"mapping.ini:12","source":"scim",`+
+			`"subject":"s1","target":"main"}`, r.At.Format("2006-01-02T15:04:05.000000Z"), r.ID)
+		if diff := cmp.Diff(text, string(r.Text)); diff != "" {
+			t.Errorf("canonical text (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAppend_IsPartOfTheTransaction(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		boom := errors.New("boom")
+		err := f.db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+			if err := audit.Append(ctx, tx, audit.Entry{Kind: "user_create"}); err != nil {
+				return err
+			}
+			return boom
+		})
+		if !errors.Is(err, boom) || len(f.rows(audit.Filter{})) != 0 {
+			t.Errorf("err = %v, %d rows", err, len(f.rows(audit.Filter{})))
+		}
+	})
+}
+
+func TestAppend_RefusesFractions(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		for _, v := range []any{0.5, map[string]any{"deep": []any{1e30}}, json.Number("1.0"), json.RawMessage(`{"a":1E2}`), func() {}} {
+			err := f.db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+				return audit.Append(ctx, tx, audit.Entry{Kind: "user_create", After: v})
+			})
+			if err == nil || !strings.Contains(err.Error(), "audit user_create: after") {
+				t.Errorf("Append(%v) = %v", v, err)
+			}
+		}
+		if got := f.metric("scim_bridge_audit_write_failures_total"); got < 5 {
+			t.Errorf("failures = %v, want 5", got)
+		}
+	})
+}
+
+func TestSeal_NumbersAndLinks(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.append(make([]audit.Entry, 3)...)
+		if n, err := f.Seal(t.Context()); n != 3 || err != nil {
+			t.Fatalf("Seal = %d, %v", n, err)
+		}
+		f.append(make([]audit.Entry, 300)...)
+		if n, err := f.Seal(t.Context()); n != 300 || err != nil {
+			t.Fatalf("Seal = %d, %v; want more than a batch", n, err)
+		}
+		if n, err := f.Seal(t.Context()); n != 0 || err != nil {
+			t.Fatalf("Seal = %d, %v; want nothing left", n, err)
+		}
+		for i, r := range f.rows(audit.Filter{}) {
+			if r.Seq != int64(i+1) {
+				t.Fatalf("row %d has number %d", i, r.Seq)
+			}
+		}
+		report, err := f.Verify(t.Context())
+		if err != nil || report.Sealed != 303 || report.Unsealed != 0 || len(report.Problems) != 0 {
+			t.Fatalf("Verify = %+v, %v", report, err)
+		}
+		if rows := f.rows(audit.Filter{After: 302}); rows[0].Hash != report.Head {
+			t.Errorf("last hash %s, head %s", rows[0].Hash, report.Head)
+		}
+		if got := f.metric("scim_bridge_audit_entries_total"); got != 303 {
+			t.Errorf("entries = %v", got)
+		}
+	})
+}
+
+func TestSeal_ConcurrentSealersMakeOneChain(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		errs := make(chan error)
+		for range 4 {
+			go func() {
+				for range 25 {
+					err := f.db.InTx(context.Background(), func(ctx context.Context, tx *database.Tx) error {
+						return audit.Append(ctx, tx, audit.Entry{Kind: "user_create"})
+					})
+					if _, serr := f.Seal(context.Background()); serr != nil || err != nil {
+						errs <- errors.Join(err, serr)
+						return
+					}
+				}
+				errs <- nil
+			}()
+		}
+		for range 4 {
+			if err := <-errs; err != nil {
+				t.Fatal(err)
+			}
+		}
+		report, err := f.Verify(t.Context())
+		if err != nil || report.Sealed != 100 || len(report.Problems) != 0 {
+			t.Errorf("Verify = %+v, %v", report, err)
+		}
+	})
+}
+
+func TestRun_SealsWhatIsAppended(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() {
+			f.Run(ctx)
+			close(stopped)
+		}()
+		f.append(audit.Entry{Kind: "one"}, audit.Entry{Kind: "two"})
+		deadline := time.Now().Add(30 * time.Second)
+		for f.metric("scim_bridge_audit_entries_total") != 2 {
+			if time.Now().After(deadline) {
+				t.Fatal("not sealed")
+			}
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		<-stopped
+		f.append(audit.Entry{Kind: "three"})
+		if r := f.rows(audit.Filter{Kind: "three"}); len(r) != 1 || r[0].Seq != 3 {
+			t.Errorf("rows = %+v", r)
+		}
+	})
+}
+
+func TestVerify_FindsTampering(t *testing.T) {
+	for name, c := range map[string]struct {
+		tamper string
+		want   []audit.Problem // without detail
+	}{
+		"untouched":         {`SELECT 1`, nil},
+		"changed text":      {`UPDATE audit SET entry = replace(entry, 'entry 5', 'entry x') WHERE seq = 5`, []audit.Problem{{Fault: audit.Changed, Seq: 5}}},
+		"changed subject":   {`UPDATE audit SET subject = 'somebody' WHERE seq = 5`, []audit.Problem{{Fault: audit.Changed, Seq: 5}}},
+		"changed time":      {`UPDATE audit SET at = at + 1 WHERE seq = 5`, []audit.Problem{{Fault: audit.Changed, Seq: 5}}},
+		"changed last text": {`UPDATE audit SET entry = replace(entry, 'entry', 'eintrag') WHERE seq = 10`, []audit.Problem{{Fault: audit.Changed, Seq: 10}}},
+		"removed":           {`DELETE FROM audit WHERE seq = 5`, []audit.Problem{{Fault: audit.Missing, Seq: 5}}},
+		"removed first":     {`DELETE FROM audit WHERE seq = 1`, []audit.Problem{{Fault: audit.Missing, Seq: 1}}},
+		"removed last":      {`DELETE FROM audit WHERE seq = 10`, []audit.Problem{{Fault: audit.Cut, Seq: 10}}},
+		"removed all":       {`DELETE FROM audit`, []audit.Problem{{Fault: audit.Cut, Seq: 1}}},
+		"removed tail":      {`DELETE FROM audit WHERE seq > 7`, []audit.Problem{{Fault: audit.Cut, Seq: 8}}},
+		"two places":        {`DELETE FROM audit WHERE seq IN (3, 6)`, []audit.Problem{{Fault: audit.Missing, Seq: 3}, {Fault: audit.Missing, Seq: 6}}},
+		"unsealed again":    {`UPDATE audit SET seq = NULL WHERE seq = 5`, []audit.Problem{{Fault: audit.Missing, Seq: 5}}},
+		"renumbered tail": {
+			`UPDATE audit SET seq = seq + 1 WHERE seq = 10`,
+			[]audit.Problem{{Fault: audit.Cut, Seq: 10}, {Fault: audit.Cut, Seq: 11}},
+		},
+		"head set back": {
+			`UPDATE audit_head SET seq = 8, hash = (SELECT hash FROM audit WHERE seq = 8)`,
+			[]audit.Problem{{Fault: audit.Cut, Seq: 9}},
+		},
+		"another head": {`UPDATE audit_head SET hash = (SELECT hash FROM audit WHERE seq = 8)`, []audit.Problem{{Fault: audit.Cut, Seq: 10}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, f *fixture) {
+				f.numbered(10)
+				ids := map[int64]string{}
+				for _, r := range f.rows(audit.Filter{}) {
+					ids[r.Seq] = r.ID
+				}
+				f.exec(c.tamper)
+				report, err := f.Verify(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []audit.Problem
+				for _, p := range report.Problems {
+					if p.ID != "" && p.ID != ids[p.Seq] {
+						t.Errorf("problem names %s, entry %d was %s", p.ID, p.Seq, ids[p.Seq])
+					}
+					if p.Fault == audit.Changed && p.ID == "" {
+						t.Errorf("problem does not name the entry: %v", p)
+					}
+					got = append(got, audit.Problem{Fault: p.Fault, Seq: p.Seq})
+				}
+				if diff := cmp.Diff(c.want, got); diff != "" {
+					t.Errorf("problems (-want +got):\n%s", diff)
+				}
+				valid := f.metric("scim_bridge_audit_chain_valid")
+				if (valid == 1) != (c.want == nil) {
+					t.Errorf("chain valid = %v", valid)
+				}
+			})
+		})
+	}
+}
+
+func TestVerify_FindsReordering(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.numbered(10)
+		f.exec(`UPDATE audit SET seq = 1000 WHERE seq = 5`)
+		f.exec(`UPDATE audit SET seq = 5 WHERE seq = 6`)
+		f.exec(`UPDATE audit SET seq = 6 WHERE seq = 1000`)
+		report, err := f.Verify(t.Context())
+		if err != nil || len(report.Problems) == 0 || report.Problems[0].Fault != audit.Moved || report.Problems[0].Seq != 5 {
+			t.Errorf("Verify = %v, %v", report.Problems, err)
+		}
+	})
+}
+
+// Somebody who can write to the database and knows how hashes are made can write a new chain. Only
+// a head that was kept elsewhere tells.
+func TestVerify_AChainWrittenAnewHasAnotherHead(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.numbered(5)
+		before, err := f.Verify(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.exec(`DELETE FROM audit WHERE seq = 5`)
+		f.exec(`UPDATE audit_head SET seq = 4, hash = (SELECT hash FROM audit WHERE seq = 4)`)
+		f.numbered(1)
+		after, err := f.Verify(t.Context())
+		if err != nil || len(after.Problems) != 0 || after.Sealed != before.Sealed || after.Head == before.Head {
+			t.Errorf("before %+v, after %+v, %v", before, after, err)
+		}
+	})
+}
+
+func TestVerify_FindsAnEntryReplacedWithItsOwnHash(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.numbered(10)
+		other := f.rows(audit.Filter{Limit: 1})[0]
+		text := strings.Replace(string(other.Text), "entry 1", "entry x", 1)
+		hash := sha256.Sum256(append(make([]byte, 32), text...))
+		f.exec(`UPDATE audit SET entry = $1, hash = $2 WHERE seq = 1`, text, hash[:])
+		report, err := f.Verify(t.Context())
+		if err != nil || len(report.Problems) != 1 || report.Problems[0].Fault != audit.Moved || report.Problems[0].Seq != 2 ||
+			!strings.Contains(report.Problems[0].String(), other.ID) {
+			t.Errorf("Verify = %v, %v; want entry 2 not to follow %s", report.Problems, err, other.ID)
+		}
+	})
+}
+
+func TestVerify_StopsAtManyProblems(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.numbered(150)
+		f.exec(`UPDATE audit SET kind = 'x'`)
+		report, err := f.Verify(t.Context())
+		if err != nil || len(report.Problems) != 100 {
+			t.Errorf("%d problems, %v", len(report.Problems), err)
+		}
+	})
+}
+
+func TestEach_Filters(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.append(
+			audit.Entry{Kind: "user_create", Subject: "s1", Target: "", Login: ""},
+			audit.Entry{Kind: "grant", Subject: "s1", Target: "main", Login: "a"},
+			audit.Entry{Kind: "grant", Subject: "s2", Target: "main", Login: "b"},
+			audit.Entry{Kind: "grant", Subject: "s2", Target: "second", Login: "b"},
+		)
+		all := f.rows(audit.Filter{})
+		for name, c := range map[string]struct {
+			filter audit.Filter
+			want   []int64
+		}{
+			"all":      {audit.Filter{}, []int64{1, 2, 3, 4}},
+			"subject":  {audit.Filter{Subject: "s1"}, []int64{1, 2}},
+			"login":    {audit.Filter{Login: "b"}, []int64{3, 4}},
+			"target":   {audit.Filter{Target: "second"}, []int64{4}},
+			"kind":     {audit.Filter{Kind: "grant", Subject: "s1"}, []int64{2}},
+			"after":    {audit.Filter{After: 2}, []int64{3, 4}},
+			"limit":    {audit.Filter{Limit: 2}, []int64{1, 2}},
+			"since":    {audit.Filter{Since: all[2].At}, []int64{3, 4}},
+			"until":    {audit.Filter{Until: all[2].At}, []int64{1, 2}},
+			"nobody":   {audit.Filter{Subject: "s3"}, nil},
+			"last one": {audit.Filter{After: 3, Limit: 5}, []int64{4}},
+		} {
+			var got []int64
+			for _, r := range f.rows(c.filter) {
+				got = append(got, r.Seq)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+}
+
+func TestEach_PagesAndStops(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		err := f.db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+			for range 1100 {
+				if err := audit.Append(ctx, tx, audit.Entry{Kind: "user_create"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(f.rows(audit.Filter{})); got != 1100 {
+			t.Errorf("%d rows", got)
+		}
+		boom, n := errors.New("boom"), 0
+		err = f.Each(t.Context(), audit.Filter{}, func(audit.Row) error {
+			if n++; n == 700 {
+				return boom
+			}
+			return nil
+		})
+		if !errors.Is(err, boom) || n != 700 {
+			t.Errorf("stopped at %d with %v", n, err)
+		}
+	})
+}
+
+func TestLog_ReadOnly(t *testing.T) {
+	for _, e := range databasetest.Engines() {
+		t.Run(e.Name, func(t *testing.T) {
+			address := e.Address(t)
+			f := &fixture{TB: t, db: databasetest.Open(t, address, database.Options{}), reg: prometheus.NewRegistry()}
+			f.Log = audit.New(f.db, zap.NewNop(), f.reg)
+			f.numbered(2)
+			f.append(audit.Entry{Kind: "waiting"})
+
+			f.db = databasetest.Open(t, address, database.Options{ReadOnly: true})
+			f.Log = audit.New(f.db, zap.NewNop(), nil)
+			rows := f.rows(audit.Filter{})
+			if len(rows) != 3 || rows[2].Seq != 0 || rows[2].Kind != "waiting" || rows[2].Hash != "" {
+				t.Errorf("rows = %+v", rows)
+			}
+			if rows = f.rows(audit.Filter{Limit: 2}); len(rows) != 2 {
+				t.Errorf("limit 2 gives %d rows", len(rows))
+			}
+			report, err := f.Verify(t.Context())
+			if err != nil || report.Sealed != 2 || report.Unsealed != 1 || len(report.Problems) != 0 {
+				t.Errorf("Verify = %+v, %v", report, err)
+			}
+		})
+	}
+}
+
+func TestMetrics_Lint(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	audit.New(databasetest.SQLite(t), zap.NewNop(), reg)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil || len(problems) != 0 {
+		t.Errorf("lint: %v, %v", problems, err)
+	}
+}

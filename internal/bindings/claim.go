@@ -1,0 +1,144 @@
+package bindings
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/matomo-scim/bridge/internal/database"
+)
+
+// ClaimRequest says what a worker wants to lease.
+type ClaimRequest struct {
+	Target string
+	// Lease names the worker and its pass; it must be new for each pass (database.NewID).
+	Lease string
+	// Limit is the most bindings to claim.
+	Limit int
+	// Min and Max are the range of priorities that the worker takes: leavers have a worker of their
+	// own, so that nobody stands before them.
+	Min, Max Priority
+	// LeaseFor is how long the claim holds without Renew.
+	LeaseFor time.Duration
+}
+
+const due = `target = $1 AND priority = $2 AND due_at <= $3 AND (lease IS NULL OR lease_until <= $3)`
+
+// Claim leases bindings that are due and that nobody works on: leavers first, and within a priority
+// those that have waited longest. A lease that has run out is taken over. With nothing due it does
+// not write.
+func (s *Store) Claim(ctx context.Context, req ClaimRequest) ([]Binding, error) {
+	if found, err := s.anyDue(ctx, req); err != nil || !found {
+		return nil, err
+	}
+	var claimed []Binding
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		claimed = nil
+		for p := max(req.Min, PriorityLeaver); p <= min(req.Max, PriorityLow) && len(claimed) < req.Limit; p++ {
+			some, err := s.claim(ctx, tx, req, p, req.Limit-len(claimed))
+			if err != nil {
+				return err
+			}
+			claimed = append(claimed, some...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim bindings of %s: %w", req.Target, err)
+	}
+	return claimed, nil
+}
+
+// claim leases up to limit bindings of one priority. One priority a statement lets the index give
+// them in order of due_at, whatever waits for later in the priorities before.
+func (s *Store) claim(ctx context.Context, tx *database.Tx, req ClaimRequest, p Priority, limit int) ([]Binding, error) {
+	now := tx.Now()
+	rows, err := tx.Query(ctx, `WITH claimable AS MATERIALIZED (SELECT id FROM bindings WHERE `+due+
+		` ORDER BY due_at LIMIT $4`+s.d.SkipLocked()+`)
+		UPDATE bindings SET lease = $5, lease_until = $6, claimed = generation WHERE id IN (SELECT id FROM claimable) RETURNING `+columns,
+		req.Target, int64(p), database.Micros(now), limit, req.Lease, database.Micros(now.Add(req.LeaseFor)))
+	some, err := scanAll(rows, err, scan)
+	slices.SortFunc(some, func(a, b Binding) int {
+		return cmp.Or(a.DueAt.Compare(*b.DueAt), cmp.Compare(a.ID, b.ID))
+	})
+	return some, err
+}
+
+// anyDue looks without writing, so that an idle loop costs the writer nothing.
+func (s *Store) anyDue(ctx context.Context, req ClaimRequest) (bool, error) {
+	now := database.Micros(time.Now())
+	for p := max(req.Min, PriorityLeaver); p <= min(req.Max, PriorityLow); p++ {
+		var found bool
+		err := s.db.Reader().QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM bindings WHERE `+due+`)`, req.Target, int64(p), now).Scan(&found)
+		if err != nil {
+			return false, fmt.Errorf("look for due bindings: %w", err)
+		}
+		if found {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// NextDue returns when the next binding of the target with a priority from lowest to highest can be
+// claimed; false when none waits. The loop sleeps until then unless OnDue wakes it.
+func (s *Store) NextDue(ctx context.Context, target string, lowest, highest Priority) (time.Time, bool, error) {
+	var next *time.Time
+	for p := max(lowest, PriorityLeaver); p <= min(highest, PriorityLow); p++ {
+		free, err := s.minTime(ctx, `SELECT MIN(due_at) FROM bindings WHERE target = $1 AND priority = $2 AND due_at IS NOT NULL
+			AND lease IS NULL`, target, int64(p))
+		if err != nil {
+			return time.Time{}, false, fmt.Errorf("next due binding: %w", err)
+		}
+		leased, err := s.minTime(ctx, `SELECT MIN(lease_until) FROM bindings WHERE lease IS NOT NULL AND target = $1 AND priority = $2
+			AND due_at IS NOT NULL`, target, int64(p))
+		if err != nil {
+			return time.Time{}, false, fmt.Errorf("next free lease: %w", err)
+		}
+		next = earliest(next, earliest(free, leased))
+	}
+	if next == nil {
+		return time.Time{}, false, nil
+	}
+	return *next, true, nil
+}
+
+func (s *Store) minTime(ctx context.Context, query string, args ...any) (*time.Time, error) {
+	var at sql.NullInt64
+	err := s.db.Reader().QueryRow(ctx, query, args...).Scan(&at)
+	return database.FromNullMicros(at), err
+}
+
+// Renew extends every claim of lease.
+func (s *Store) Renew(ctx context.Context, lease string, until time.Time) error {
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE bindings SET lease_until = $1 WHERE lease = $2`, database.Micros(until), lease)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("renew lease: %w", err)
+	}
+	return nil
+}
+
+// Release gives claimed bindings back for a reason that is not theirs (the target does not answer,
+// the program stops): they become due at next and their attempts stay. A binding that an event met
+// since the claim stays due now. Bindings that lease has lost are left alone.
+func (s *Store) Release(ctx context.Context, lease string, ids []string, next time.Time) error {
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE bindings SET due_at = CASE WHEN generation = claimed THEN $1 ELSE due_at END,
+			lease = NULL, lease_until = NULL, claimed = NULL WHERE lease = $2 AND `+s.d.In("id", "$3"),
+			database.Micros(next), lease, s.d.Strings(ids))
+		if err == nil {
+			tx.AfterCommit(s.onDue)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("release %d bindings: %w", len(ids), err)
+	}
+	return nil
+}

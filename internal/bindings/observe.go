@@ -1,0 +1,179 @@
+package bindings
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/matomo-scim/bridge/internal/database"
+)
+
+// Outcome is what a pass found and did about a binding.
+type Outcome struct {
+	// Binding is the binding as claimed, with the fields changed that the pass decided: State,
+	// Reason, Detail, Grants, Superuser, Adopted, CreatedByUs, Tokens, the times LeftAt to
+	// HoldUntil, and the orphan fields. The others are not written.
+	Binding
+	// Next is when the binding is to be looked at again; nil for at the next event.
+	Next *time.Time
+	// Urgent gives that next look the priority of leavers, as the second phase of a leaver needs.
+	Urgent bool
+	// Verified says that Matomo was read back and agrees (or that there was nothing to do): the
+	// propagation clock stops. Held, blocked and failed bindings keep it running.
+	Verified bool
+}
+
+// priority of the next look.
+func (o Outcome) priority() Priority {
+	if o.Urgent {
+		return PriorityLeaver
+	}
+	return PriorityNormal
+}
+
+// facts are the columns that a pass decides, $1 to $15.
+const facts = `state = $1, reason = $2, detail = $3, grants = $4, superuser = $5, adopted = $6, created_by_us = $7, tokens = $8,
+	revoked_at = $9, delete_at = $10, valid_until = $11, hold_until = $12, orphan_source = $13, orphan_external_id = $14,
+	left_at = `
+
+func (o Outcome) facts() []any {
+	grants := string(o.Grants)
+	if grants == "" {
+		grants = "[]"
+	}
+	tokens := o.Tokens
+	if tokens == "" {
+		tokens = TokensUnknown
+	}
+	return []any{
+		string(o.State), o.Reason, o.Detail, grants, o.Superuser, o.Adopted, o.CreatedByUs, string(tokens),
+		database.NullMicros(o.RevokedAt), database.NullMicros(o.DeleteAt), database.NullMicros(o.ValidUntil), database.NullMicros(o.HoldUntil),
+		o.OrphanSource, o.OrphanExternalID, database.NullMicros(o.LeftAt),
+	}
+}
+
+// Observe ends a pass: it writes what the pass found and which generation it saw, gives the lease
+// back and plans the next look. It returns false, and has written nothing, when an event came since
+// the claim or when the lease is lost: the binding stays due, and Record keeps the facts.
+func (s *Store) Observe(ctx context.Context, tx *database.Tx, o Outcome) (bool, error) {
+	args := append(o.facts(), o.ID, o.Lease, o.Generation, database.NullMicros(o.Next), int64(o.priority()), o.Verified)
+	ok, err := one(ctx, tx, `UPDATE bindings SET `+facts+`$15, observed = $18, due_at = $19, priority = $20, attempts = 0,
+		lease = NULL, lease_until = NULL, claimed = NULL, unsettled_since = NULL,
+		event = CASE WHEN $21 THEN '' ELSE event END, accepted_at = CASE WHEN $21 THEN NULL ELSE accepted_at END
+		WHERE id = $16 AND lease = $17 AND generation = $18`, args...)
+	if err != nil {
+		return false, fmt.Errorf("observe binding %s: %w", o.ID, err)
+	}
+	return ok, nil
+}
+
+// Record ends a pass that did not reach its end, because it failed or because an event came
+// meanwhile: it keeps the facts (what was granted stays known) and gives the lease back without
+// observing. Without an event the binding is due again at Next with one more attempt; with one it
+// stays due now. It returns false when the lease is lost: whoever has it now writes newer facts.
+func (s *Store) Record(ctx context.Context, tx *database.Tx, o Outcome) (bool, error) {
+	next := database.Micros(tx.Now())
+	if o.Next != nil {
+		next = database.Micros(*o.Next)
+	}
+	// An event may have set left_at since the claim; that is newer than what the pass knew.
+	ok, err := one(ctx, tx, `UPDATE bindings SET `+facts+`COALESCE($15, left_at), lease = NULL, lease_until = NULL, claimed = NULL,
+		attempts = CASE WHEN generation = $18 THEN attempts + 1 ELSE attempts END,
+		due_at = CASE WHEN generation = $18 THEN $19 ELSE due_at END
+		WHERE id = $16 AND lease = $17`, append(o.facts(), o.ID, o.Lease, o.Generation, next)...)
+	if err != nil {
+		return false, fmt.Errorf("record binding %s: %w", o.ID, err)
+	}
+	if ok {
+		tx.AfterCommit(s.onDue)
+	}
+	return ok, nil
+}
+
+// Bind makes login, folded to key, the binding's own on its target. A *LoginTakenError says whose
+// it is already. Nothing in Matomo is changed for a binding before this is committed.
+func (s *Store) Bind(ctx context.Context, tx *database.Tx, id, login, key string) error {
+	var target, owner string
+	err := tx.QueryRow(ctx, `SELECT target FROM bindings WHERE id = $1`, id).Scan(&target)
+	if target, err = found(target, err); err != nil {
+		return fmt.Errorf("bind login: %w", err)
+	}
+	err = tx.QueryRow(ctx, `SELECT id FROM bindings WHERE target = $1 AND login_key = $2`, target, key).Scan(&owner)
+	switch {
+	case err == nil && owner != id:
+		return &LoginTakenError{Target: target, Login: login, BindingID: owner}
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("bind login %s: %w", login, err)
+	}
+	_, err = tx.Exec(ctx, `UPDATE bindings SET login = $1, login_key = $2 WHERE id = $3`, login, key, id)
+	if _, taken := s.d.IsUnique(err); taken {
+		// Another replica was faster by a moment; the next run finds it above.
+		return fmt.Errorf("bind login %s: %w", login, database.ErrAgain)
+	}
+	if err != nil {
+		return fmt.Errorf("bind login %s: %w", login, err)
+	}
+	return nil
+}
+
+// Unbind takes the login from a binding whose account is verified to be gone, so that another
+// person may have it.
+func (s *Store) Unbind(ctx context.Context, tx *database.Tx, id string) error {
+	if _, err := tx.Exec(ctx, `UPDATE bindings SET login = NULL, login_key = NULL WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("unbind binding %s: %w", id, err)
+	}
+	return nil
+}
+
+// Facts are what is known of a binding whatever becomes of the pass. Nil leaves a column alone.
+type Facts struct {
+	CreatedByUs, Adopted, Superuser *bool
+	Grants                          []byte
+	Tokens                          *Tokens
+	LeftAt, RevokedAt, DeleteAt     *time.Time
+	// CameBack clears LeftAt, RevokedAt and DeleteAt: the old tokens are dead. It counts only while
+	// no event came since the claim, for that may have been another leave.
+	CameBack bool
+}
+
+// RecordFacts writes facts of a binding that lease holds, without ending the pass: what was done in
+// Matomo stays known whatever happens next. It returns false when the lease is lost.
+func (s *Store) RecordFacts(ctx context.Context, tx *database.Tx, id, lease string, f Facts) (bool, error) {
+	var grants, tokens any
+	if f.Grants != nil {
+		grants = string(f.Grants)
+	}
+	if f.Tokens != nil {
+		tokens = string(*f.Tokens)
+	}
+	const back = "CASE WHEN $9 AND generation = claimed THEN NULL ELSE "
+	ok, err := one(ctx, tx, `UPDATE bindings SET created_by_us = COALESCE($1, created_by_us), adopted = COALESCE($2, adopted),
+		superuser = COALESCE($3, superuser), grants = COALESCE($4, grants), tokens = COALESCE($5, tokens),
+		left_at = `+back+`COALESCE($6, left_at) END, revoked_at = `+back+`COALESCE($7, revoked_at) END,
+		delete_at = `+back+`COALESCE($8, delete_at) END WHERE id = $10 AND lease = $11`,
+		nullBool(f.CreatedByUs), nullBool(f.Adopted), nullBool(f.Superuser), grants, tokens,
+		database.NullMicros(f.LeftAt), database.NullMicros(f.RevokedAt), database.NullMicros(f.DeleteAt), f.CameBack, id, lease)
+	if err != nil {
+		return false, fmt.Errorf("record facts of binding %s: %w", id, err)
+	}
+	return ok, nil
+}
+
+func nullBool(b *bool) any {
+	if b == nil {
+		return nil
+	}
+	return *b
+}
+
+// one runs an UPDATE and says whether it met its row.
+func one(ctx context.Context, tx *database.Tx, query string, args ...any) (bool, error) {
+	res, err := tx.Exec(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}

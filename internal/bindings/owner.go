@@ -1,0 +1,71 @@
+package bindings
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/matomo-scim/bridge/internal/database"
+)
+
+// Moved returns the ids of the bindings of lease that an event met since the claim. A worker asks
+// before it writes: what it has planned for them is old, and somebody may have left.
+func (s *Store) Moved(ctx context.Context, lease string) ([]string, error) {
+	rows, err := s.db.Reader().Query(ctx, `SELECT id FROM bindings WHERE lease = $1 AND generation <> claimed ORDER BY id`, lease)
+	ids, err := scanAll(rows, err, func(r row) (id string, err error) { return id, r.Scan(&id) })
+	if err != nil {
+		return nil, fmt.Errorf("look for events since the claim: %w", err)
+	}
+	return ids, nil
+}
+
+// ReserveSuperuser lets a binding have superuser if fewer than limit bindings of the target have
+// it, or it has it already; that is noted at once, so that two passes cannot both take the last
+// place. The outcome of the pass writes whether the place is still needed.
+func (s *Store) ReserveSuperuser(ctx context.Context, tx *database.Tx, target, id string, limit int) (bool, error) {
+	var name string
+	err := tx.QueryRow(ctx, `SELECT name FROM targets WHERE name = $1`+s.d.ForUpdate(), target).Scan(&name)
+	if name, err = found(name, err); err != nil {
+		return false, fmt.Errorf("reserve superuser on %s: %w", target, err)
+	}
+	ok, err := one(ctx, tx, `UPDATE bindings SET superuser = TRUE WHERE id = $1 AND target = $2 AND (superuser
+		OR (SELECT COUNT(*) FROM bindings AS others WHERE others.target = $2 AND others.superuser) < $3)`, id, name, limit)
+	if err != nil {
+		return false, fmt.Errorf("reserve superuser on %s: %w", name, err)
+	}
+	return ok, nil
+}
+
+// GrantedSuperusers returns how many people on target have superuser from us, or are about to get it.
+func (s *Store) GrantedSuperusers(ctx context.Context, target string) (int, error) {
+	var n int
+	err := s.db.Reader().QueryRow(ctx, `SELECT COUNT(*) FROM bindings WHERE target = $1 AND superuser`, target).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count superusers of %s: %w", target, err)
+	}
+	return n, nil
+}
+
+// IsLoose reports whether a subject has no user left: nobody stands behind its accounts any more.
+func (s *Store) IsLoose(ctx context.Context, q database.Querier, subject string) (bool, error) {
+	var loose bool
+	err := q.QueryRow(ctx, `SELECT orphaned_at IS NOT NULL FROM subjects WHERE id = $1`, subject).Scan(&loose)
+	if _, err = found(loose, err); err != nil {
+		return false, fmt.Errorf("owner of binding: %w", err)
+	}
+	return loose, nil
+}
+
+// BringDeletionForward makes the deletion of a loose binding's account due now, because another
+// person needs its login.
+func (s *Store) BringDeletionForward(ctx context.Context, tx *database.Tx, id string) error {
+	ok, err := one(ctx, tx, `UPDATE bindings SET generation = generation + 1, delete_at = $1, due_at = $1, attempts = 0, priority = $2
+		WHERE id = $3`, database.Micros(tx.Now()), int64(PriorityLeaver), id)
+	if err == nil && !ok {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("bring deletion forward: %w", err)
+	}
+	tx.AfterCommit(s.onDue)
+	return nil
+}
