@@ -60,8 +60,10 @@ type Config struct {
 
 // Listen holds the addresses the bridge answers on, each host:port or :port.
 type Listen struct {
-	SCIM    string `yaml:"scim"`    // the identity provider's door, with /healthz and /readyz
-	Metrics string `yaml:"metrics"` // /metrics and /health: not for the world
+	// SCIM is the identity provider's door, with /healthz and /readyz.
+	SCIM string `yaml:"scim"`
+	// Metrics serves /metrics and /health, which are not for the world.
+	Metrics string `yaml:"metrics"`
 }
 
 // Log says how the bridge writes its log.
@@ -74,19 +76,24 @@ type Log struct {
 type Database struct {
 	// URL is sqlite:PATH or postgres://user@host/name, never with a password.
 	// After Load an SQLite path is absolute.
-	URL          string `yaml:"url"`
+	URL string `yaml:"url"`
+	// PasswordFile and PasswordEnv name the place of PostgreSQL's password; at
+	// most one is set. ConnString puts it into the URL.
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"`
 
-	// Password is PostgreSQL's, from one of the two; zero when neither is set.
+	// Password is that place; zero when neither is set or before Load.
 	Password Secret `yaml:"-"`
 }
 
 // Source is one identity provider that pushes users and groups.
 type Source struct {
-	Name    string     `yaml:"name"`
-	Type    SourceType `yaml:"type"`
-	Profile Profile    `yaml:"profile"`
+	// Name is what rules, credentials and the audit log call it: a letter, then
+	// letters, digits, _ and -.
+	Name string     `yaml:"name"`
+	Type SourceType `yaml:"type"`
+	// Profile is the dialect of SCIM it speaks.
+	Profile Profile `yaml:"profile"`
 	// Lifecycle says whether this source decides who is active: a person is a
 	// leaver as soon as one source with it says so.
 	Lifecycle bool `yaml:"lifecycle"`
@@ -94,22 +101,31 @@ type Source struct {
 
 // Target is one Matomo instance.
 type Target struct {
-	Name         string   `yaml:"name"`
-	URL          string   `yaml:"url"` // http or https, with a trailing slash after Parse
-	TokenFile    string   `yaml:"token_file"`
-	TokenEnv     string   `yaml:"token_env"`
-	PasswordFile string   `yaml:"password_file"`
-	PasswordEnv  string   `yaml:"password_env"`
-	Login        string   `yaml:"login"`
-	Protected    []string `yaml:"protected" live:"true"`
-	Mode         Mode     `yaml:"mode"`
-	Manage       Manage   `yaml:"manage"`
+	// Name is what rules, metrics and the audit log call it, formed as a
+	// source's name.
+	Name string `yaml:"name"`
+	// URL is http or https, with a trailing slash after Parse and never with a
+	// user, a query or a page in it.
+	URL string `yaml:"url"`
+	// TokenFile or TokenEnv, one of the two, names the place of the token_auth;
+	// PasswordFile or PasswordEnv, at most one, that of the password.
+	TokenFile    string `yaml:"token_file"`
+	TokenEnv     string `yaml:"token_env"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"`
+	// Login is the superuser whose token it is; never touched, as are the
+	// Protected ones and Matomo's own anonymous.
+	Login     string   `yaml:"login"`
+	Protected []string `yaml:"protected" live:"true"`
+	Mode      Mode     `yaml:"mode"`
+	Manage    Manage   `yaml:"manage"`
 	// RequestsPerMinute is the most that is sent to this Matomo; 0 is no limit.
 	RequestsPerMinute int     `yaml:"requests_per_minute"`
 	SignIn            SignIn  `yaml:"sign_in"`
 	Tokens            Tokens  `yaml:"tokens"`
 	Leavers           Leavers `yaml:"leavers"`
-	InsecureHTTP      bool    `yaml:"insecure_http"`
+	// InsecureHTTP allows http:// to a host that is not this machine.
+	InsecureHTTP bool `yaml:"insecure_http"`
 
 	// Token is the token_auth of Login; Password that superuser's password,
 	// zero when none is configured.
@@ -120,18 +136,25 @@ type Target struct {
 // Tokens says how API tokens of people who lost access are made useless.
 type Tokens struct {
 	Strategy TokenStrategy `yaml:"strategy"`
-	On       []TokenEvent  `yaml:"on"`
+	// On lists the occasions; empty means never.
+	On []TokenEvent `yaml:"on"`
 }
 
 // Leavers says what happens to the Matomo account of a person who left.
 type Leavers struct {
-	OnInactive OnInactive   `yaml:"on_inactive"`
-	OnUnmapped OnUnmapped   `yaml:"on_unmapped"`
-	Tokens     LeaverTokens `yaml:"tokens"`
+	OnInactive OnInactive `yaml:"on_inactive"`
+	// OnUnmapped is about people who have not left, but to whom no rule gives
+	// anything any more.
+	OnUnmapped OnUnmapped `yaml:"on_unmapped"`
+	// Tokens is the way out where no strategy of Target.Tokens works without
+	// destroying something.
+	Tokens LeaverTokens `yaml:"tokens"`
 	// DeleteAfter is how long a suspended account is kept; 0 (written "never")
 	// keeps it for good.
-	DeleteAfter       time.Duration `yaml:"delete_after" never:"true"`
-	RandomisePassword bool          `yaml:"randomise_password"`
+	DeleteAfter time.Duration `yaml:"delete_after" never:"true"`
+	// RandomisePassword ends sessions and stops new tokens from being made; it
+	// needs the target's password.
+	RandomisePassword bool `yaml:"randomise_password"`
 	// DeleteSuperusersWithoutPassword deletes a superuser who left when the
 	// bridge has no password to demote them with; otherwise they wait.
 	DeleteSuperusersWithoutPassword bool `yaml:"delete_superusers_without_password"`
@@ -140,25 +163,37 @@ type Leavers struct {
 // Mapping says which rules apply and how a person becomes a Matomo account.
 type Mapping struct {
 	// Files are as written; Config.Resolve gives the path to open.
-	Files         []string          `yaml:"files" live:"true"`
-	DefaultTarget string            `yaml:"default_target" live:"true"`
-	LoginFrom     LoginFrom         `yaml:"login_from"`
-	LoginReplace  map[string]string `yaml:"login_replace"` // one character each to what replaces it
-	EmailFrom     []EmailFrom       `yaml:"email_from"`
+	Files []string `yaml:"files" live:"true"`
+	// DefaultTarget is where a grant without a prefix goes: one of Targets.
+	DefaultTarget string    `yaml:"default_target" live:"true"`
+	LoginFrom     LoginFrom `yaml:"login_from"`
+	// LoginReplace maps one character each to what replaces it in a login, so
+	// the order of the pairs makes no difference.
+	LoginReplace map[string]string `yaml:"login_replace"`
+	// EmailFrom is tried in this order; never empty after Parse.
+	EmailFrom []EmailFrom `yaml:"email_from"`
 	// CreateUnmapped also creates accounts for people whom no rule gives anything.
 	CreateUnmapped bool `yaml:"create_unmapped"`
 }
 
 // Guards hold back what would do most damage.
 type Guards struct {
-	MaxSuperusers    int      `yaml:"max_superusers" live:"true"`
-	MinSuperusers    int      `yaml:"min_superusers" live:"true"`
-	SuperuserSources []string `yaml:"superuser_sources" live:"true"` // names of sources
+	// MaxSuperusers counts those the bridge made on a target.
+	MaxSuperusers int `yaml:"max_superusers" live:"true"`
+	// MinSuperusers counts active ones other than the bridge's own login.
+	MinSuperusers int `yaml:"min_superusers" live:"true"`
+	// SuperuserSources names the sources whose groups may make superusers; empty
+	// means none.
+	SuperuserSources []string `yaml:"superuser_sources" live:"true"`
 }
 
 // Reconcile paces the loop that makes Matomo agree.
 type Reconcile struct {
-	Settle      time.Duration `yaml:"settle"`
+	// Settle is how long a loss of access through groups waits for a move to
+	// complete: 0 to a minute.
+	Settle time.Duration `yaml:"settle"`
+	// FullCompare is the time between comparisons with Matomo as a whole: a
+	// minute to a day.
 	FullCompare time.Duration `yaml:"full_compare"`
 }
 

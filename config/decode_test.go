@@ -34,40 +34,176 @@ func TestDecode_Refuses(t *testing.T) {
 		want []string
 		hint string
 	}{
-		"unknown key at the top":   {"colour: red", []string{"9:1 colour: unknown key"}, "known here: listen, log, database, sources, targets, mapping, guards, reconcile"},
-		"misspelt key":             {"guards: {max_superuser: 3}", []string{"9:10 guards.max_superuser: unknown key"}, "did you mean max_superusers?"},
-		"letters swapped":          {"lsiten: {scim: ':1'}", []string{"9:1 lsiten: unknown key"}, "did you mean listen?"},
-		"dash for underscore":      {"reconcile: {full-compare: 1h}", []string{"9:13 reconcile.full-compare: unknown key"}, "did you mean full_compare?"},
-		"key at the wrong level":   {"max_superusers: 3", []string{"9:1 max_superusers: unknown key here"}, "it belongs to guards.max_superusers"},
-		"key with several homes":   {"name: x", []string{"9:1 name: unknown key here"}, "it belongs to sources[].name or targets[].name"},
-		"key of a later version":   {"listen: {tls: {}}", []string{"9:10 listen.tls: unknown key"}, "known here: scim, metrics"},
-		"merge key":                {"guards: {<<: {}}", []string{"9:10 guards.<<: unknown key"}, "known here: max_superusers, min_superusers, superuser_sources"},
-		"duplicate at the top":     {"log: {}\nlog: {}", []string{"10:1 log: this key is already on line 9"}, "keep one of the two"},
-		"duplicate below":          {"log:\n  level: info\n  level: warn", []string{"11:3 log.level: this key is already on line 10"}, "keep one of the two"},
-		"list for keys":            {"log: [a]", []string{"9:6 log: must be keys and values, like format, level"}, ""},
-		"text for keys":            {"log: json", []string{"9:6 log: must be keys and values, like format, level"}, ""},
-		"text for a list":          {"guards: {superuser_sources: scim}", []string{"9:29 guards.superuser_sources: must be a list, like [a, b] or lines that start with a dash"}, ""},
-		"list for text":            {"database: {url: [a]}", []string{"9:17 database.url: must be a single value"}, ""},
-		"number for text":          {"database: {url: 12}", []string{"9:17 database.url: must be text"}, `put it in quotes: "12"`},
-		"truth for text":           {"log: {level: true}", []string{"9:14 log.level: must be text"}, `put it in quotes: "true"`},
-		"text for a number":        {"guards: {max_superusers: many}", []string{"9:26 guards.max_superusers: must be a whole number"}, ""},
-		"fraction for a number":    {"guards: {max_superusers: 1.5}", []string{"9:26 guards.max_superusers: must be a whole number"}, ""},
-		"quoted number":            {"guards: {max_superusers: '3'}", []string{"9:26 guards.max_superusers: must be a whole number"}, ""},
-		"number beyond all bounds": {"guards: {max_superusers: 99999999999}", []string{"9:26 guards.max_superusers: must be a whole number"}, ""},
-		"yes for true":             {"sources: [{name: scim, lifecycle: yes}]", []string{"9:35 sources[0].lifecycle: must be true or false"}, ""},
-		"quoted true":              {"sources: [{name: scim, lifecycle: 'true'}]", []string{"9:35 sources[0].lifecycle: must be true or false"}, ""},
-		"word out of the set":      {"log: {level: warning}", []string{`9:14 log.level: "warning" is not known here`}, "use one of: debug, info, warn, error"},
-		"word nearly in the set":   {"log: {format: jsn}", []string{`9:15 log.format: "jsn" is not known here`}, "did you mean json? (one of: auto, json, console)"},
-		"word in a list":           {"mapping_: 1\nsources: [{name: scim, profile: okta}]", []string{"9:1 mapping_: unknown key", `10:33 sources[0].profile: "okta" is not known here`}, "did you mean mapping?"},
-		"duration without unit":    {"reconcile: {settle: 10}", []string{"9:21 reconcile.settle: a duration needs a unit"}, "write 10s, 15m, 720h or 30d"},
-		"negative duration":        {"reconcile: {settle: -1s}", []string{"9:21 reconcile.settle: a duration cannot be negative"}, "write 10s, 15m, 720h or 30d"},
-		"no duration":              {"reconcile: {settle: soon}", []string{"9:21 reconcile.settle: this is not a duration"}, "write 10s, 15m, 720h or 30d"},
-		"never where it is not":    {"reconcile: {settle: never}", []string{"9:21 reconcile.settle: this is not a duration"}, "write 10s, 15m, 720h or 30d"},
-		"anchor":                   {"log: &a {level: info}", []string{"9:6 log: anchors and aliases are not supported"}, "write the value out at each place"},
-		"alias":                    {"log: {level: &a info, format: *a}", []string{"9:14 log.level: anchors and aliases are not supported", "9:31 log.format: anchors and aliases are not supported"}, "write the value out at each place"},
-		"key that is no word":      {"? [a, b]\n: 1", []string{"9:3 : a key must be a plain word"}, ""},
-		"empty list entry":         {"sources:\n  - name: scim\n  -\n", []string{"11:4 sources[1]: this list entry is empty"}, "fill it in, or remove it"},
-		"second document":          {"---\nlog: {}", []string{"9:1 : a second document starts here"}, "keep one document a file and remove the --- line"},
+		"unknown key at the top": {
+			"colour: red",
+			[]string{"9:1 colour: unknown key"},
+			"known here: listen, log, database, sources, targets, mapping, guards, reconcile",
+		},
+		"misspelt key": {
+			"guards: {max_superuser: 3}",
+			[]string{"9:10 guards.max_superuser: unknown key"},
+			"did you mean max_superusers?",
+		},
+		"letters swapped": {
+			"lsiten: {scim: ':1'}",
+			[]string{"9:1 lsiten: unknown key"},
+			"did you mean listen?",
+		},
+		"dash for underscore": {
+			"reconcile: {full-compare: 1h}",
+			[]string{"9:13 reconcile.full-compare: unknown key"},
+			"did you mean full_compare?",
+		},
+		"key at the wrong level": {
+			"max_superusers: 3",
+			[]string{"9:1 max_superusers: unknown key here"},
+			"it belongs to guards.max_superusers",
+		},
+		"key with several homes": {
+			"name: x",
+			[]string{"9:1 name: unknown key here"},
+			"it belongs to sources[].name or targets[].name",
+		},
+		"key of a later version": {
+			"listen: {tls: {}}",
+			[]string{"9:10 listen.tls: unknown key"},
+			"known here: scim, metrics",
+		},
+		"merge key": {
+			"guards: {<<: {}}",
+			[]string{"9:10 guards.<<: unknown key"},
+			"known here: max_superusers, min_superusers, superuser_sources",
+		},
+		"duplicate at the top": {
+			"log: {}\nlog: {}",
+			[]string{"10:1 log: this key is already on line 9"},
+			"keep one of the two",
+		},
+		"duplicate below": {
+			"log:\n  level: info\n  level: warn",
+			[]string{"11:3 log.level: this key is already on line 10"},
+			"keep one of the two",
+		},
+		"list for keys": {
+			"log: [a]",
+			[]string{"9:6 log: must be keys and values, like format, level"},
+			"",
+		},
+		"text for keys": {
+			"log: json",
+			[]string{"9:6 log: must be keys and values, like format, level"},
+			"",
+		},
+		"text for a list": {
+			"guards: {superuser_sources: scim}",
+			[]string{"9:29 guards.superuser_sources: must be a list, like [a, b] or lines that start with a dash"},
+			"",
+		},
+		"list for text": {
+			"database: {url: [a]}",
+			[]string{"9:17 database.url: must be a single value"},
+			"",
+		},
+		"number for text": {
+			"database: {url: 12}",
+			[]string{"9:17 database.url: must be text"},
+			`put it in quotes: "12"`,
+		},
+		"truth for text": {
+			"log: {level: true}",
+			[]string{"9:14 log.level: must be text"},
+			`put it in quotes: "true"`,
+		},
+		"text for a number": {
+			"guards: {max_superusers: many}",
+			[]string{"9:26 guards.max_superusers: must be a whole number"},
+			"",
+		},
+		"fraction for a number": {
+			"guards: {max_superusers: 1.5}",
+			[]string{"9:26 guards.max_superusers: must be a whole number"},
+			"",
+		},
+		"quoted number": {
+			"guards: {max_superusers: '3'}",
+			[]string{"9:26 guards.max_superusers: must be a whole number"},
+			"",
+		},
+		"number beyond all bounds": {
+			"guards: {max_superusers: 99999999999}",
+			[]string{"9:26 guards.max_superusers: must be a whole number"},
+			"",
+		},
+		"yes for true": {
+			"sources: [{name: scim, lifecycle: yes}]",
+			[]string{"9:35 sources[0].lifecycle: must be true or false"},
+			"",
+		},
+		"quoted true": {
+			"sources: [{name: scim, lifecycle: 'true'}]",
+			[]string{"9:35 sources[0].lifecycle: must be true or false"},
+			"",
+		},
+		"word out of the set": {
+			"log: {level: warning}",
+			[]string{`9:14 log.level: "warning" is not known here`},
+			"use one of: debug, info, warn, error",
+		},
+		"word nearly in the set": {
+			"log: {format: jsn}",
+			[]string{`9:15 log.format: "jsn" is not known here`},
+			"did you mean json? (one of: auto, json, console)",
+		},
+		"word in a list": {
+			"mapping_: 1\nsources: [{name: scim, profile: okta}]",
+			[]string{"9:1 mapping_: unknown key", `10:33 sources[0].profile: "okta" is not known here`},
+			"did you mean mapping?",
+		},
+		"duration without unit": {
+			"reconcile: {settle: 10}",
+			[]string{"9:21 reconcile.settle: a duration needs a unit"},
+			"write 10s, 15m, 720h or 30d",
+		},
+		"negative duration": {
+			"reconcile: {settle: -1s}",
+			[]string{"9:21 reconcile.settle: a duration cannot be negative"},
+			"write 10s, 15m, 720h or 30d",
+		},
+		"no duration": {
+			"reconcile: {settle: soon}",
+			[]string{"9:21 reconcile.settle: this is not a duration"},
+			"write 10s, 15m, 720h or 30d",
+		},
+		"never where it is not": {
+			"reconcile: {settle: never}",
+			[]string{"9:21 reconcile.settle: this is not a duration"},
+			"write 10s, 15m, 720h or 30d",
+		},
+		"anchor": {
+			"log: &a {level: info}",
+			[]string{"9:6 log: anchors and aliases are not supported"},
+			"write the value out at each place",
+		},
+		"alias": {
+			"log: {level: &a info, format: *a}",
+			[]string{"9:14 log.level: anchors and aliases are not supported", "9:31 log.format: anchors and aliases are not supported"},
+			"write the value out at each place",
+		},
+		"key that is no word": {
+			"? [a, b]\n: 1",
+			[]string{"9:3 : a key must be a plain word"},
+			"",
+		},
+		"empty list entry": {
+			"sources:\n  - name: scim\n  -\n",
+			[]string{"11:4 sources[1]: this list entry is empty"},
+			"fill it in, or remove it",
+		},
+		"second document": {
+			"---\nlog: {}",
+			[]string{"9:1 : a second document starts here"},
+			"keep one document a file and remove the --- line",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ps := wrong(t, strings.TrimPrefix(minimal, "\n")+"# eighth line\n"+tc.text+"\n")
@@ -119,12 +255,27 @@ guards: {superuser_sources: [okta]}
 
 func TestDecode_NoYAML(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"tab":            {"log:\n\tlevel: info\n", "2:1 : this is not YAML: found character that cannot start any token"},
-		"open bracket":   {"log: [", "1:1 : this is not YAML: did not find expected node content"},
-		"not UTF-8":      {"a: \xff", "1:1 : this is not YAML: invalid leading UTF-8 octet"},
-		"control":        {"a: \x01", "1:1 : this is not YAML: control characters are not allowed"},
-		"a word":         {"nonsense", "1:1 : must be keys and values, like listen, log, database, sources, targets, mapping, guards, reconcile"},
-		"a list":         {"- a\n- b", "1:1 : must be keys and values, like listen, log, database, sources, targets, mapping, guards, reconcile"},
+		"tab": {
+			"log:\n\tlevel: info\n",
+			"2:1 : this is not YAML: found character that cannot start any token",
+		},
+		"open bracket": {
+			"log: [",
+			"1:1 : this is not YAML: did not find expected node content",
+		},
+		"not UTF-8": {"a: \xff", "1:1 : this is not YAML: invalid leading UTF-8 octet"},
+		"control": {
+			"a: \x01",
+			"1:1 : this is not YAML: control characters are not allowed",
+		},
+		"a word": {
+			"nonsense",
+			"1:1 : must be keys and values, like listen, log, database, sources, targets, mapping, guards, reconcile",
+		},
+		"a list": {
+			"- a\n- b",
+			"1:1 : must be keys and values, like listen, log, database, sources, targets, mapping, guards, reconcile",
+		},
 		"unknown anchor": {"a: *b", "1:1 : this is not YAML: unknown anchor 'b' referenced"},
 	} {
 		t.Run(name, func(t *testing.T) {

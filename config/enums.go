@@ -71,7 +71,8 @@ const (
 
 func (Mode) values() []string { return words(ModeObserve, ModeEnforce) }
 
-// Manage says what happens to access that no rule gives.
+// Manage says what happens to access that no rule gives: an admin may have
+// granted it by hand before, or beside, the bridge.
 type Manage string
 
 // The ways to manage.
@@ -95,7 +96,8 @@ const (
 
 func (SignIn) values() []string { return words(SignInSSO, SignInReset, SignInLDAP, SignInInvite) }
 
-// TokenStrategy is how another person's API tokens are invalidated.
+// TokenStrategy is how another person's API tokens are invalidated. Matomo has
+// no call for it since version 4, so each way has its price.
 type TokenStrategy string
 
 // The token strategies.
@@ -157,7 +159,8 @@ func (LeaverTokens) values() []string {
 	return words(LeaverTokensInert, LeaverTokensRecreate, LeaverTokensDelete)
 }
 
-// LoginFrom names the SCIM attribute that becomes the Matomo login.
+// LoginFrom names the SCIM attribute that becomes the Matomo login. It counts
+// once: a login cannot be renamed in Matomo.
 type LoginFrom string
 
 // The attributes.

@@ -10,6 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// The structs of config.go are the list of known keys: nothing here repeats
+// them, so a new field is read, checked, suggested and compared at once.
+
 // literals are keys under which people write a secret itself, and the key that
 // says where it is instead.
 var literals = map[string]string{
@@ -140,7 +143,8 @@ func nearest(s string, words []string) string {
 	return best
 }
 
-// distance is how many characters must be inserted, removed, replaced or
+// distance is the optimal string alignment distance of two short words:
+// how many characters must be inserted, removed, replaced or
 // swapped with their neighbour to turn a into b.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {

@@ -10,7 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// Problem is one thing wrong with the file.
+// Problem is one thing wrong with the file. Its texts are fit for a terminal, a
+// log and a ticket: one line each, no control characters, no secret that stands
+// in the file by mistake.
 type Problem struct {
 	File    string
 	Line    int // from 1; 0 when it is about the file as a whole
@@ -67,7 +69,8 @@ func (ps Problems) Error() string {
 // mark is a place in the file.
 type mark struct{ line, col int }
 
-// report collects problems while one file is decoded and checked.
+// report collects problems while one file is decoded and checked. It remembers
+// where each value stands, so that a check of several keys can point at one.
 type report struct {
 	file  string
 	lines []string

@@ -40,10 +40,22 @@ func TestProblems_Error(t *testing.T) {
 // What follows from a problem is not a second problem.
 func TestProblems_NoFollowUps(t *testing.T) {
 	for name, tc := range map[string]struct{ from, to, want string }{
-		"misspelt required key":  {"url:", "ulr:", "4:5 targets[0].ulr: unknown key"},
-		"required of wrong type": {"login: bridge", "login: 5", "5:12 targets[0].login: must be text"},
-		"literal token":          {"token_file: token", "token: abcdef", "6:5 targets[0].token: secrets do not stand in this file"},
-		"list of wrong type":     {"files: [mapping.ini]", "files: mapping.ini", "8:10 mapping.files: must be a list, like [a, b] or lines that start with a dash"},
+		"misspelt required key": {"url:", "ulr:", "4:5 targets[0].ulr: unknown key"},
+		"required of wrong type": {
+			"login: bridge",
+			"login: 5",
+			"5:12 targets[0].login: must be text",
+		},
+		"literal token": {
+			"token_file: token",
+			"token: abcdef",
+			"6:5 targets[0].token: secrets do not stand in this file",
+		},
+		"list of wrong type": {
+			"files: [mapping.ini]",
+			"files: mapping.ini",
+			"8:10 mapping.files: must be a list, like [a, b] or lines that start with a dash",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := brief(wrong(t, strings.Replace(minimal, tc.from, tc.to, 1)))

@@ -22,7 +22,11 @@ func TestSecret_Read(t *testing.T) {
 		"spaces stay":          {" a b \n", " a b ", ""},
 		"empty":                {"", "", "is empty"},
 		"line end and no more": {"\n", "", "is empty"},
-		"too long":             {strings.Repeat("x", maxSecret+1), "", "has more than 65536 bytes: that is no token or password"},
+		"too long": {
+			strings.Repeat("x", maxSecret+1),
+			"",
+			"has more than 65536 bytes: that is no token or password",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, t.TempDir(), "secret", tc.text)
@@ -64,10 +68,13 @@ func TestSecret_Nowhere(t *testing.T) {
 		s    Secret
 		want string
 	}{
-		"zero":         {Secret{}, "no secret is configured"},
-		"no file":      {fileSecret(missing), "file " + missing + ": there is no such file"},
-		"no variable":  {envSecret("X", noEnv), "environment variable X is not set, or empty"},
-		"only newline": {envSecret("X", env("X", "\n")), "environment variable X is not set, or empty"},
+		"zero":        {Secret{}, "no secret is configured"},
+		"no file":     {fileSecret(missing), "file " + missing + ": there is no such file"},
+		"no variable": {envSecret("X", noEnv), "environment variable X is not set, or empty"},
+		"only newline": {
+			envSecret("X", env("X", "\n")),
+			"environment variable X is not set, or empty",
+		},
 	} {
 		if v, err := tc.s.Read(); v != "" || err == nil || err.Error() != tc.want {
 			t.Errorf("%s: Read = %q, %v; want %q", name, v, err, tc.want)
@@ -121,12 +128,28 @@ func TestConnString(t *testing.T) {
 		d             Database
 		want, wantErr string
 	}{
-		"sqlite":            {Database{URL: "sqlite:/b.db"}, "sqlite:/b.db", ""},
-		"without password":  {Database{URL: "postgres://u@h/db"}, "postgres://u@h/db", ""},
-		"with password":     {Database{URL: "postgres://u@h/db?sslmode=require", Password: envSecret("P", env("P", "p@ss/w:rd"))}, "postgres://u:p%40ss%2Fw%3Ard@h/db?sslmode=require", ""},
-		"password is gone":  {Database{URL: "postgres://u@h/db", Password: envSecret("P", noEnv)}, "", "database password: environment variable P is not set, or empty"},
-		"not even a URL":    {Database{URL: "postgres://u@h:port/db", Password: envSecret("P", env("P", "s3cr3t"))}, "", "database url: not a URL"},
-		"user only in hint": {Database{URL: "postgres:///db?host=/run/pg", Password: envSecret("P", env("P", "x"))}, "postgres://:x@/db?host=/run/pg", ""},
+		"sqlite":           {Database{URL: "sqlite:/b.db"}, "sqlite:/b.db", ""},
+		"without password": {Database{URL: "postgres://u@h/db"}, "postgres://u@h/db", ""},
+		"with password": {
+			Database{URL: "postgres://u@h/db?sslmode=require", Password: envSecret("P", env("P", "p@ss/w:rd"))},
+			"postgres://u:p%40ss%2Fw%3Ard@h/db?sslmode=require",
+			"",
+		},
+		"password is gone": {
+			Database{URL: "postgres://u@h/db", Password: envSecret("P", noEnv)},
+			"",
+			"database password: environment variable P is not set, or empty",
+		},
+		"not even a URL": {
+			Database{URL: "postgres://u@h:port/db", Password: envSecret("P", env("P", "s3cr3t"))},
+			"",
+			"database url: not a URL",
+		},
+		"user only in hint": {
+			Database{URL: "postgres:///db?host=/run/pg", Password: envSecret("P", env("P", "x"))},
+			"postgres://:x@/db?host=/run/pg",
+			"",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := tc.d.ConnString()

@@ -43,6 +43,8 @@ func (c *Config) validate(r *report) {
 	c.validateReconcile(r)
 }
 
+// validateListen checks the form of the addresses; whether they are free shows
+// when they are opened.
 func (c *Config) validateListen(r *report) {
 	for path, addr := range map[string]string{"listen.scim": c.Listen.SCIM, "listen.metrics": c.Listen.Metrics} {
 		_, port, err := net.SplitHostPort(addr)
@@ -120,6 +122,7 @@ func (d *Database) ConnString() (string, error) {
 	return u.String(), nil
 }
 
+// validateSources wants at least one, each with its own name.
 func (c *Config) validateSources(r *report) {
 	if len(c.Sources) == 0 {
 		r.add("sources", "there is no source", "name one, or remove the key: the default is one source called scim")
@@ -152,6 +155,7 @@ func validateNames(r *report, list string, names []string) {
 	}
 }
 
+// validateTargets wants at least one, each with its own name and right in itself.
 func (c *Config) validateTargets(r *report) {
 	if len(c.Targets) == 0 {
 		r.add("targets", "there is no Matomo to manage", "say targets: with name, url, login and token_file")
@@ -164,6 +168,7 @@ func (c *Config) validateTargets(r *report) {
 	validateNames(r, "targets", names)
 }
 
+// validate checks one target; path is where it stands in the list.
 func (t *Target) validate(r *report, path string) {
 	t.validateURL(r, path+".url")
 	if t.Login == "" {
@@ -235,6 +240,8 @@ func validatePlace(r *report, path, what, file, env string) {
 	}
 }
 
+// validateMapping checks what the rules need and how a login is made. What the
+// rule files say is for the mapping package.
 func (c *Config) validateMapping(r *report) {
 	m := &c.Mapping
 	if len(m.Files) == 0 {
@@ -279,6 +286,8 @@ func (c *Config) validateDefaultTarget(r *report) {
 	}
 }
 
+// validateGuards checks limits and that superusers come from a known source: a
+// misspelt name would withhold superuser from everybody.
 func (c *Config) validateGuards(r *report) {
 	r.between("guards.max_superusers", c.Guards.MaxSuperusers, 0, 10_000)
 	r.between("guards.min_superusers", c.Guards.MinSuperusers, 0, 10_000)
@@ -294,6 +303,7 @@ func (c *Config) validateGuards(r *report) {
 	validateUnique(r, "guards.superuser_sources", c.Guards.SuperuserSources)
 }
 
+// validateReconcile keeps the pace within what the loop is made for.
 func (c *Config) validateReconcile(r *report) {
 	span := func(path string, v, lo, hi time.Duration) {
 		if v < lo || v > hi {

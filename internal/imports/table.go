@@ -22,7 +22,7 @@ type row struct {
 // a filter's errors and types are the schema's; reconcile holds access values
 // and opens transactions that span directory, bindings and audit.
 var table = map[string]row{
-	// 0
+	// 0: words and tools that know nothing of each other.
 	"scim/schema":       {pure: true},
 	"scim/filter":       {pure: true, imports: []string{"scim/schema"}},
 	"matomo/access":     {pure: true},
@@ -30,7 +30,8 @@ var table = map[string]row{
 	"internal/web":      {},
 	"config":            {},
 
-	// 1
+	// 1: what can be said with those words. The rules know sites and roles but
+	// no Matomo; the client knows Matomo but no rules.
 	"scim/patch": {pure: true, imports: []string{"scim/filter", "scim/schema"}},
 	"mapping": {pure: true, imports: []string{"matomo/access"}, libraries: []string{
 		"go.yaml.in/yaml/v3", "github.com/go-ldap/ldap/v3", "github.com/go-asn1-ber/asn1-ber",
@@ -40,12 +41,13 @@ var table = map[string]row{
 	"internal/audit":    {imports: []string{"internal/database"}},
 	"internal/bindings": {imports: []string{"internal/database"}},
 
-	// 2
+	// 2: the truth about people. It marks bindings as due and writes the audit
+	// row in the transaction of the change, so it stands above both.
 	"internal/directory": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/database", "scim/filter", "scim/schema",
 	}},
 
-	// 3
+	// 3: the doors, which know no Matomo, and the loop, which knows no door.
 	"scim": {imports: []string{
 		"internal/directory", "internal/web", "scim/filter", "scim/patch", "scim/schema",
 	}},
@@ -55,17 +57,30 @@ var table = map[string]row{
 		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "mapping", "matomo", "matomo/access",
 	}},
 
-	// 4
+	// 4: the pages look at everything and own nothing.
 	"internal/console": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/directory", "internal/reconcile", "internal/samlsp", "internal/web",
 	}},
 
-	// 5 and 6
+	// 5 and 6: wiring. The program's entry sees the wiring alone.
 	"internal/app":           {all: true},
 	"cmd/matomo-scim-bridge": {imports: []string{"config", "internal/app"}},
 
 	// What tests stand on. The stand-in is in the program too: demo and simulate.
-	"matomo/matomotest":              {testing: true, imports: []string{"matomo", "matomo/access"}},
+	// Inside it the layers are PHP's habits, the state, the API around it, and
+	// the methods.
+	"matomo/matomotest/internal/php":   {testing: true},
+	"matomo/matomotest/internal/model": {testing: true, imports: []string{"matomo/access", "matomo/matomotest/internal/php"}},
+	"matomo/matomotest/internal/api": {testing: true, imports: []string{
+		"matomo/access", "matomo/matomotest/internal/model", "matomo/matomotest/internal/php",
+	}},
+	"matomo/matomotest/internal/methods": {testing: true, imports: []string{
+		"matomo/access", "matomo/matomotest/internal/api", "matomo/matomotest/internal/model", "matomo/matomotest/internal/php",
+	}},
+	"matomo/matomotest": {testing: true, imports: []string{
+		"matomo", "matomo/access", "matomo/matomotest/internal/api", "matomo/matomotest/internal/methods",
+		"matomo/matomotest/internal/model", "matomo/matomotest/internal/php",
+	}},
 	"internal/database/databasetest": {testing: true, imports: []string{"internal/database"}},
 	"internal/imports":               {},
 }
@@ -73,13 +88,15 @@ var table = map[string]row{
 // testPackages may be imported by every test.
 var testPackages = []string{"matomo/matomotest", "internal/database/databasetest"}
 
-// impure packages touch the world outside the process, or its log.
+// impure packages touch the world outside the process, or its log. Parsing an
+// address is neither: net/url, net/netip and net/mail are not in the list.
 var impure = []string{
 	"net", "net/http/...", "net/rpc/...", "net/smtp", "net/textproto", "database/sql/...",
 	"os/...", "syscall", "io/fs", "io/ioutil", "embed", "plugin", "log/...", "go.uber.org/zap/...",
 }
 
-// unsteady packages give another answer each time.
+// unsteady packages give another answer each time. A plan must not: the same
+// account and the same wish have to give the same steps.
 var unsteady = []string{"crypto/rand", "math/rand/..."}
 
 // testOnly packages are tools of tests.
