@@ -303,6 +303,10 @@ func (a *application) sendAlone(ctx context.Context, jobs []job) {
 			jobs = jobs[n:]
 			continue
 		}
+		if err := before(ctx); err != nil {
+			a.abort(err)
+			return
+		}
 		j := jobs[0]
 		j.result.Sent = true
 		a.settle(j, a.c.single(ctx, j.call, false))
@@ -318,6 +322,10 @@ func (a *application) sendJobs(ctx context.Context, jobs []job) {
 		if !j.direct {
 			calls, members = append(calls, j.call), append(members, j)
 		}
+	}
+	if err := before(ctx); err != nil {
+		a.abort(err)
+		return
 	}
 	if len(calls) > 0 && a.stop == nil {
 		errs, err := a.c.bulk(ctx, calls, false, 0)

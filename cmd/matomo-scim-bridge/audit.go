@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/matomo-scim/bridge/internal/app"
+)
+
+// auditCommand looks at the audit trail.
+func (c *cli) auditCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "audit", Short: "Look at the record of every change", Args: cobra.NoArgs}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "verify",
+		Short: "Prove that no entry of the record was changed, removed or moved",
+		Long: `Follow the chain of hashes over the whole record. Exit code 0 when it holds, 3
+when it does not; the first entry that does not fit is named. What the command
+prints as head can be kept elsewhere: a record whose head at that number differs
+was rewritten.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withServices(cmd.Context(), c.verifyAudit)
+		},
+	})
+	return cmd
+}
+
+// verifyAudit prints the verdict on the chain.
+func (c *cli) verifyAudit(ctx context.Context, s *app.Services) error {
+	report, err := s.Audit.Verify(ctx)
+	if err != nil {
+		return err
+	}
+	p := c.printer()
+	if len(report.Problems) == 0 {
+		p.line("%s %s sealed, head %d %s", p.green("ok"), plural(int(report.Sealed), "entry"), report.Sealed, report.Head)
+		return p.err
+	}
+	for _, f := range report.Problems {
+		p.line("%s %s", p.red("broken"), f)
+	}
+	if p.err != nil {
+		return p.err
+	}
+	_, _ = fmt.Fprintln(c.stderr, "somebody with write access to the database has been at the record; compare it with a backup")
+	return exitCode(exitTampered)
+}

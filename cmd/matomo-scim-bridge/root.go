@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/matomo-scim/bridge/config"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitOK       = 0
+	exitError    = 1 // something is wrong; stderr says what and what to do
+	exitChanges  = 2 // plan, sync: there is something to change
+	exitTampered = 3 // audit verify: the chain is broken
+)
+
+// exitCode is an error that carries the exit code of a command whose answer is
+// on stdout already.
+type exitCode int
+
+// Error implements error.
+func (c exitCode) Error() string { return fmt.Sprintf("exit %d", int(c)) }
+
+// cli is what every command gets: the streams, the environment and the flags
+// that all share. Commands write to nothing else.
+type cli struct {
+	getenv         func(string) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	configPath     string
+}
+
+// run builds the command tree, runs args and returns the exit code. It is the
+// whole program, so that tests can call it.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &cli{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := c.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var code exitCode
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &code):
+		return int(code)
+	default:
+		c.printError(err)
+		return exitError
+	}
+}
+
+// root is the tree of commands.
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "matomo-scim-bridge",
+		Short: "Identity-driven access for Matomo: SCIM 2.0 in, verified Matomo access out",
+		Long: `matomo-scim-bridge takes joiners, movers and leavers from an identity provider
+over SCIM 2.0, turns groups into Matomo access by your rules, makes Matomo agree,
+ends the tokens of those who lost access, reads back that it is so, and can
+prove it later.
+
+Start with:  matomo-scim-bridge demo
+Then:        matomo-scim-bridge config example > bridge.yaml`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetIn(c.stdin)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().StringVarP(&c.configPath, "config", "c", "",
+		"configuration file (default: $"+config.EnvPath+", else ./"+config.DefaultPath+")")
+	root.AddCommand(
+		c.serveCommand(),
+		c.demoCommand(),
+		c.checkCommand(),
+		c.explainCommand(),
+		c.planCommand(),
+		c.syncCommand(),
+		c.credentialCommand(),
+		c.auditCommand(),
+		c.simulateCommand(),
+		c.configCommand(),
+		c.versionCommand(),
+	)
+	return root
+}
+
+// printError writes an error for a person. Problems of the configuration come
+// one by one, each with its place.
+func (c *cli) printError(err error) {
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		_, _ = fmt.Fprintln(c.stderr, problems.Error())
+		return
+	}
+	_, _ = fmt.Fprintf(c.stderr, "matomo-scim-bridge: %v\n", err)
+}
+
+// load reads the configuration and the files it names.
+func (c *cli) load() (*config.Config, error) { return config.Load(c.configPath, c.getenv) }

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/internal/app"
+)
+
+// serveCommand runs the service until it is told to stop.
+func (c *cli) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the bridge",
+		Long: `Run the bridge: listen for identity providers, keep Matomo in line, show metrics.
+
+It refuses to start without a credential, with an unsafe secret file, or with
+anything in the configuration or the rules that cannot be read. SIGTERM ends it
+gently: requests in flight finish, and what is due stays due.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			log := c.logger(cfg)
+			defer func() { _ = log.Sync() }() // stderr cannot always be synced
+			return serve(cmd.Context(), cfg, log)
+		},
+	}
+}
+
+// serve runs cfg until ctx is done or a listener fails.
+func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
+	a, err := app.New(ctx, cfg, app.Options{Logger: log, Version: versionString()})
+	if err != nil {
+		return err
+	}
+	a.Start(ctx)
+	select {
+	case <-ctx.Done():
+	case err = <-a.Failed():
+	}
+	log.Info("stopping")
+	a.Stop(ctx)
+	return err
+}
+
+// logger writes to stderr in the form that the configuration asks for.
+func (c *cli) logger(cfg *config.Config) *zap.Logger {
+	console := cfg.Log.Format == config.LogConsole || cfg.Log.Format == config.LogAuto && isTerminal(c.stderr)
+	return app.NewLogger(c.stderr, console, string(cfg.Log.Level))
+}
+
+// quietLogger is for commands whose answer is on stdout: only what a person
+// must act on is logged.
+func (c *cli) quietLogger() *zap.Logger { return app.NewLogger(c.stderr, true, "error") }

@@ -1,0 +1,40 @@
+package app
+
+import (
+	"sync"
+
+	"go.uber.org/zap"
+)
+
+// cleanup is a stack of closers. Every opened thing registers its closer on
+// the next line; run drains the stack in reverse, also after a failed setup.
+type cleanup struct {
+	mu    sync.Mutex // guards steps
+	steps []step
+}
+
+// step is one thing to close.
+type step struct {
+	name  string
+	close func() error
+}
+
+// add registers a closer.
+func (c *cleanup) add(name string, fn func() error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.steps = append(c.steps, step{name: name, close: fn})
+}
+
+// run closes everything, last opened first. It may be called again.
+func (c *cleanup) run(log *zap.Logger) {
+	c.mu.Lock()
+	steps := c.steps
+	c.steps = nil
+	c.mu.Unlock()
+	for i := len(steps) - 1; i >= 0; i-- {
+		if err := steps[i].close(); err != nil {
+			log.Warn("close", zap.String("what", steps[i].name), zap.Error(err))
+		}
+	}
+}

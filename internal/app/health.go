@@ -1,0 +1,113 @@
+package app
+
+import (
+	"encoding/json"
+	"net/http"
+	"sort"
+	"sync"
+	"time"
+)
+
+// Health states, from best to worst. A report that is older than its validity
+// counts as stale: a worker that died cannot report its own death.
+const (
+	StateOK       = "ok"
+	StateDegraded = "degraded"
+	StateDown     = "down"
+	StateStale    = "stale"
+)
+
+// Component is the last report of one part of the service.
+type Component struct {
+	// Name is the part: database, rules, reconcile/<target>, matomo/<target>, audit.
+	Name string `json:"name"`
+	// State is one of the State constants.
+	State string `json:"state"`
+	// Since is when the part entered this state.
+	Since time.Time `json:"since"`
+	// Expires is when the report counts as stale; nil for reports that hold
+	// until they are replaced.
+	Expires *time.Time `json:"expires,omitempty"`
+	// Detail says what was seen.
+	Detail string `json:"detail,omitempty"`
+	// Action says what a person can do about it.
+	Action string `json:"what_to_do,omitempty"`
+}
+
+// Health collects the reports of all parts. It is safe for concurrent use.
+type Health struct {
+	now func() time.Time
+
+	mu    sync.Mutex // guards parts
+	parts map[string]Component
+}
+
+// NewHealth returns an empty collection.
+func NewHealth() *Health {
+	return &Health{now: time.Now, parts: map[string]Component{}}
+}
+
+// Report replaces the report of one part. The state's start is kept while the
+// state stays the same. A validity of zero never expires.
+func (h *Health) Report(name, state, detail, action string, validFor time.Duration) {
+	now := h.now()
+	c := Component{Name: name, State: state, Since: now, Detail: detail, Action: action}
+	if validFor > 0 {
+		until := now.Add(validFor)
+		c.Expires = &until
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if old, ok := h.parts[name]; ok && old.State == state {
+		c.Since = old.Since
+	}
+	h.parts[name] = c
+}
+
+// Components returns all reports in the order of their names; expired ones are
+// stale.
+func (h *Health) Components() []Component {
+	now := h.now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]Component, 0, len(h.parts))
+	for _, c := range h.parts {
+		if c.Expires != nil && c.Expires.Before(now) {
+			c.State, c.Since = StateStale, *c.Expires
+			c.Action = "this part has stopped reporting: look at the log and restart the service"
+		}
+		out = append(out, c)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}
+
+// Status returns the worst state of all parts: ok, degraded, or down (stale
+// counts as down).
+func (h *Health) Status() string {
+	status := StateOK
+	for _, c := range h.Components() {
+		switch c.State {
+		case StateDown, StateStale:
+			return StateDown
+		case StateDegraded:
+			status = StateDegraded
+		}
+	}
+	return status
+}
+
+// ServeHTTP answers with {"status", "components"} as JSON: 200 when everything
+// is ok or degraded, 503 when a part is down or silent.
+func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	status := h.Status()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if status == StateDown {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	// The client may have gone away; there is nobody left to tell.
+	_ = enc.Encode(map[string]any{"status": status, "components": h.Components()})
+}

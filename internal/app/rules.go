@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/mapping"
+)
+
+// RuleOptions are what the rules of a configuration are parsed with.
+func RuleOptions(cfg *config.Config) mapping.Options {
+	opt := mapping.Options{
+		DefaultTarget:    cfg.Mapping.DefaultTarget,
+		SuperuserSources: cfg.Guards.SuperuserSources,
+	}
+	for _, t := range cfg.Targets {
+		opt.Targets = append(opt.Targets, t.Name)
+	}
+	for _, s := range cfg.Sources {
+		opt.Sources = append(opt.Sources, s.Name)
+	}
+	return opt
+}
+
+// LoadRules reads and parses the rule files of a configuration. Names in
+// messages are those of the configuration.
+func LoadRules(cfg *config.Config) (*mapping.Rules, []mapping.File, error) {
+	files := make([]mapping.File, 0, len(cfg.Mapping.Files))
+	for _, name := range cfg.Mapping.Files {
+		data, err := os.ReadFile(cfg.Resolve(name))
+		if err != nil {
+			return nil, nil, fmt.Errorf("rule file: %w", err)
+		}
+		files = append(files, mapping.File{Name: name, Data: data})
+	}
+	rules, err := mapping.Parse(files, RuleOptions(cfg))
+	if err != nil {
+		return nil, nil, err
+	}
+	return rules, files, nil
+}
+
+// activateRules makes the files' rules the active row when they differ from
+// it, and marks all bindings due at low priority in the same transaction.
+func (s *Services) activateRules(ctx context.Context) error {
+	rules, files, err := LoadRules(s.Config)
+	if err != nil {
+		return err
+	}
+	active, err := s.Bindings.ActiveRules(ctx)
+	if err != nil && !errors.Is(err, bindings.ErrNotFound) {
+		return fmt.Errorf("active rules: %w", err)
+	}
+	if active.Hash == rules.Hash() {
+		return nil
+	}
+	text, err := mapping.Marshal(files)
+	if err != nil {
+		return fmt.Errorf("store rules: %w", err)
+	}
+	set := bindings.RuleSet{Hash: rules.Hash(), Text: string(text), Origin: strings.Join(s.Config.Mapping.Files, ", ")}
+	err = s.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		return s.Bindings.ActivateRules(ctx, tx, set)
+	})
+	if err != nil {
+		return fmt.Errorf("activate rules: %w", err)
+	}
+	s.log.Info("rules activated", zap.String("files", set.Origin), zap.Int("rules", len(rules.All())), zap.String("hash", set.Hash))
+	return nil
+}

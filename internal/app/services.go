@@ -1,0 +1,185 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/internal/audit"
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/reconcile"
+)
+
+// Options is what Open and New need besides the configuration.
+type Options struct {
+	// Logger is required.
+	Logger *zap.Logger
+	// Version is shown in metrics and sent to Matomo as user agent.
+	Version string
+	// ReadOnly opens the database to be read only: nothing is migrated, no rule
+	// set is activated.
+	ReadOnly bool
+	// Transport replaces the way to a target, for tests; nil for the network.
+	Transport func(target string) http.RoundTripper
+}
+
+// Services are the rooms of the bridge, wired together and not yet running.
+// Commands that only look use them without an App.
+type Services struct {
+	Config    *config.Config
+	DB        *database.DB
+	Audit     *audit.Log
+	Bindings  *bindings.Store
+	Directory *directory.Store
+	Engine    *reconcile.Engine
+	Targets   []reconcile.TargetOptions
+	Registry  *prometheus.Registry
+	Health    *Health
+
+	log     *zap.Logger
+	cleanup cleanup
+}
+
+// Open wires everything that cfg names. Close what it returns. A failure
+// closes what was opened before it.
+func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, err error) {
+	s := &Services{Config: cfg, Registry: prometheus.NewRegistry(), Health: NewHealth(), log: opt.Logger}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	s.Registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		buildInfo(opt.Version),
+	)
+	if err := s.openDatabase(ctx, opt); err != nil {
+		return nil, err
+	}
+	s.Audit = audit.New(s.DB, opt.Logger.Named("audit"), s.Registry)
+	s.Bindings = bindings.New(s.DB)
+	s.Directory = directory.New(s.DB, s.Bindings, directory.Options{Sources: sourcesOf(cfg)})
+	if s.Targets, err = newTargets(cfg, opt, s.Registry); err != nil {
+		return nil, err
+	}
+	if s.Engine, err = reconcile.New(s.engineOptions(opt)); err != nil {
+		return nil, err
+	}
+	s.Bindings.OnDue(s.Engine.Wake)
+	if opt.ReadOnly {
+		return s, nil
+	}
+	if err := s.ensureTargets(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.activateRules(ctx)
+}
+
+// Close releases everything that Open opened, in reverse order.
+func (s *Services) Close() { s.cleanup.run(s.log) }
+
+// openDatabase opens the store of the configuration.
+func (s *Services) openDatabase(ctx context.Context, opt Options) error {
+	dsn, err := databaseURL(s.Config.Database)
+	if err != nil {
+		return err
+	}
+	s.DB, err = database.Open(ctx, dsn, database.Options{
+		ReadOnly: opt.ReadOnly, Logger: opt.Logger.Named("database"), Registerer: s.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	s.cleanup.add("database", func() error { return s.DB.Close() })
+	return nil
+}
+
+// databaseURL puts PostgreSQL's password, which the configuration never holds,
+// into the URL that the driver gets.
+func databaseURL(cfg config.Database) (string, error) {
+	if cfg.Password.IsZero() {
+		return cfg.URL, nil
+	}
+	password, err := cfg.Password.Read()
+	if err != nil {
+		return "", fmt.Errorf("database password: %w", err)
+	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		return "", fmt.Errorf("database url: %w", err)
+	}
+	u.User = url.UserPassword(u.User.Username(), strings.TrimSpace(password))
+	return u.String(), nil
+}
+
+// sourcesOf are the sources as the directory knows them.
+func sourcesOf(cfg *config.Config) []directory.Source {
+	out := make([]directory.Source, len(cfg.Sources))
+	for i, src := range cfg.Sources {
+		out[i] = directory.Source{Name: src.Name, Lifecycle: src.Lifecycle}
+	}
+	return out
+}
+
+// engineOptions are the options of the reconcile engine.
+func (s *Services) engineOptions(opt Options) reconcile.Options {
+	identity := reconcile.Identity{
+		LoginFrom:    string(s.Config.Mapping.LoginFrom),
+		LoginReplace: s.Config.Mapping.LoginReplace,
+	}
+	for _, from := range s.Config.Mapping.EmailFrom {
+		identity.EmailFrom = append(identity.EmailFrom, string(from))
+	}
+	return reconcile.Options{
+		DB:        s.DB,
+		Bindings:  s.Bindings,
+		Directory: s.Directory,
+		Targets:   s.Targets,
+		Identity:  identity,
+		Guards: reconcile.Guards{
+			MaxSuperusers: s.Config.Guards.MaxSuperusers,
+			MinSuperusers: s.Config.Guards.MinSuperusers,
+		},
+		CreateUnmapped: s.Config.Mapping.CreateUnmapped,
+		Settle:         s.Config.Reconcile.Settle,
+		FullCompare:    s.Config.Reconcile.FullCompare,
+		RuleOptions:    RuleOptions(s.Config),
+		Report:         s.Health.Report,
+		Logger:         opt.Logger.Named("reconcile"),
+		Registerer:     s.Registry,
+	}
+}
+
+// ensureTargets makes the targets of the configuration known to the bindings.
+func (s *Services) ensureTargets(ctx context.Context) error {
+	specs := make([]bindings.TargetSpec, len(s.Targets))
+	for i, t := range s.Targets {
+		specs[i] = bindings.TargetSpec{Name: t.Name, URL: t.URL, Mode: string(t.Mode)}
+	}
+	err := s.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		return s.Bindings.Ensure(ctx, tx, specs)
+	})
+	if err != nil {
+		return fmt.Errorf("targets: %w", err)
+	}
+	return nil
+}
+
+// buildInfo is the metric that tells what runs.
+func buildInfo(version string) prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "scim_bridge_build_info", Help: "1, with the version that runs.",
+	}, []string{"version"})
+	g.WithLabelValues(version).Set(1)
+	return g
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/internal/reconcile"
+	"github.com/matomo-scim/bridge/matomo"
+)
+
+// newTargets makes a client and the options of the engine for every target of
+// the configuration.
+func newTargets(cfg *config.Config, opt Options, reg prometheus.Registerer) ([]reconcile.TargetOptions, error) {
+	out := make([]reconcile.TargetOptions, 0, len(cfg.Targets))
+	for _, t := range cfg.Targets {
+		client, err := newClient(t, opt, reg)
+		if err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.Name, err)
+		}
+		out = append(out, reconcile.TargetOptions{
+			Name:        t.Name,
+			URL:         t.URL,
+			Mode:        reconcile.Mode(t.Mode),
+			Client:      client,
+			Policy:      policyOf(t),
+			DeleteAfter: t.Leavers.DeleteAfter,
+		})
+	}
+	return out, nil
+}
+
+// newClient makes the client of one target. Secrets are read anew at each use,
+// so that a rotated one needs no restart.
+func newClient(t config.Target, opt Options, reg prometheus.Registerer) (*matomo.Client, error) {
+	var transport http.RoundTripper
+	if opt.Transport != nil {
+		transport = opt.Transport(t.Name)
+	}
+	o := matomo.Options{
+		Name:              t.Name,
+		URL:               t.URL,
+		Login:             t.Login,
+		Token:             t.Token.Read,
+		Protected:         t.Protected,
+		RequestsPerMinute: t.RequestsPerMinute,
+		Transport:         transport,
+		Registerer:        reg,
+		Logger:            opt.Logger.Named("matomo").With(zap.String("target", t.Name)),
+		UserAgent:         "matomo-scim-bridge/" + opt.Version,
+	}
+	if !t.Password.IsZero() {
+		o.Password = t.Password.Read
+	}
+	return matomo.New(o)
+}
+
+// policyOf is the part of the plan's policy that the configuration fixes.
+func policyOf(t config.Target) matomo.Policy {
+	return matomo.Policy{
+		Manage:             matomo.Manage(t.Manage),
+		SignIn:             matomo.SignIn(t.SignIn),
+		Tokens:             matomo.Strategy(t.Tokens.Strategy),
+		RevokeOnRoleChange: slices.Contains(t.Tokens.On, config.TokensOnRoleChange),
+		LeaverTokens:       matomo.LeaverTokens(t.Leavers.Tokens),
+		RandomisePassword:  t.Leavers.RandomisePassword,
+		Protected:          append([]string{t.Login}, t.Protected...),
+
+		DeleteSuperusersWithoutPassword: t.Leavers.DeleteSuperusersWithoutPassword,
+	}
+}

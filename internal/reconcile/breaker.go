@@ -1,0 +1,97 @@
+package reconcile
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/matomo-scim/bridge/matomo"
+)
+
+// breakerPause is how long a target that failed is left alone before one pass
+// probes it.
+const breakerPause = 5 * time.Second
+
+// Longer pauses for failures that a quick retry makes worse or cannot mend.
+// A refused token or password is not sent again at all: the client refuses by
+// itself until the secret's file changes, and the probe costs no request.
+var pauseFor = map[matomo.ErrorKind]time.Duration{
+	matomo.LockedOut:     5 * time.Minute, // Matomo counts failures over 60 minutes
+	matomo.Maintenance:   30 * time.Second,
+	matomo.Redirected:    time.Minute,
+	matomo.IPRefused:     time.Minute,
+	matomo.UsersDisabled: time.Minute,
+	matomo.NoPermission:  time.Minute,
+}
+
+// errPaused says that a target is left alone for now.
+var errPaused = errors.New("target is paused after a failure")
+
+// breaker keeps a target that fails from being hammered: a circuit that opens
+// with the first failure of the whole instance, and a pause that follows what
+// Matomo asked for. It is safe for concurrent use.
+type breaker struct {
+	circuit *gobreaker.TwoStepCircuitBreaker[any]
+
+	mu    sync.Mutex // guards until
+	until time.Time  // not before
+}
+
+func newBreaker(name string, m *metrics) *breaker {
+	return &breaker{circuit: gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		Name:        name,
+		MaxRequests: 1,
+		Timeout:     breakerPause,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures > 0 },
+		OnStateChange: func(name string, _, to gobreaker.State) {
+			m.setCircuit(name, to.String())
+		},
+	})}
+}
+
+// allow asks whether a pass may talk to the target. When it may, done must be
+// called with how it went; otherwise wait tells when to ask again.
+func (b *breaker) allow(now time.Time) (done func(error), wait time.Duration, err error) {
+	b.mu.Lock()
+	wait = b.until.Sub(now)
+	b.mu.Unlock()
+	if wait > 0 {
+		return nil, wait, errPaused
+	}
+	report, err := b.circuit.Allow()
+	if err != nil {
+		return nil, breakerPause / 5, errPaused
+	}
+	return func(failure error) {
+		if e := targetFailure(failure); e != nil {
+			b.pause(e)
+			report(e)
+			return
+		}
+		report(nil)
+	}, 0, nil
+}
+
+// pause leaves the target alone for as long as the failure asks for.
+func (b *breaker) pause(e *matomo.Error) {
+	pause := max(e.RetryAfter, pauseFor[e.Kind])
+	if pause == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = time.Now().Add(pause)
+}
+
+// targetFailure returns err as the failure of a whole instance, nil when it is
+// something else. A missing password is no failure of the target: the steps
+// that need one wait, and the others go on.
+func targetFailure(err error) *matomo.Error {
+	e, ok := errors.AsType[*matomo.Error](err)
+	if !ok || !e.Target() || e.Kind == matomo.NeedsPassword || e.Kind == matomo.WrongPassword {
+		return nil
+	}
+	return e
+}

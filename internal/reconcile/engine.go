@@ -1,0 +1,203 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/mapping"
+	"github.com/matomo-scim/bridge/matomo"
+)
+
+// Mode says whether a target is written to.
+type Mode string
+
+// The modes of a target.
+const (
+	// Observe computes and shows everything and writes nothing.
+	Observe Mode = "observe"
+	// Enforce makes Matomo agree.
+	Enforce Mode = "enforce"
+)
+
+// TargetOptions is one Matomo instance as the engine works it.
+type TargetOptions struct {
+	// Name is the target's name in the configuration and in every label.
+	Name string
+	// URL is shown to people; requests go through Client.
+	URL string
+	// Mode is observe or enforce.
+	Mode Mode
+	// Client talks to the instance.
+	Client *matomo.Client
+	// Policy is the fixed part of the plan's policy; what the instance can do
+	// (sites, capabilities, token strategy) is filled in with every read.
+	Policy matomo.Policy
+	// DeleteAfter is how long a suspended account is kept; zero keeps it for
+	// good.
+	DeleteAfter time.Duration
+}
+
+// Guards are the limits between plan and apply.
+type Guards struct {
+	// MaxSuperusers bounds the superusers the bridge granted on a target.
+	MaxSuperusers int
+	// MinSuperusers is the number of superusers besides the bridge's login
+	// below which nobody but an explicit leaver is demoted.
+	MinSuperusers int
+}
+
+// Options is what an Engine is made of. Everything but Report and Logger is
+// required.
+type Options struct {
+	DB        *database.DB
+	Bindings  *bindings.Store
+	Directory *directory.Store
+	Targets   []TargetOptions
+	Identity  Identity
+	Guards    Guards
+	// CreateUnmapped creates accounts for people whom no rule gives anything.
+	CreateUnmapped bool
+	// Settle is how long a reduction that comes from memberships waits.
+	Settle time.Duration
+	// FullCompare is the time between two full compares of a target; zero
+	// switches them off.
+	FullCompare time.Duration
+	// RuleOptions are what the stored rules are parsed with.
+	RuleOptions mapping.Options
+	// Report receives the state of each worker and target for /health.
+	Report     func(component, state, detail, action string, validFor time.Duration)
+	Logger     *zap.Logger
+	Registerer prometheus.Registerer
+}
+
+// Engine reconciles all targets. Make it with New, then Run it, or call Drain
+// for one turn.
+type Engine struct {
+	opt     Options
+	targets []*target
+	m       *metrics
+	log     *zap.Logger
+
+	rules ruleCache
+}
+
+// target is one Matomo instance while the engine runs.
+type target struct {
+	TargetOptions
+	breaker *breaker
+	wake    [lanes]chan struct{}
+
+	mu       sync.Mutex // guards failures
+	failures int        // passes in a row that the target failed
+}
+
+// New returns an engine over opt. It does nothing until Run or Drain.
+func New(opt Options) (*Engine, error) {
+	if opt.Logger == nil {
+		opt.Logger = zap.NewNop()
+	}
+	if opt.Report == nil {
+		opt.Report = func(string, string, string, string, time.Duration) {}
+	}
+	names := make([]string, 0, len(opt.Targets))
+	for _, t := range opt.Targets {
+		if t.Client == nil {
+			return nil, fmt.Errorf("reconcile: target %q has no client", t.Name)
+		}
+		names = append(names, t.Name)
+	}
+	e := &Engine{opt: opt, m: newMetrics(opt.Registerer, names), log: opt.Logger}
+	for _, t := range opt.Targets {
+		rt := &target{TargetOptions: t}
+		for lane := range rt.wake {
+			rt.wake[lane] = make(chan struct{}, 1)
+		}
+		rt.breaker = newBreaker(t.Name, e.m)
+		e.targets = append(e.targets, rt)
+	}
+	if opt.Registerer != nil {
+		if err := opt.Registerer.Register(newCollector(e)); err != nil {
+			return nil, fmt.Errorf("reconcile: %w", err)
+		}
+	}
+	return e, nil
+}
+
+// Wake makes every worker look for due bindings now. It never blocks; it is
+// what bindings.Store.OnDue is given.
+func (e *Engine) Wake() {
+	for _, t := range e.targets {
+		for _, c := range t.wake {
+			select {
+			case c <- struct{}{}:
+			default: // a wake-up is waiting already, and it reads the truth anyway
+			}
+		}
+	}
+}
+
+// Targets returns the names of the targets in the order of the configuration.
+func (e *Engine) Targets() []string {
+	out := make([]string, len(e.targets))
+	for i, t := range e.targets {
+		out[i] = t.Name
+	}
+	return out
+}
+
+// target returns the target called name.
+func (e *Engine) target(name string) (*target, error) {
+	for _, t := range e.targets {
+		if t.Name == name {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("no target is called %q", name)
+}
+
+// ruleCache holds the parsed active rules; replicas decide with the stored
+// row, never with their own files.
+type ruleCache struct {
+	mu    sync.Mutex // guards the fields below
+	hash  string
+	fixed *mapping.Rules // UseRules
+	rules *mapping.Rules
+}
+
+// activeRules returns the rules of the active row, parsed once per content.
+func (e *Engine) activeRules(ctx context.Context) (*mapping.Rules, error) {
+	e.rules.mu.Lock()
+	fixed := e.rules.fixed
+	e.rules.mu.Unlock()
+	if fixed != nil {
+		return fixed, nil
+	}
+	set, err := e.opt.Bindings.ActiveRules(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("active rules: %w", err)
+	}
+	e.rules.mu.Lock()
+	defer e.rules.mu.Unlock()
+	if e.rules.rules != nil && e.rules.hash == set.Hash {
+		return e.rules.rules, nil
+	}
+	files, err := mapping.Unmarshal(set.Text)
+	if err != nil {
+		return nil, fmt.Errorf("active rules %s: %w", set.Hash, err)
+	}
+	rules, err := mapping.Parse(files, e.opt.RuleOptions)
+	if err != nil {
+		return nil, fmt.Errorf("active rules %s: %w", set.Hash, err)
+	}
+	e.rules.hash, e.rules.rules = set.Hash, rules
+	e.m.rules.Set(float64(len(rules.All())))
+	return rules, nil
+}

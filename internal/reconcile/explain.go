@@ -1,0 +1,102 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/mapping"
+	"github.com/matomo-scim/bridge/matomo"
+	"github.com/matomo-scim/bridge/matomo/access"
+)
+
+// Explanation is everything that leads from a person to their access on one
+// target.
+type Explanation struct {
+	Target string
+	Mode   Mode
+	// Person is what the sources say.
+	Person directory.Person
+	// Binding is what the bridge remembers.
+	Binding bindings.Binding
+	// Login is the bound login, or the one an account would get.
+	Login string
+	// Account is what Matomo holds now; nil when it was not asked or did not
+	// answer, and then ReadError says why.
+	Account   *matomo.Account
+	ReadError error
+	// Decision is what the rules give.
+	Decision mapping.Decision
+	// Reasons are the decision's reasons in words, and Problems its problems.
+	Reasons []string
+	// Plan is what would be done now, Withheld what would not, and Settles
+	// until when reductions wait.
+	Plan     matomo.Plan
+	Withheld []matomo.Block
+	Settles  time.Time
+	// Reason and Detail tell why there is no plan.
+	Reason, Detail string
+}
+
+// Explain returns an explanation for each target the subject has a binding on.
+// It writes nothing.
+func (e *Engine) Explain(ctx context.Context, subject string) ([]Explanation, error) {
+	found, err := e.opt.Bindings.BySubject(ctx, subject)
+	if err != nil {
+		return nil, fmt.Errorf("bindings: %w", err)
+	}
+	out := make([]Explanation, 0, len(found))
+	for _, b := range found {
+		t, err := e.target(b.Target)
+		if err != nil {
+			continue // a target that the configuration no longer has
+		}
+		x, err := e.explain(ctx, t, b)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// explain takes one binding through a pass up to the guards.
+func (e *Engine) explain(ctx context.Context, t *target, b bindings.Binding) (Explanation, error) {
+	it := &item{b: b}
+	p := &pass{Engine: e, t: t, trigger: "manual", now: time.Now(), items: []*item{it}}
+	x := Explanation{Target: t.Name, Mode: t.Mode, Binding: b}
+	if err := p.meet(ctx); err != nil {
+		return x, err
+	}
+	x.ReadError = p.read(ctx)
+	switch {
+	case x.ReadError == nil && p.snap != nil && !it.concluded:
+		p.prepare(it)
+		p.guard()
+	case it.work == workPerson || it.concluded:
+		// Without sites only the rules that match can be told.
+		var sites []access.Site
+		if p.snap != nil {
+			sites = p.snap.Sites
+		}
+		it.decision = mapping.Decide(p.rules, subjectOf(it.person), t.Name, sites, p.now)
+	}
+	x.Person, x.Login, x.Account = it.person, it.login, it.account
+	x.Decision, x.Reasons = it.decision, reasonTexts(it)
+	x.Plan, x.Withheld, x.Settles = it.plan, p.blocksOf(it), it.settle
+	x.Reason, x.Detail = it.out.reason, it.out.detail
+	return x, nil
+}
+
+// MarkDifferences reads every target once and makes every binding that differs
+// due, so that the loop, or Drain, brings Matomo in line.
+func (e *Engine) MarkDifferences(ctx context.Context) error {
+	for _, t := range e.targets {
+		if _, err := e.compare(ctx, t, true); err != nil {
+			return fmt.Errorf("target %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}

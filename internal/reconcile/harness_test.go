@@ -1,0 +1,312 @@
+package reconcile_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/internal/audit"
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/database/databasetest"
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/reconcile"
+	"github.com/matomo-scim/bridge/mapping"
+	"github.com/matomo-scim/bridge/matomo"
+	"github.com/matomo-scim/bridge/matomo/access"
+	"github.com/matomo-scim/bridge/matomo/matomotest"
+)
+
+// defaultRules are what most tests decide with.
+const defaultRules = `
+[RoleMapping]
+group[Analysts] = "site:1:write, site:2:view"
+group[Editors] = "site:2:admin, site:3:view"
+group[Everywhere] = "site:*:view"
+group[Admins] = "superuser"
+group[Blocked] = "site:2:noaccess"
+`
+
+// world is a bridge without its front: a directory, an engine and a Matomo.
+type world struct {
+	tb       testing.TB
+	ctx      context.Context
+	db       *database.DB
+	bindings *bindings.Store
+	dir      *directory.Store
+	audit    *audit.Log
+	matomo   *matomotest.Server
+	engine   *reconcile.Engine
+	registry *prometheus.Registry
+	options  reconcile.Options
+	users    map[string]string // userName -> id
+	groups   map[string]string // displayName -> id
+}
+
+// setting changes what a world is made of.
+type setting func(*worldOptions)
+
+type worldOptions struct {
+	rules    string
+	server   matomotest.Options
+	engine   reconcile.Options
+	target   reconcile.TargetOptions
+	client   matomo.Options
+	password bool
+}
+
+func withRules(rules string) setting { return func(o *worldOptions) { o.rules = rules } }
+func withPlugin() setting            { return func(o *worldOptions) { o.server.Plugin = true } }
+func withoutPassword() setting       { return func(o *worldOptions) { o.password = false } }
+func withSettle(d time.Duration) setting {
+	return func(o *worldOptions) { o.engine.Settle = d }
+}
+
+// newWorld returns a world on db whose engine is not running; tests step it
+// with Drain.
+func newWorld(tb testing.TB, db *database.DB, settings ...setting) *world {
+	tb.Helper()
+	o := worldOptions{
+		rules:    defaultRules,
+		password: true,
+		engine:   reconcile.Options{Guards: reconcile.Guards{MaxSuperusers: 3, MinSuperusers: 0}},
+		target:   reconcile.TargetOptions{Name: "main", URL: "http://matomo.test/", Mode: reconcile.Enforce, DeleteAfter: 720 * time.Hour},
+	}
+	o.target.Policy = matomo.Policy{
+		Manage: matomo.Exclusive, SignIn: matomo.SignInSSO, Tokens: matomo.Auto, RevokeOnRoleChange: true,
+		LeaverTokens: matomo.RevokeOrInert, RandomisePassword: true,
+	}
+	for _, set := range settings {
+		set(&o)
+	}
+	w := &world{
+		tb: tb, ctx: tb.Context(), db: db, bindings: bindings.New(db), registry: prometheus.NewRegistry(),
+		matomo: matomotest.New(o.server), users: map[string]string{}, groups: map[string]string{},
+	}
+	w.audit = audit.New(db, zap.NewNop(), prometheus.NewRegistry())
+	w.dir = directory.New(db, w.bindings, directory.Options{Sources: []directory.Source{{Name: "scim", Lifecycle: true}}})
+	w.options = o.engine
+	w.options.Targets = []reconcile.TargetOptions{w.target(o)}
+	w.options.DB, w.options.Bindings, w.options.Directory = db, w.bindings, w.dir
+	w.options.RuleOptions = mapping.Options{Targets: []string{"main"}, Sources: []string{"scim"}}
+	w.options.Registerer = w.registry
+	var err error
+	if w.engine, err = reconcile.New(w.options); err != nil {
+		tb.Fatal(err)
+	}
+	w.bindings.OnDue(w.engine.Wake)
+	w.inTx(func(ctx context.Context, tx *database.Tx) error {
+		return w.bindings.Ensure(ctx, tx, []bindings.TargetSpec{{Name: "main", URL: "http://matomo.test/", Mode: string(o.target.Mode)}})
+	})
+	w.activate(o.rules)
+	return w
+}
+
+// target completes the options of the one target with a client on the stand-in.
+func (w *world) target(o worldOptions) reconcile.TargetOptions {
+	w.tb.Helper()
+	opt := o.client
+	opt.Name, opt.URL, opt.Login = "main", "http://matomo.test/", "bridge"
+	opt.Transport, opt.Registerer = w.matomo.RoundTripper(), w.registry
+	if opt.Token == nil {
+		opt.Token = func() (string, error) { return w.matomo.Token(), nil }
+	}
+	if o.password && opt.Password == nil {
+		opt.Password = func() (string, error) { return w.matomo.Password(), nil }
+	}
+	client, err := matomo.New(opt)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	t := o.target
+	t.Client = client
+	return t
+}
+
+// activate makes rules the active ones.
+func (w *world) activate(rules string) {
+	w.tb.Helper()
+	files := []mapping.File{{Name: "mapping.ini", Data: []byte(rules)}}
+	parsed, err := mapping.Parse(files, w.options.RuleOptions)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	text, err := mapping.Marshal(files)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	w.inTx(func(ctx context.Context, tx *database.Tx) error {
+		return w.bindings.ActivateRules(ctx, tx, bindings.RuleSet{Hash: parsed.Hash(), Text: text, Origin: "test"})
+	})
+}
+
+func (w *world) inTx(fn database.Func) {
+	w.tb.Helper()
+	if err := w.db.InTx(w.ctx, fn); err != nil {
+		w.tb.Fatal(err)
+	}
+}
+
+// drain runs the loop until nothing is due.
+func (w *world) drain() {
+	w.tb.Helper()
+	if _, err := w.engine.Drain(w.ctx); err != nil {
+		w.tb.Fatalf("drain: %v", err)
+	}
+}
+
+var actor = directory.Actor{Credential: "test", Source: "scim", RequestID: "r1"}
+
+// join creates a user and puts them into groups.
+func (w *world) join(userName string, groups ...string) {
+	w.tb.Helper()
+	w.create(userName, "ext-"+userName)
+	for _, g := range groups {
+		w.add(g, userName)
+	}
+}
+
+// create posts a user.
+func (w *world) create(userName, externalID string) {
+	w.tb.Helper()
+	doc := map[string]any{"userName": userName, "externalId": externalID, "active": true}
+	if !contains(userName, '@') {
+		doc["emails"] = []any{map[string]any{"value": userName + "@example.org", "type": "work", "primary": true}}
+	}
+	u, err := w.dir.CreateUser(w.ctx, actor, doc)
+	if err != nil {
+		w.tb.Fatalf("create %s: %v", userName, err)
+	}
+	w.users[userName] = u.ID
+}
+
+func contains(s string, c rune) bool {
+	for _, r := range s {
+		if r == c {
+			return true
+		}
+	}
+	return false
+}
+
+// add makes a user a member; the group is created when it does not exist.
+func (w *world) add(group, userName string) {
+	w.tb.Helper()
+	if w.groups[group] == "" {
+		g, err := w.dir.CreateGroup(w.ctx, actor, map[string]any{"displayName": group}, nil)
+		if err != nil {
+			w.tb.Fatalf("create group %s: %v", group, err)
+		}
+		w.groups[group] = g.ID
+	}
+	w.members(group, directory.MemberOp{Kind: directory.Add, Values: []string{w.users[userName]}})
+}
+
+// remove ends a membership.
+func (w *world) remove(group, userName string) {
+	w.tb.Helper()
+	w.members(group, directory.MemberOp{Kind: directory.Remove, Values: []string{w.users[userName]}})
+}
+
+func (w *world) members(group string, ops ...directory.MemberOp) {
+	w.tb.Helper()
+	if _, _, err := w.dir.UpdateGroup(w.ctx, actor, w.groups[group], nil, nil, ops); err != nil {
+		w.tb.Fatalf("members of %s: %v", group, err)
+	}
+}
+
+// update changes a user's document.
+func (w *world) update(userName string, fn func(map[string]any)) {
+	w.tb.Helper()
+	_, _, err := w.dir.UpdateUser(w.ctx, actor, w.users[userName], nil,
+		func(_ directory.User, doc map[string]any) (map[string]any, error) {
+			fn(doc)
+			return doc, nil
+		})
+	if err != nil {
+		w.tb.Fatalf("update %s: %v", userName, err)
+	}
+}
+
+// leave and back switch a user off and on again.
+func (w *world) leave(userName string) {
+	w.tb.Helper()
+	w.update(userName, func(doc map[string]any) { doc["active"] = false })
+}
+
+func (w *world) back(userName string) {
+	w.tb.Helper()
+	w.update(userName, func(doc map[string]any) { doc["active"] = true })
+}
+
+// delete removes a user.
+func (w *world) delete(userName string) {
+	w.tb.Helper()
+	if err := w.dir.DeleteUser(w.ctx, actor, w.users[userName], nil); err != nil {
+		w.tb.Fatalf("delete %s: %v", userName, err)
+	}
+	delete(w.users, userName)
+}
+
+// binding returns the one binding of a user.
+func (w *world) binding(userName string) bindings.Binding {
+	w.tb.Helper()
+	subjects, err := w.dir.SubjectsByUserName(w.ctx, userName)
+	if err != nil || len(subjects) != 1 {
+		w.tb.Fatalf("subjects of %s: %v, %v", userName, subjects, err)
+	}
+	return w.bindingOf(subjects[0])
+}
+
+func (w *world) bindingOf(subject string) bindings.Binding {
+	w.tb.Helper()
+	list, err := w.bindings.BySubject(w.ctx, subject)
+	if err != nil || len(list) != 1 {
+		w.tb.Fatalf("bindings of %s: %d, %v", subject, len(list), err)
+	}
+	return list[0]
+}
+
+// wantAccess compares what Matomo holds with what it should.
+func (w *world) wantAccess(login, want string) {
+	w.tb.Helper()
+	got := "no account"
+	if _, ok := w.matomo.User(login); ok {
+		got = w.matomo.Access(login).String()
+	}
+	if want == "" {
+		want = access.Access{}.String()
+	}
+	if got != want {
+		w.tb.Errorf("%s has %q in Matomo, want %q", login, got, want)
+	}
+}
+
+// wantState compares how far a binding has come.
+func (w *world) wantState(userName string, state bindings.State, reason string) {
+	w.tb.Helper()
+	b := w.binding(userName)
+	if b.State != state || b.Reason != reason {
+		w.tb.Errorf("%s is %s (%s: %s), want %s (%s)", userName, b.State, b.Reason, b.Detail, state, reason)
+	}
+}
+
+// mint makes a token as the person would, giving them a known password first.
+func (w *world) mint(login string) string {
+	w.tb.Helper()
+	w.matomo.SetPassword(login, "a-known-password")
+	token, err := w.matomo.MintToken(login, "a-known-password")
+	if err != nil {
+		w.tb.Fatalf("mint token for %s: %v", login, err)
+	}
+	return token
+}
+
+// each runs test on every engine.
+func each(t *testing.T, test func(t *testing.T, db *database.DB)) {
+	t.Helper()
+	databasetest.Run(t, test)
+}

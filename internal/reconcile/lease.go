@@ -1,0 +1,75 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Times of a lease (DESIGN section 2). A write takes at most the client's
+// timeout of 20 s, so one that is sent with more than that left has ended
+// before anybody else can claim the binding.
+const (
+	leaseFor    = 30 * time.Second
+	renewEvery  = 10 * time.Second
+	leaseNeeded = 20 * time.Second
+)
+
+// errLeaseShort stops a pass that could not renew its lease.
+var errLeaseShort = errors.New("lease has too little time left for a write")
+
+// lease is the claim of one pass on its bindings.
+type lease struct {
+	id string
+
+	mu    sync.Mutex // guards until
+	until time.Time
+}
+
+// extend notes that the lease now holds until the given time.
+func (l *lease) extend(until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = until
+}
+
+// enough is asked before every write.
+func (l *lease) enough() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Until(l.until) <= leaseNeeded {
+		return errLeaseShort
+	}
+	return nil
+}
+
+// keepLease renews the lease of the pass until the returned function is called.
+func (p *pass) keepLease(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		ticker := time.NewTicker(renewEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			until := time.Now().Add(leaseFor)
+			if err := p.opt.Bindings.Renew(ctx, p.lease.id, until); err != nil {
+				// The lease runs out by itself, and enough refuses further writes.
+				p.log.Warn("renew lease", zap.String("target", p.t.Name), zap.Error(err))
+				continue
+			}
+			p.lease.extend(until)
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}

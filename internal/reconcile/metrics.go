@@ -1,0 +1,135 @@
+package reconcile
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// propagationBuckets are the seconds of DESIGN section 10: from the fastest
+// joiner to the leaver of a target that was down for a day.
+var propagationBuckets = []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400}
+
+// Label values that are initialised to zero, so that rate() and absent() work
+// from the first scrape.
+var (
+	allEvents   = []string{"joiner", "mover", "leaver"}
+	allTriggers = []string{"event", "interval", "manual"}
+	allResults  = []string{"applied", "noop", "partial", "blocked", "error"}
+	allActions  = []string{
+		"user_create", "user_update", "user_suspend", "user_delete", "grant", "revoke",
+		"superuser_grant", "superuser_revoke", "token_revoke", "session_logout",
+	}
+	allOutcomes = []string{"ok", "error", "blocked", "dry_run"}
+	allDrift    = []string{"missing_grant", "extra_grant", "wrong_role", "unmanaged_user", "unmanaged_superuser", "stale_token_risk"}
+	allGuards   = []string{"protected", "superuser_cap", "min_superusers", "incomplete_source"}
+	allCircuits = []string{"closed", "half-open", "open"}
+)
+
+// metrics are the reconcile, propagation and guard metrics of METRICS.md.
+// Labels come from closed sets: targets of the configuration and constants.
+type metrics struct {
+	runs        *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	lastRun     *prometheus.GaugeVec
+	lastSuccess *prometheus.GaugeVec
+	failures    *prometheus.GaugeVec
+	changes     *prometheus.CounterVec
+	propagation *prometheus.HistogramVec
+	drift       *prometheus.GaugeVec
+	guardActive *prometheus.GaugeVec
+	guardTrips  *prometheus.CounterVec
+	circuit     *prometheus.GaugeVec
+	unresolved  *prometheus.GaugeVec
+	rules       prometheus.Gauge
+	superusers  *prometheus.GaugeVec
+	tokensLeft  *prometheus.CounterVec
+	stillMailed *prometheus.CounterVec
+}
+
+// newMetrics registers the package's metrics with reg and sets every known
+// label combination of the given targets to zero.
+func newMetrics(reg prometheus.Registerer, targets []string) *metrics {
+	f := promauto.With(reg)
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return f.NewGaugeVec(prometheus.GaugeOpts{Name: "scim_bridge_" + name, Help: help}, labels)
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: "scim_bridge_" + name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "scim_bridge_" + name, Help: help, Buckets: buckets, NativeHistogramBucketFactor: 1.1,
+			NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+		}, labels)
+	}
+	m := &metrics{
+		runs:        counter("reconcile_runs_total", "Passes over a target, by what caused them and how they ended.", "target", "trigger", "result"),
+		duration:    histogram("reconcile_duration_seconds", "Time of one phase of a pass.", prometheus.DefBuckets, "target", "phase"),
+		lastRun:     gauge("reconcile_last_run_timestamp_seconds", "When a pass was last attempted.", "target"),
+		lastSuccess: gauge("reconcile_last_success_timestamp_seconds", "When Matomo was last read completely and everything due was applied.", "target"),
+		failures:    gauge("reconcile_consecutive_failures", "Passes in a row that the target failed.", "target"),
+		changes:     counter("changes_total", "Changes in Matomo, by action and result.", "target", "action", "result"),
+		propagation: histogram("propagation_duration_seconds", "From the accepted request to the verified state in Matomo.", propagationBuckets, "event", "target"),
+		drift:       gauge("drift", "Differences between what the rules want and what the last full compare found, by kind.", "target", "kind"),
+		guardActive: gauge("guard_active", "1 while a guard holds something back.", "target", "guard"),
+		guardTrips:  counter("guard_trips_total", "Times a guard held something back.", "target", "guard"),
+		circuit:     gauge("matomo_circuit_state", "State of the target's circuit breaker: 1 for the current one.", "target", "state"),
+		unresolved:  gauge("mapping_unresolved_grants", "Grants of active rules whose site could not be resolved in the last full compare.", "target"),
+		rules: f.NewGauge(prometheus.GaugeOpts{
+			Name: "scim_bridge_mapping_rules", Help: "Rules of the active rule set.",
+		}),
+		superusers:  gauge("superusers", "Superusers found in the last full compare, by class.", "target", "class"),
+		tokensLeft:  counter("tokens_not_revoked_total", "Role changes and leavers after which tokens could not be revoked without harm.", "target"),
+		stillMailed: counter("leaver_still_mailed_total", "Scheduled reports of others that still mail to a leaver's address.", "target"),
+	}
+	m.zero(targets)
+	return m
+}
+
+// zero creates every series that the configuration makes possible.
+func (m *metrics) zero(targets []string) {
+	for _, t := range targets {
+		for _, result := range allResults {
+			for _, trigger := range allTriggers {
+				m.runs.WithLabelValues(t, trigger, result)
+			}
+		}
+		for _, e := range allEvents {
+			m.propagation.WithLabelValues(e, t)
+		}
+		for _, a := range allActions {
+			for _, o := range allOutcomes {
+				m.changes.WithLabelValues(t, a, o)
+			}
+		}
+		for _, kind := range allDrift {
+			m.drift.WithLabelValues(t, kind)
+		}
+		for _, g := range allGuards {
+			m.guardActive.WithLabelValues(t, g)
+			m.guardTrips.WithLabelValues(t, g)
+		}
+		m.setCircuit(t, "closed")
+		for _, v := range []*prometheus.GaugeVec{m.lastRun, m.lastSuccess, m.failures, m.unresolved} {
+			v.WithLabelValues(t)
+		}
+		for _, class := range []string{"managed", "protected", "unmanaged"} {
+			m.superusers.WithLabelValues(t, class)
+		}
+		m.tokensLeft.WithLabelValues(t)
+		m.stillMailed.WithLabelValues(t)
+	}
+}
+
+// setCircuit shows state as the one current state of target's breaker.
+func (m *metrics) setCircuit(target, state string) {
+	for _, s := range allCircuits {
+		value := 0.0
+		if s == state {
+			value = 1
+		}
+		m.circuit.WithLabelValues(target, s).Set(value)
+	}
+}
