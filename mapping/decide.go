@@ -16,7 +16,8 @@ import (
 // depends on nothing else, and on the order of nothing in the arguments. Whoever
 // decides for many people with the same sites uses For.
 func Decide(r *Rules, s Subject, target string, sites []access.Site, now time.Time) Decision {
-	return r.For(target, sites).Decide(s, now)
+	d := Decider{rules: r, target: target, index: newSiteIndex(sites)}
+	return d.Decide(s, now)
 }
 
 // Decider decides for one target with one list of sites. It is safe for use by
@@ -29,13 +30,17 @@ type Decider struct {
 
 // For prepares decisions about a target; nil sites are unread.
 func (r *Rules) For(target string, sites []access.Site) *Decider {
-	return &Decider{rules: r, target: target, index: newSiteIndex(sites)}
+	index := newSiteIndex(sites)
+	index.shared = true
+	return &Decider{rules: r, target: target, index: index}
 }
 
 // Decide is the function Decide for this target and these sites.
 func (d *Decider) Decide(s Subject, now time.Time) Decision {
 	p := &pass{Decider: d, now: now, cells: make([]cell, len(d.index.sites))}
-	for _, m := range p.matches(s) {
+	matches := p.matches(s)
+	p.grants = make([]resolved, 0, len(matches)+2)
+	for _, m := range matches {
 		p.apply(m)
 	}
 	p.extras(s.Extra)
@@ -142,9 +147,20 @@ type pass struct {
 	dec   Decision
 	cells []cell // by index of the site
 
+	// The grants that count, and how many reasons they will make.
+	grants  []resolved
+	reasons int
+
 	superuser bool
 	denied    bool   // a noaccess matched and its sites are known
 	denial    origin // the first one
+}
+
+// resolved is a grant whose sites were found.
+type resolved struct {
+	*Grant
+	origin
+	sites resolution
 }
 
 // apply adds the grants of one matching rule.
@@ -155,7 +171,7 @@ func (p *pass) apply(m match) {
 		if !g.For(p.target) || m.undefined && !g.Deny() {
 			continue
 		}
-		src := origin{ref: g.ref, group: m.group, user: r.Ref.Kind == KindUser, text: g.text}
+		src := origin{ref: &g.ref, group: m.group, user: r.Ref.Kind == KindUser, text: g.text}
 		if len(g.vars()) == 0 {
 			p.grant(&g.Grant, src)
 			continue
@@ -167,8 +183,10 @@ func (p *pass) apply(m match) {
 			}
 			continue
 		}
+		ref := g.ref
 		src.text = filled.String()
-		src.ref.ID = hashOf(g.ref.ID, fold(src.text))
+		ref.ID = hashOf(g.ref.ID, fold(src.text))
+		src.ref = &ref
 		p.grant(&filled, src)
 	}
 }
@@ -185,14 +203,14 @@ func (p *pass) extras(grants []Grant) {
 		}
 	}
 	for _, text := range slices.Sorted(maps.Keys(byText)) {
-		ref := RuleRef{Kind: KindExtra, Key: text, ID: hashOf(KindExtra, "", "", text)}
+		ref := &RuleRef{Kind: KindExtra, Key: text, ID: hashOf(KindExtra, "", "", text)}
 		p.grant(byText[text], origin{ref: ref, text: text})
 	}
 }
 
 // origin is where a grant comes from.
 type origin struct {
-	ref   RuleRef
+	ref   *RuleRef
 	group GroupRef
 	user  bool
 	text  string
@@ -200,7 +218,7 @@ type origin struct {
 
 // problem notes a problem with a grant.
 func (p *pass) problem(kind ProblemKind, src origin, detail string) {
-	p.dec.Problems = append(p.dec.Problems, Problem{Kind: kind, Rule: src.ref, Group: src.group, Grant: src.text, Target: p.target, Detail: detail})
+	p.dec.Problems = append(p.dec.Problems, Problem{Kind: kind, Rule: *src.ref, Group: src.group, Grant: src.text, Target: p.target, Detail: detail})
 }
 
 // current reports whether a grant holds now, and notes when that changes.
@@ -223,14 +241,14 @@ func (p *pass) grant(g *Grant, src origin) {
 	if !p.current(g, src) {
 		return
 	}
-	reason := Reason{Rule: src.ref, Group: src.group, User: src.user, Grant: src.text, Role: g.Role, Capabilities: g.Capabilities}
 	if g.Superuser {
 		if src.ref.Kind != KindExtra && !p.rules.opt.mayConferSuperuser(src.group.Source) {
 			p.problem(SuperuserSource, src, fmt.Sprintf("groups of source %q may not confer superuser (guards.superuser_sources)", src.group.Source))
 			return
 		}
 		p.superuser = true
-		p.dec.Reasons = append(p.dec.Reasons, reason)
+		p.grants = append(p.grants, resolved{g, src, resolution{}})
+		p.reasons++
 		return
 	}
 	res := p.index.resolve(g.Site)
@@ -241,15 +259,10 @@ func (p *pass) grant(g *Grant, src origin) {
 	if g.Deny() && !p.denied {
 		p.denied, p.denial = true, src
 	}
-	if !res.all {
-		for _, i := range res.index {
-			p.put(i, g, reason)
-		}
-		return
-	}
-	p.dec.Reasons = slices.Grow(p.dec.Reasons, len(p.cells))
-	for i := range p.cells {
-		p.put(i, g, reason)
+	p.grants = append(p.grants, resolved{g, src, res})
+	p.reasons += len(res.index)
+	if res.all {
+		p.reasons += len(p.cells)
 	}
 }
 
@@ -257,14 +270,32 @@ func (p *pass) grant(g *Grant, src origin) {
 func (p *pass) unknown(g *Grant, src origin, res resolution) {
 	p.problem(res.kind, src, res.why)
 	p.dec.Unknown = append(p.dec.Unknown, UnknownGrant{
-		Rule: src.ref, Group: src.group, Grant: src.text, Kind: res.kind,
+		Rule: *src.ref, Group: src.group, Grant: src.text, Kind: res.kind,
 		Role: g.Role, Capabilities: g.Capabilities, Deny: g.Deny(),
 	})
 	p.dec.HoldAdditions = p.dec.HoldAdditions || g.Deny()
 }
 
-// put adds a grant to one site.
-func (p *pass) put(i int, g *Grant, reason Reason) {
+// put adds a grant to the cells of its sites and gives its reasons.
+func (p *pass) put(g resolved) {
+	reason := Reason{Rule: *g.ref, Group: g.group, User: g.user, Grant: g.text, Role: g.Role, Capabilities: g.Capabilities}
+	if g.Superuser {
+		p.dec.Reasons = append(p.dec.Reasons, reason)
+		return
+	}
+	if g.sites.all {
+		for i := range p.cells {
+			p.putSite(i, g.Grant, &reason)
+		}
+		return
+	}
+	for _, i := range g.sites.index {
+		p.putSite(i, g.Grant, &reason)
+	}
+}
+
+// putSite is put for one site.
+func (p *pass) putSite(i int, g *Grant, reason *Reason) {
 	c := &p.cells[i]
 	if g.Deny() {
 		c.denied = true
@@ -279,12 +310,18 @@ func (p *pass) put(i int, g *Grant, reason Reason) {
 		}
 	}
 	reason.Site = p.index.sites[i].ID
-	p.dec.Reasons = append(p.dec.Reasons, reason)
+	p.dec.Reasons = append(p.dec.Reasons, *reason)
 }
 
 // finish turns what was gathered into the decision.
 func (p *pass) finish() Decision {
 	d := &p.dec
+	if p.reasons > 0 {
+		d.Reasons = make([]Reason, 0, p.reasons)
+	}
+	for _, g := range p.grants {
+		p.put(g)
+	}
 	granted := 0
 	for i := range p.cells {
 		switch c := &p.cells[i]; {

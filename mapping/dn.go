@@ -20,6 +20,14 @@ type attribute struct {
 // text is no DN. The library behind it is more generous than the RFC (any text as
 // a type, a stray "=" before it, ";" as a comma), so the shape is checked first.
 func parseDN(s string) ([][]attribute, bool) {
+	if rdns, ok := parsePlainDN(s); ok {
+		return rdns, true
+	}
+	return parseDNFully(s)
+}
+
+// parseDNFully is parseDN for every form.
+func parseDNFully(s string) ([][]attribute, bool) {
 	if !strictDN(s) {
 		return nil, false
 	}
@@ -161,6 +169,22 @@ func appendPlainDNKey(b []byte, s string) ([]byte, bool) {
 		return b[:start], false
 	}
 	return b, true
+}
+
+// parsePlainDN is parseDN for the same plain forms.
+func parsePlainDN(s string) ([][]attribute, bool) {
+	var buf [256]byte
+	if _, ok := appendPlainDNKey(buf[:0], s); !ok {
+		return nil, false
+	}
+	n := strings.Count(s, ",") + 1
+	all, out := make([]attribute, 0, n), make([][]attribute, 0, n)
+	for part := range strings.SplitSeq(s, ",") {
+		typ, value, _ := strings.Cut(part, "=")
+		all = append(all, attribute{fold(typ), value})
+		out = append(out, all[len(all)-1:])
+	}
+	return out, true
 }
 
 // dnTemplate is a DN with variables inside its values.

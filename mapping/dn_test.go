@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,13 +21,17 @@ func TestDNKey_PlainFormAgreesWithTheParser(t *testing.T) {
 			return
 		}
 		plain++
-		rdns, ok := parseDN(s)
+		rdns, ok := parseDNFully(s)
 		if !ok {
 			t.Fatalf("%q is no DN, but has the key %q", s, short)
 		}
 		var long []string
 		for _, rdn := range rdns {
 			long = append(long, rdn[0].typ+"="+fold(rdn[0].value))
+		}
+		quick, ok := parsePlainDN(s)
+		if !ok || !slices.EqualFunc(quick, rdns, slices.Equal[[]attribute]) {
+			t.Fatalf("%q is %v the short way and %v the long way", s, quick, rdns)
 		}
 		if want := strings.Join(long, ","); string(short) != want {
 			t.Fatalf("%q has the key %q, want %q", s, short, want)

@@ -17,6 +17,9 @@ type siteIndex struct {
 	unread bool
 	sites  []access.Site // in order of ID, each ID once
 
+	// The maps pay only when more than one decision uses the index; until shared
+	// is set, names are looked for one by one.
+	shared bool
 	once   sync.Once
 	names  map[string][]int // folded name -> indices into sites
 	groups map[string][]int
@@ -40,16 +43,38 @@ func sortedSites(sites []access.Site) []access.Site {
 	return slices.CompactFunc(sorted, func(a, b access.Site) bool { return a.ID == b.ID })
 }
 
-// build fills the maps, which only rules with site:name= and site:group= need.
+// build fills the maps.
 func (x *siteIndex) build() {
 	x.names, x.groups = make(map[string][]int, len(x.sites)), map[string][]int{}
 	for i, s := range x.sites {
-		name := siteKey(s.Name)
+		name, group := siteKey(s.Name), siteKey(s.Group)
 		x.names[name] = append(x.names[name], i)
-		if group := siteKey(s.Group); group != "" {
-			x.groups[group] = append(x.groups[group], i)
+		x.groups[group] = append(x.groups[group], i)
+	}
+}
+
+// named returns the indices of the sites with this name, or in this group.
+func (x *siteIndex) named(kind SelectorKind, text string) []int {
+	key := siteKey(text)
+	if x.shared {
+		x.once.Do(x.build)
+		if kind == SelectName {
+			return x.names[key]
+		}
+		return x.groups[key]
+	}
+	var found []int
+	for i := range x.sites {
+		s := x.sites[i].Name
+		if kind == SelectGroup {
+			s = x.sites[i].Group
+		}
+		s = strings.TrimSpace(s)
+		if n, ok := skipFolded(s, key); ok && n == len(s) {
+			found = append(found, i)
 		}
 	}
+	return found
 }
 
 // siteKey is the form in which names of sites and of their groups are compared:
@@ -79,8 +104,7 @@ func (x *siteIndex) resolve(s Selector) resolution {
 		}
 		return resolution{index: []int{i}}
 	case SelectName:
-		x.once.Do(x.build)
-		found := x.names[siteKey(s.Text)]
+		found := x.named(s.Kind, s.Text)
 		switch {
 		case len(found) == 0:
 			return resolution{kind: UnknownSite, why: fmt.Sprintf("no site is named %q", s.Text)}
@@ -89,8 +113,7 @@ func (x *siteIndex) resolve(s Selector) resolution {
 		}
 		return resolution{index: found}
 	case SelectGroup:
-		x.once.Do(x.build)
-		found := x.groups[siteKey(s.Text)]
+		found := x.named(s.Kind, s.Text)
 		if len(found) == 0 {
 			return resolution{kind: EmptySiteGroup, why: fmt.Sprintf("no site is in the group %q", s.Text)}
 		}

@@ -163,10 +163,18 @@ func (t *template) take(i int, s string) int {
 
 // skipFolded returns how many bytes at the start of s are the folded literal.
 func skipFolded(s, literal string) (int, bool) {
-	pos := 0
-	for i := 0; i < len(literal); {
+	pos, i := 0, 0
+	for i < len(literal) {
 		if pos >= len(s) {
 			return 0, false
+		}
+		if c, want := s[pos], literal[i]; c < utf8.RuneSelf && want < utf8.RuneSelf {
+			if lowerASCII(c) != want {
+				return 0, false
+			}
+			pos++
+			i++
+			continue
 		}
 		want, n := utf8.DecodeRuneInString(literal[i:])
 		have, m := utf8.DecodeRuneInString(s[pos:])

@@ -25,12 +25,13 @@ import (
 type yamlReader struct {
 	d     *diag
 	file  string
+	lines int // in the file
 	rules []rawRule
 }
 
 // readYAML reads a file in the YAML form.
 func readYAML(d *diag, f File) []rawRule {
-	r := &yamlReader{d: d, file: f.Name}
+	r := &yamlReader{d: d, file: f.Name, lines: 1 + bytes.Count(f.Data, []byte("\n"))}
 	dec := yaml.NewDecoder(bytes.NewReader(f.Data))
 	var doc, second yaml.Node
 	err := dec.Decode(&doc)
@@ -42,27 +43,33 @@ func readYAML(d *diag, f File) []rawRule {
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		r.syntax(err, 1+bytes.Count(f.Data, []byte("\n")))
+		r.syntax(err)
 	}
 	return r.rules
 }
 
+// at is the place of a node. To YAML a lone CR and some characters of Unicode end
+// a line too; editors count otherwise, so the last line is the limit.
+func (r *yamlReader) at(n *yaml.Node) position {
+	return position{min(max(n.Line, 1), r.lines), max(n.Column, 1)}
+}
+
 // fail notes an error at a node.
 func (r *yamlReader) fail(n *yaml.Node, format string, args ...any) {
-	r.d.add(r.file, position{max(n.Line, 1), max(n.Column, 1)}, format, args...)
+	r.d.add(r.file, r.at(n), format, args...)
 }
 
 // yamlLine finds the line in the text of a syntax error, which has no field for it.
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
 // syntax notes an error of the YAML parser.
-func (r *yamlReader) syntax(err error, lines int) {
+func (r *yamlReader) syntax(err error) {
 	msg, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
 	if m := yamlLine.FindStringSubmatch(msg); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		msg = strings.Replace(msg, m[0], "", 1)
 	}
-	r.d.add(r.file, position{min(max(line, 1), lines), 1}, "no YAML: %s", msg)
+	r.d.add(r.file, position{min(max(line, 1), r.lines), 1}, "no YAML: %s", msg)
 }
 
 // document reads the outermost mapping.
@@ -119,7 +126,7 @@ func (r *yamlReader) rule(n *yaml.Node) {
 	if !ok {
 		return
 	}
-	raw := rawRule{file: r.file, line: n.Line, kind: KindGroup}
+	raw := rawRule{file: r.file, line: r.at(n).line, kind: KindGroup}
 	group, user, grants := fields["group"], fields["user"], fields["grants"]
 	if (group == nil) == (user == nil) {
 		r.fail(n, "a rule needs either group or user")
@@ -134,7 +141,7 @@ func (r *yamlReader) rule(n *yaml.Node) {
 	}
 	ok = r.key(&raw, group)
 	if source := fields["source"]; source != nil {
-		raw.sourceAt = position{source.Line, source.Column}
+		raw.sourceAt = r.at(source)
 		if raw.source, ok = r.text(source, "source", ok); ok && !isName(raw.source) {
 			r.fail(source, "%q is no name of a source", raw.source)
 			ok = false
@@ -148,7 +155,7 @@ func (r *yamlReader) rule(n *yaml.Node) {
 
 // key reads the value of group or user.
 func (r *yamlReader) key(raw *rawRule, n *yaml.Node) bool {
-	raw.keyAt = position{n.Line, n.Column}
+	raw.keyAt = r.at(n)
 	text, ok := r.text(n, raw.kind, true)
 	if !ok {
 		return false
@@ -194,6 +201,6 @@ func (r *yamlReader) grants(raw *rawRule, n *yaml.Node) {
 		if len(errs) > 0 || len(items) != 1 {
 			continue
 		}
-		raw.grants = append(raw.grants, rawGrant{items[0].grant, position{item.Line, item.Column}})
+		raw.grants = append(raw.grants, rawGrant{items[0].grant, r.at(item)})
 	}
 }
