@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/matomo-scim/bridge/matomo/matomotest/internal/api"
 )
 
 // Call is one method call that the server has run, alone or in a bulk request.
@@ -16,11 +18,12 @@ type Call struct {
 	Request int               // the number of the HTTP request, from 1
 	Login   string            // who called, "anonymous" for nobody
 	Refused string            // the error text, empty for success
-	Size    int               // bytes of the answer
 }
 
 // callLog is the list of calls with its counters.
 type callLog struct {
+	forget bool // keep only the counters
+
 	mu       sync.Mutex // guards the fields below
 	requests int
 	list     []Call
@@ -35,23 +38,26 @@ func (l *callLog) request() int {
 	return l.requests
 }
 
-// secretParams never get into the log.
-var secretParams = []string{"token_auth", "password", "passwordConfirmation", "urls", "md5Password", "authCode"}
+// hiddenParams are secrets, or say nothing that the other fields do not.
+var hiddenParams = []string{
+	"token_auth", "password", "passwordConfirmation", "md5Password", "authCode", "urls", "module", "method", "format",
+}
 
-func (l *callLog) add(c *call, err error) {
+// add logs a call that has run.
+func (l *callLog) add(c *api.Call, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.counts == nil {
 		l.counts = map[string]int{}
 	}
-	l.counts[c.method]++
-	if c.s.opt.ForgetCalls {
+	l.counts[c.Method]++
+	if l.forget {
 		return
 	}
-	entry := Call{Method: c.method, Params: map[string]string{}, Member: c.bulk, Request: c.number, Login: c.who.login, Size: len(c.out)}
-	for name, p := range c.p {
-		if name != "module" && name != "method" && name != "format" && !slices.Contains(secretParams, name) {
-			entry.Params[name] = strings.Join(p.texts(), ",")
+	entry := Call{Method: c.Method, Params: map[string]string{}, Member: c.Member, Request: c.Request(), Login: c.Caller.Login()}
+	for name, p := range c.Params {
+		if !slices.Contains(hiddenParams, name) {
+			entry.Params[name] = strings.Join(p.Texts(), ",")
 		}
 	}
 	if err != nil {

@@ -187,10 +187,8 @@ var looks = map[string]func(*replay, exchange) (got, want string){
 	},
 	"26#15": cascade, "26#17": cascade, "26#21": cascade,
 	"37#30": func(r *replay, e exchange) (string, string) {
-		if _, err := r.s.SignIn("bob", "PASSWORD:user"); err != nil && strings.Contains(fmt.Sprint(e.Result[1]), "An error occurred") {
-			return err.Error(), "Too many failed logins. Please wait and try logging in again later."
-		}
-		return "signed in", "refused"
+		_, err := r.s.SignIn("bob", "PASSWORD:user")
+		return fmt.Sprint(err != nil), fmt.Sprint(strings.Contains(fmt.Sprint(e.Result[1]), "An error occurred"))
 	},
 	"40#2": func(r *replay, e exchange) (string, string) {
 		return fmt.Sprintf("access rows after idSites=all with 125 sites: %d", len(r.s.Rows("many"))), e.Note
@@ -260,7 +258,8 @@ func cascade(r *replay, e exchange) (got, want string) {
 	set("segment", r.s.SegmentOwners()["casc private"] == "casc", "casc private\t0\t0")
 	set("report", len(r.s.Reports()) == 1, "casc report\t0")
 	set("user_language", u.Language != "", u.Language)
-	set("option", r.s.Preference("casc", "defaultReport") == "1", recorded["option"])
+	preference, _ := r.s.Preference("casc", "defaultReport")
+	set("option", preference == "1", recorded["option"])
 	for _, name := range slices.Collect(maps.Keys(recorded)) {
 		if name == "user_dashboard" || name == "twofactor_recovery_code" { // seen through the API and in getUser
 			delete(recorded, name)
@@ -292,7 +291,7 @@ func parallelAdds(r *replay, e exchange) (got, want string) {
 	wg.Wait()
 	var recorded []string
 	for _, result := range e.Results {
-		answer := result[1].(map[string]any) //nolint:errcheck // the recording is fixed
+		answer := result[1].(map[string]any)
 		recorded = append(recorded, fmt.Sprintf(`{"result":"%s","message":"%s"}`, answer["result"], answer["message"]))
 	}
 	sort.Strings(answers)

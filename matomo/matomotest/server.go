@@ -1,34 +1,37 @@
-// Package matomotest is a Matomo that lives inside the test process.
+// Package matomotest is a Matomo that lives inside the process.
 //
 // It answers as the recordings of real Matomo 5.1.2 and 4.16.1 do: the same
 // texts, status codes, shapes and oddities, per version. It is a model, not a
 // mock: it keeps users, access rows, app tokens, sites, invitations, sessions,
 // reports, segments, the log of failed logins and the tracker cache, so a test
 // can let the production client talk to it and then look at what came of it.
+// All recorded exchanges are replayed against it in its own test.
 //
 // A Server is a http.Handler. Start puts it on a port; RoundTripper answers
 // without a socket, so that it works in a testing/synctest bubble. All time
 // comes from time.Now and timers, which a bubble fakes.
 //
 // What it leaves out: reporting data, and XML beyond single values, successes
-// and errors. A method that is not modelled answers as one of a plugin that is
-// not enabled.
+// and errors. A method that is not modelled answers as one that does not exist
+// or whose plugin is not enabled.
 package matomotest
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
+	"strconv"
 	"strings"
-	"sync"
-	"testing"
 	"time"
+
+	"github.com/matomo-scim/bridge/matomo/matomotest/internal/api"
+	"github.com/matomo-scim/bridge/matomo/matomotest/internal/methods"
+	"github.com/matomo-scim/bridge/matomo/matomotest/internal/model"
 )
 
-// The versions that were recorded and are modelled.
+// The versions that were recorded.
 const (
 	Version5 = "5.1.2"
 	Version4 = "4.16.1"
@@ -37,8 +40,8 @@ const (
 // Options says what a fresh Server looks like. The zero value is a Matomo 5.1.2
 // with one superuser "bridge", five sites and no companion plugin.
 type Options struct {
-	// Version is Version5 (default) or Version4. Others are reported as they are
-	// and behave like the recorded version of their time: 5.x and before.
+	// Version is Version5 (default) or Version4. Others are reported as they
+	// are and behave like the recorded version of their time: 5.x and before.
 	Version  string
 	Login    string // the superuser's login, "bridge" by default
 	Email    string // its e-mail, "bridge@example.test" by default
@@ -60,67 +63,58 @@ type Options struct {
 
 // Server is one Matomo instance. All methods are safe for concurrent use.
 type Server struct {
-	opt     Options
-	v5      bool
-	methods map[string]method
-	modules map[string]bool
-	faults  faultBox
-	calls   callLog
-
-	mu sync.Mutex // guards everything below
-	userTable
-	siteTable
-	security
-	belongings
-	tracker trackerCache
-	mails   []Mail
-	// quietUpdates is Matomo's enable_update_users_email=0.
-	quietUpdates bool
+	opt   Options
+	api   *api.API
+	calls callLog
 }
 
 // New returns a Matomo as it is after the installation, without listening
 // anywhere.
 func New(o Options) *Server {
-	o = o.withDefaults()
-	s := &Server{opt: o, v5: strings.HasPrefix(o.Version, "5.")}
-	s.methods, s.modules = s.methodTable()
-	s.byKey = map[string]*account{}
-	s.byEmail = map[string]*account{}
-	s.tokens = map[string]*token{}
-	s.failures = map[string][]time.Time{}
-	s.preferences = map[string]map[string]string{}
-	s.sites = map[int]*Site{}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.insertLocked(&account{login: anonymousLogin, email: "anonymous@example.org", registered: now()})
-	su := s.insertLocked(&account{
-		login: o.Login, email: o.Email, superuser: true,
-		password: hashPassword(o.Password), registered: now(), passwordChanged: now(),
-	})
-	s.addTokenLocked(su, &token{secret: o.Token, description: "bridge", created: now()})
+	o.setDefaults()
+	v5 := strings.HasPrefix(o.Version, "5.")
+	s := &Server{opt: o, calls: callLog{forget: o.ForgetCalls}}
+	s.api = &api.API{
+		Instance: model.New(), Version: o.Version, V5: v5, Methods: methods.Table(v5),
+		Plugins: methods.Plugins(methods.Options{Companion: o.Plugin, TokenRevoker: o.TokenRevoker, TagManager: !o.NoTagManager}),
+		Seen:    s.calls.add, Count: s.calls.request,
+	}
+	s.api.Lock()
+	defer s.api.Unlock()
+	s.api.Insert(&model.Account{Login: model.Anonymous, Email: "anonymous@example.org", Registered: model.Now()})
+	su := &model.Account{
+		Login: o.Login, Email: o.Email, Superuser: true, Password: model.HashPassword(o.Password),
+		Registered: model.Now(), PasswordChanged: model.Now(),
+	}
+	s.api.Insert(su)
+	s.api.AddToken(su, &model.Token{Secret: o.Token, Description: "bridge", Created: model.Now()})
+	groups := map[int]string{1: "groupA", 2: "groupA", 3: "groupB"}
 	for i := 1; i <= o.Sites; i++ {
-		group := map[int]string{1: "groupA", 2: "groupA", 3: "groupB"}[i]
-		s.addSiteLocked(&Site{Name: fmt.Sprintf("Site %d", i), URL: fmt.Sprintf("http://site%d.example.test", i), Group: group, Creator: anonymousLogin})
+		s.api.AddSite(model.Site{
+			Name: fmt.Sprintf("Site %d", i), URL: fmt.Sprintf("http://site%d.example.test", i), Group: groups[i], Creator: model.Anonymous,
+		})
 	}
 	return s
 }
 
-func (o Options) withDefaults() Options {
-	set := func(field *string, value string) {
-		if *field == "" {
-			*field = value
+func (o *Options) setDefaults() {
+	for _, field := range []struct {
+		set   *string
+		value string
+	}{
+		{&o.Version, Version5},
+		{&o.Login, "bridge"},
+		{&o.Email, "bridge@example.test"},
+		{&o.Token, "5cc1b21db21d9e0cf0b1d9e0a5cc1b21"},
+		{&o.Password, "Bridge-Passw0rd"},
+	} {
+		if *field.set == "" {
+			*field.set = field.value
 		}
 	}
-	set(&o.Version, Version5)
-	set(&o.Login, "bridge")
-	set(&o.Email, "bridge@example.test")
-	set(&o.Token, "5cc1b21db21d9e0cf0b1d9e0a5cc1b21")
-	set(&o.Password, "Bridge-Passw0rd")
 	if o.Sites == 0 {
 		o.Sites = 5
 	}
-	return o
 }
 
 // Token returns the app token of the superuser of Options.
@@ -136,69 +130,62 @@ func (s *Server) Login() string { return s.opt.Login }
 // Version returns the Matomo version that is modelled.
 func (s *Server) Version() string { return s.opt.Version }
 
+// TB is the part of testing.TB that Start needs; naming it here keeps the
+// testing package out of programs that carry the stand-in.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
+
 // Start serves on a free local port until the test ends and returns the URL.
-func (s *Server) Start(tb testing.TB) string {
+func (s *Server) Start(tb TB) string {
 	tb.Helper()
-	srv := httptest.NewServer(s)
-	tb.Cleanup(srv.Close)
-	return srv.URL
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("listening: %v", err)
+		return ""
+	}
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	tb.Cleanup(func() {
+		_ = srv.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			tb.Fatalf("serving: %v", err)
+		}
+	})
+	return "http://" + l.Addr().String()
 }
 
 // ServeHTTP answers one request of the Reporting or the Tracking API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a, err := s.answer(r)
-	if err != nil { // the fault says that the connection breaks, or the client has gone
+	a, err := s.api.Answer(r)
+	if err != nil { // a fault says that the connection breaks, or the client has gone
 		hangUp(w)
 		return
 	}
-	for name, values := range a.header {
+	for name, values := range a.Header {
 		w.Header()[name] = values
 	}
-	w.Header().Set("Content-Length", fmt.Sprint(len(a.body)))
-	w.WriteHeader(a.status)
-	if a.truncate {
-		_, _ = w.Write(a.body[:len(a.body)/2])
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
+	w.WriteHeader(a.Status)
+	if a.Truncate {
+		_, _ = w.Write(a.Body[:len(a.Body)/2])
 		_ = http.NewResponseController(w).Flush()
 		hangUp(w)
 		return
 	}
-	_, _ = w.Write(a.body)
+	_, _ = w.Write(a.Body)
 }
 
 // hangUp closes the connection without an answer, or in the middle of one.
 func hangUp(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		http.Error(w, "cut", http.StatusBadGateway) // HTTP/2 has no connection to cut
+	if err != nil { // HTTP/2 and recorders have no connection to cut
+		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
 	_ = conn.Close()
-}
-
-// wait sleeps for d or until ctx ends.
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting: %w", ctx.Err())
-	}
-}
-
-// now is the present as Matomo stores it: UTC, whole seconds.
-func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
-// dateTime is how Matomo writes a moment.
-const dateTime = "2006-01-02 15:04:05"
-
-// newSecret returns 32 random hexadecimal digits, the form of an app token.
-func newSecret() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	return hex.EncodeToString(b[:])
 }

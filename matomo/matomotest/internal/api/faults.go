@@ -1,9 +1,11 @@
-package matomotest
+package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -50,6 +52,9 @@ const (
 	Gap FaultKind = "gap"
 )
 
+// ErrCut is what a client in the same process sees of a connection that broke.
+var ErrCut = errors.New("connection cut by a fault")
+
 // Fault is one misbehaviour, from when it is set until it is used up or cleared.
 type Fault struct {
 	Kind FaultKind
@@ -68,18 +73,14 @@ type Fault struct {
 	// RetryAfter is sent by TooManyRequests and ServerError in whole seconds,
 	// and not at all when 0.
 	RetryAfter time.Duration
-	// Message is the error text of Refused.
+	// Message is the error text of Refused, and of MailError if it is not the
+	// usual one.
 	Message string
 }
 
-// Fault sets a fault and returns the function that clears it.
-func (s *Server) Fault(f Fault) (remove func()) { return s.faults.set(f) }
-
-// ClearFaults removes all faults.
-func (s *Server) ClearFaults() { s.faults.clear() }
-
-// faultBox holds the faults that are set, oldest first.
-type faultBox struct {
+// Faults holds the faults that are set, oldest first. It is safe for concurrent
+// use.
+type Faults struct {
 	mu    sync.Mutex // guards the fields below
 	armed []*armed
 }
@@ -90,7 +91,8 @@ type armed struct {
 	skipped, struck int
 }
 
-func (fb *faultBox) set(f Fault) func() {
+// Set sets a fault and returns the function that removes it.
+func (fb *Faults) Set(f Fault) (remove func()) {
 	fb.mu.Lock()
 	defer fb.mu.Unlock()
 	a := &armed{Fault: f}
@@ -98,18 +100,14 @@ func (fb *faultBox) set(f Fault) func() {
 	return func() { fb.remove(a) }
 }
 
-func (fb *faultBox) remove(a *armed) {
+func (fb *Faults) remove(a *armed) {
 	fb.mu.Lock()
 	defer fb.mu.Unlock()
-	for i, other := range fb.armed {
-		if other == a {
-			fb.armed = append(fb.armed[:i:i], fb.armed[i+1:]...)
-			return
-		}
-	}
+	fb.armed = slices.DeleteFunc(fb.armed, func(other *armed) bool { return other == a })
 }
 
-func (fb *faultBox) clear() {
+// Clear removes all faults.
+func (fb *Faults) Clear() {
 	fb.mu.Lock()
 	defer fb.mu.Unlock()
 	fb.armed = nil
@@ -117,11 +115,11 @@ func (fb *faultBox) clear() {
 
 // strike returns the first fault of the kind whose method is one of the given
 // ones and counts it.
-func (fb *faultBox) strike(kind FaultKind, methods ...string) (Fault, bool) {
+func (fb *Faults) strike(kind FaultKind, methods ...string) (Fault, bool) {
 	fb.mu.Lock()
 	defer fb.mu.Unlock()
 	for _, a := range fb.armed {
-		if a.Kind != kind || !matches(a.Method, methods) || (a.Count > 0 && a.struck >= a.Count) {
+		if a.Kind != kind || !slices.Contains(methods, a.Method) || (a.Count > 0 && a.struck >= a.Count) {
 			continue
 		}
 		if a.skipped < a.Skip {
@@ -134,17 +132,8 @@ func (fb *faultBox) strike(kind FaultKind, methods ...string) (Fault, bool) {
 	return Fault{}, false
 }
 
-func matches(method string, methods []string) bool {
-	for _, m := range methods {
-		if m == method {
-			return true
-		}
-	}
-	return false
-}
-
 // gap is the waiting time inside a write of the method.
-func (fb *faultBox) gap(method string) time.Duration {
+func (fb *Faults) gap(method string) time.Duration {
 	f, _ := fb.strike(Gap, "", method)
 	return f.Latency
 }
@@ -152,43 +141,43 @@ func (fb *faultBox) gap(method string) time.Duration {
 // spoiler is what a fault does to a finished answer.
 type spoiler struct{ cut, truncate bool }
 
-func (sp spoiler) spoil(a *answer) (*answer, error) {
+func (sp spoiler) apply(a *Answer) (*Answer, error) {
 	if sp.cut {
-		return nil, errCut
+		return nil, ErrCut
 	}
-	a.truncate = sp.truncate
+	a.Truncate = sp.truncate
 	return a, nil
 }
 
-// requestFaults applies the faults that strike a whole request. It returns an
+// request applies the faults that strike a whole request. It returns an
 // answer if the request ends here, or what to do to the answer later.
-func (s *Server) requestFaults(ctx context.Context, method string) (*answer, spoiler, error) {
-	if f, ok := s.faults.strike(Slow, "", method); ok {
+func (fb *Faults) request(ctx context.Context, method string) (*Answer, spoiler, error) {
+	if f, ok := fb.strike(Slow, "", method); ok {
 		if err := wait(ctx, f.Latency); err != nil {
 			return nil, spoiler{}, err
 		}
 	}
-	if _, ok := s.faults.strike(CutBefore, "", method); ok {
-		return nil, spoiler{}, errCut
+	if _, ok := fb.strike(CutBefore, "", method); ok {
+		return nil, spoiler{}, ErrCut
 	}
-	if a := s.failingAnswer(method, ""); a != nil {
+	if a := fb.replacement("", method); a != nil {
 		return a, spoiler{}, nil
 	}
-	if _, ok := s.faults.strike(Maintenance, "", method); ok {
+	if _, ok := fb.strike(Maintenance, "", method); ok {
 		return maintenancePage(), spoiler{}, nil
 	}
 	var sp spoiler
-	_, sp.cut = s.faults.strike(CutAfter, "", method)
-	_, sp.truncate = s.faults.strike(Truncated, "", method)
+	_, sp.cut = fb.strike(CutAfter, "", method)
+	_, sp.truncate = fb.strike(Truncated, "", method)
 	return nil, sp, nil
 }
 
-// failingAnswer is the answer of a fault that replaces the real one.
-func (s *Server) failingAnswer(methods ...string) *answer {
-	f, ok := s.faults.strike(TooManyRequests, methods...)
+// replacement is the answer of a fault that replaces the real one.
+func (fb *Faults) replacement(methods ...string) *Answer {
+	f, ok := fb.strike(TooManyRequests, methods...)
 	status := http.StatusTooManyRequests
 	if !ok {
-		f, ok = s.faults.strike(ServerError, methods...)
+		f, ok = fb.strike(ServerError, methods...)
 		status = f.Status
 	}
 	if !ok {
@@ -199,49 +188,62 @@ func (s *Server) failingAnswer(methods ...string) *answer {
 	}
 	a := page(status, strconv.Itoa(status)+" "+http.StatusText(status), http.StatusText(status), "")
 	if f.RetryAfter > 0 {
-		a.header.Set("Retry-After", fmt.Sprint(int(f.RetryAfter.Round(time.Second).Seconds())))
+		a.Header.Set("Retry-After", fmt.Sprint(int(f.RetryAfter.Round(time.Second).Seconds())))
 	}
 	return a
 }
 
-// httpFailure ends a request in the middle of a bulk with a ready answer.
-type httpFailure struct{ answer *answer }
+// readyAnswer ends a request in the middle of a bulk with a ready answer.
+type readyAnswer struct{ answer *Answer }
 
 // Error implements error.
-func (f *httpFailure) Error() string { return "fault: " + http.StatusText(f.answer.status) }
+func (f *readyAnswer) Error() string { return "fault: " + http.StatusText(f.answer.Status) }
 
-// memberFaults applies the faults that strike one call before it runs.
-func (c *call) memberFaults() error {
-	fb := &c.s.faults
-	if c.bulk { // a call of its own has been struck as a request
-		if f, ok := fb.strike(Slow, c.method); ok {
+// faultsBefore applies the faults that strike one call before it runs.
+func (c *Call) faultsBefore() error {
+	fb := &c.Faults
+	if c.Member { // a call of its own has been struck as a request
+		if f, ok := fb.strike(Slow, c.Method); ok {
 			if err := wait(c.ctx, f.Latency); err != nil {
 				return err
 			}
 		}
-		if _, ok := fb.strike(CutBefore, c.method); ok {
-			return errCut
+		if _, ok := fb.strike(CutBefore, c.Method); ok {
+			return ErrCut
 		}
-		if a := c.s.failingAnswer(c.method); a != nil {
-			return &httpFailure{a}
+		if a := fb.replacement(c.Method); a != nil {
+			return &readyAnswer{a}
 		}
 	}
-	if c.method == bulkMethod {
+	if c.Method == Bulk {
 		return nil
 	}
-	if f, ok := fb.strike(Refused, "", c.method); ok {
-		return refuse(f.Message)
+	if f, ok := fb.strike(Refused, "", c.Method); ok {
+		return Refuse(f.Message)
 	}
 	return nil
 }
 
-// memberFaultsAfter applies the faults that strike a bulk member after it ran.
-func (c *call) memberFaultsAfter() error {
-	if !c.bulk {
+// faultsAfter applies the faults that strike a bulk member after it ran.
+func (c *Call) faultsAfter() error {
+	if !c.Member {
 		return nil
 	}
-	if _, ok := c.s.faults.strike(CutAfter, c.method); ok {
-		return errCut
+	if _, ok := c.Faults.strike(CutAfter, c.Method); ok {
+		return ErrCut
 	}
 	return nil
+}
+
+// MailFails says whether the mail after a write fails, and returns Matomo's
+// refusal then.
+func (c *Call) MailFails() error {
+	f, broken := c.Faults.strike(MailError, "", c.Method)
+	switch {
+	case !broken:
+		return nil
+	case f.Message != "":
+		return Refuse(f.Message)
+	}
+	return Refuse(textMail)
 }

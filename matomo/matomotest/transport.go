@@ -2,19 +2,18 @@ package matomotest
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
 )
 
-// errCut is what a client sees of a connection that broke.
-var errCut = errors.New("connection cut by a fault")
+// localAddress is where people at a browser and clients in the process come
+// from.
+const localAddress = "127.0.0.1"
 
 // RoundTripper returns a transport that answers in the calling goroutine,
-// without a socket and without encoding anything. The requests come from the
-// address 127.0.0.1. It honours the request's context, also during a fault that
-// makes the server slow.
+// without a socket. The requests come from the address 127.0.0.1. It honours
+// the request's context, also during a fault that makes the server slow.
 func (s *Server) RoundTripper() http.RoundTripper { return transport{s} }
 
 type transport struct{ s *Server }
@@ -28,23 +27,25 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	in := r.Clone(r.Context())
-	in.RemoteAddr = "127.0.0.1:0"
-	a, err := t.s.answer(in)
+	in.RemoteAddr = localAddress + ":0"
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	a, err := t.s.api.Answer(in)
 	if err != nil {
 		return nil, err
 	}
-	var body io.Reader = bytes.NewReader(a.body)
-	if a.truncate {
-		body = io.MultiReader(bytes.NewReader(a.body[:len(a.body)/2]), brokenReader{})
+	var body io.Reader = bytes.NewReader(a.Body)
+	if a.Truncate {
+		body = io.MultiReader(bytes.NewReader(a.Body[:len(a.Body)/2]), brokenReader{})
 	}
-	a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	return &http.Response{
-		Status:     strconv.Itoa(a.status) + " " + http.StatusText(a.status),
-		StatusCode: a.status,
+		Status:     strconv.Itoa(a.Status) + " " + http.StatusText(a.Status),
+		StatusCode: a.Status,
 		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:        a.header,
+		Header:        a.Header,
 		Body:          io.NopCloser(body),
-		ContentLength: int64(len(a.body)),
+		ContentLength: int64(len(a.Body)),
 		Request:       r,
 	}, nil
 }

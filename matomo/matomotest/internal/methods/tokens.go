@@ -1,0 +1,95 @@
+package methods
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/matomo-scim/bridge/matomo/matomotest/internal/api"
+	"github.com/matomo-scim/bridge/matomo/matomotest/internal/model"
+	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
+)
+
+// createAppSpecificTokenAuth needs no token, only the person's password and
+// nothing else: a person without any access can still mint one.
+func createAppSpecificTokenAuth(c *api.Call) error {
+	login := c.Text("userLogin")
+	a := c.Instance.Find(login)
+	if a == nil {
+		a = c.FindEmail(login)
+	}
+	if a == nil || !a.Knows(c.Text("passwordConfirmation")) {
+		return c.WrongPassword()
+	}
+	if a.TwoFactor {
+		return api.NeedSecondFactor()
+	}
+	description := c.Text("description")
+	if n := utf8.RuneCountInString(description); n > 100 {
+		return api.Refuse(`Description: The value contains "` + strconv.Itoa(n) + `" characters but should contain at most 100 characters.`)
+	}
+	t := &model.Token{Secret: model.NewSecret(), Description: description, Created: c.Now, SecureOnly: c.V5 && c.True("secureOnly")}
+	if hours := c.Int("expireHours", 0); hours > 0 {
+		t.Expires = c.Now.Add(time.Duration(hours) * time.Hour)
+	}
+	if at, err := time.Parse(time.DateOnly, c.Text("expireDate")); err == nil {
+		t.Expires = at
+	}
+	c.AddToken(a, t)
+	return c.Value(t.Secret)
+}
+
+// listTokens is the companion plugin's getTokens.
+func listTokens(c *api.Call) error {
+	a, err := c.Find(c.Text("userLogin"))
+	if err != nil {
+		return err
+	}
+	return c.Objects(len(a.Tokens), func(o *php.Object, i int) {
+		t := a.Tokens[i]
+		o.Set("id", t.ID, "description", t.Description, "date_created", t.Created.Format(model.DateTime),
+			"last_used", timeOrNull(t.LastUsed), "date_expired", timeOrNull(t.Expires))
+	})
+}
+
+// revokeTokens deletes a person's tokens, or the one of parameter idTokenAuth,
+// at once: for tracking, too.
+func revokeTokens(c *api.Call) error {
+	a, err := c.Find(c.Text("userLogin"))
+	if err != nil {
+		return err
+	}
+	deleted := c.DeleteTokens(a, c.Int("idTokenAuth", 0))
+	c.ClearTracker()
+	return c.Object(func(o *php.Object) { o.Set("deleted", deleted) })
+}
+
+func countTokens(c *api.Call) error {
+	a, err := c.Find(c.Text("userLogin"))
+	if err != nil {
+		return err
+	}
+	return c.Object(func(o *php.Object) { o.Set("tokens", len(a.Tokens)) })
+}
+
+// logoutUser ends the browser sessions of a person.
+func logoutUser(c *api.Call) error {
+	a, err := c.Find(c.Text("userLogin"))
+	if err != nil {
+		return err
+	}
+	c.LogOut(a)
+	return c.Success()
+}
+
+func companionVersion(c *api.Call) error { return c.Value("1.0.0") }
+
+func matomoVersion(c *api.Call) error { return c.Value(c.Version) }
+
+func phpVersion(c *api.Call) error {
+	return c.Object(func(o *php.Object) {
+		o.Set("version", "8.2.36", "major", 8, "minor", 2, "release", 36, "versionId", 80236, "extra", "")
+	})
+}
+
+func isPluginActivated(c *api.Call) error { return c.Value(c.Plugins[c.Text("pluginName")]) }
