@@ -55,13 +55,7 @@ func (s *Store) deletePending(ctx context.Context, tx *database.Tx, d *memberDel
 // joinPending turns pending memberships that name u, by externalId or userName, into memberships, and returns the
 // groups. Names that u had before (oldExternalID, oldNameKey) have been looked for then and are passed over.
 func (s *Store) joinPending(ctx context.Context, tx *database.Tx, u User, oldExternalID, oldNameKey string) ([]GroupRef, error) {
-	key, value := schema.Fold(u.UserName), u.ExternalID
-	if value == oldExternalID {
-		value = ""
-	}
-	if key == oldNameKey {
-		key = ""
-	}
+	value, key := newNames(u, oldExternalID, oldNameKey)
 	groups, err := queryStrings(ctx, tx, `SELECT DISTINCT group_id FROM pending_members
 		WHERE source = $1 AND (value = $2 OR value_key = $3) AND expires_at > $4 ORDER BY group_id`,
 		u.Source, value, key, database.Micros(tx.Now()))

@@ -106,9 +106,9 @@ func changedNames(before, after []byte) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// taken is the error for a name that another resource has.
-func taken(attribute, value string) error {
-	return &schema.Error{ScimType: schema.Uniqueness, Detail: fmt.Sprintf("%s %q is taken", attribute, value)}
+// taken is the error for a name that another resource has; more says which.
+func taken(attribute, value, more string) error {
+	return schema.Errorf(schema.Uniqueness, "", "%s %q is taken %s", attribute, value, more)
 }
 
 // conflict turns a violated unique index into an error that the client can read; other errors stay internal.
@@ -119,9 +119,9 @@ func (s *Store) conflict(err error, name, attribute, externalID string) error {
 	}
 	switch index {
 	case "users_source_user_name_key", "groups_source_display_name_key":
-		return taken(attribute, name)
+		return taken(attribute, name, "by another resource")
 	case "users_source_external_id", "groups_source_external_id":
-		return taken("externalId", externalID)
+		return taken("externalId", externalID, "by another resource")
 	}
 	return fmt.Errorf("store: %w", err)
 }

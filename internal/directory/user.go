@@ -5,8 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,12 +141,12 @@ func (s *Store) CreateUser(ctx context.Context, actor Actor, doc schema.Document
 func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p profile) (User, error) {
 	u := User{ID: database.NewID(), Source: actor.Source, Version: 1, Created: tx.Now(), Modified: tx.Now(), Groups: []GroupRef{}}
 	u.assign(p)
-	if err := s.checkOtherSources(ctx, tx, u); err != nil {
+	f, err := s.lookAround(ctx, tx, u, "", "")
+	if err != nil {
 		return User{}, err
 	}
-	var back bool
-	var err error
-	if u.Subject, back, err = s.takeSubject(ctx, tx, u); err != nil {
+	back, err := s.takeSubject(ctx, tx, &u, f.loose)
+	if err != nil {
 		return User{}, err
 	}
 	now := database.Micros(tx.Now())
@@ -161,11 +161,11 @@ func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p 
 	if err := insertEmails(ctx, tx, u.ID, p.emails); err != nil {
 		return User{}, err
 	}
-	joined, err := s.joinPending(ctx, tx, u, "", "")
-	if err != nil {
-		return User{}, err
+	if f.pending {
+		if u.Groups, err = s.joinPending(ctx, tx, u, "", ""); err != nil {
+			return User{}, err
+		}
 	}
-	u.Groups = append(u.Groups, joined...)
 	event := bindings.Joiner
 	if !u.Active {
 		event = s.inactiveEvent(u.Source)
@@ -175,27 +175,87 @@ func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p 
 		kind = "user.returned"
 	}
 	return u, s.record(ctx, tx, actor, change{
-		kind: kind, event: event, subjects: []string{u.Subject}, subject: u.Subject, after: userFacts(u, p.emails, groupIDs(joined)),
+		kind: kind, event: event, subjects: []string{u.Subject}, subject: u.Subject, after: userFacts(u, p.emails, groupIDs(u.Groups)),
 	})
 }
 
-// takeSubject returns the loose subject that the user comes back to, or a new one.
-func (s *Store) takeSubject(ctx context.Context, tx *database.Tx, u User) (id string, back bool, err error) {
-	if u.ExternalID != "" {
-		err := tx.QueryRow(ctx, `SELECT id FROM subjects WHERE last_source = $1 AND last_external_id = $2 AND orphaned_at IS NOT NULL
-			ORDER BY orphaned_at DESC, id LIMIT 1`+s.lock(pgLockRow), u.Source, u.ExternalID).Scan(&id)
-		if err == nil {
-			_, err = tx.Exec(ctx, `UPDATE subjects SET orphaned_at = NULL, last_source = NULL, last_external_id = NULL,
-				last_user_name_key = NULL WHERE id = $1`, id)
-			return id, true, err
+// finding is what the store knows about the names of a user that arrives or is renamed.
+type finding struct {
+	loose   string // the loose subject of its source and externalId
+	pending bool   // memberships wait for one of its names
+}
+
+// lookAround asks everything about the names of u in one statement. Names that u had before are passed over. A
+// userName that a user of another configured source has is refused: whether the two are the same person must be
+// decided by a person.
+func (s *Store) lookAround(ctx context.Context, tx *database.Tx, u User, oldExternalID, oldNameKey string) (finding, error) {
+	external, key := newNames(u, oldExternalID, oldNameKey)
+	args := []any{u.Source, external, key, database.Micros(tx.Now())}
+	elsewhere := "NULL"
+	if others := s.otherSources(u.Source); len(others) > 0 && key != "" {
+		list := make([]string, len(others))
+		for i, name := range others {
+			args = append(args, name)
+			list[i] = "$" + strconv.Itoa(len(args))
 		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return "", false, fmt.Errorf("loose subject: %w", err)
+		elsewhere = `(SELECT source FROM users WHERE source IN (` + strings.Join(list, ", ") + `) AND user_name_key = $3 LIMIT 1)`
+	}
+	var f finding
+	var loose, other sql.NullString
+	err := tx.QueryRow(ctx, `SELECT (SELECT id FROM subjects WHERE last_source = $1 AND last_external_id = $2 AND orphaned_at IS NOT NULL
+			ORDER BY orphaned_at DESC, id LIMIT 1),
+		EXISTS (SELECT 1 FROM pending_members WHERE source = $1 AND value = $2 AND expires_at > $4)
+			OR EXISTS (SELECT 1 FROM pending_members WHERE source = $1 AND value_key = $3 AND expires_at > $4),
+		`+elsewhere, args...).Scan(&loose, &f.pending, &other)
+	if err != nil {
+		return f, fmt.Errorf("look around: %w", err)
+	}
+	if other.Valid {
+		return f, taken("userName", u.UserName, "by a user of the source "+other.String)
+	}
+	f.loose = loose.String
+	return f, nil
+}
+
+// newNames returns the externalId and the folded userName of u where they differ from what they were, else "".
+func newNames(u User, oldExternalID, oldNameKey string) (external, key string) {
+	external, key = u.ExternalID, schema.Fold(u.UserName)
+	if external == oldExternalID {
+		external = ""
+	}
+	if key == oldNameKey {
+		key = ""
+	}
+	return external, key
+}
+
+// otherSources are the names of the configured sources but one.
+func (s *Store) otherSources(source string) []string {
+	var out []string
+	for _, src := range s.opt.Sources {
+		if src.Name != source {
+			out = append(out, src.Name)
 		}
 	}
-	id = database.NewID()
-	_, err = tx.Exec(ctx, `INSERT INTO subjects (id, created_at) VALUES ($1, $2)`, id, database.Micros(tx.Now()))
-	return id, false, err
+	return out
+}
+
+// takeSubject gives u the loose subject that it comes back to, or a new one.
+func (s *Store) takeSubject(ctx context.Context, tx *database.Tx, u *User, loose string) (back bool, err error) {
+	if loose != "" {
+		res, err := tx.Exec(ctx, `UPDATE subjects SET orphaned_at = NULL, last_source = NULL, last_external_id = NULL,
+			last_user_name_key = NULL WHERE id = $1 AND orphaned_at IS NOT NULL`, loose)
+		if err != nil {
+			return false, fmt.Errorf("take subject: %w", err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 1 { // 0: somebody else was faster
+			u.Subject = loose
+			return true, err
+		}
+	}
+	u.Subject = database.NewID()
+	_, err = tx.Exec(ctx, `INSERT INTO subjects (id, created_at) VALUES ($1, $2)`, u.Subject, database.Micros(tx.Now()))
+	return false, err
 }
 
 // UpdateUser replaces the document of a user by what fn makes of it. Fn gets a copy that it may change; it may run
@@ -238,13 +298,15 @@ func (s *Store) storeUser(
 	ctx context.Context, tx *database.Tx, actor Actor, old User, u *User, p profile, oldEmails []email,
 ) error {
 	u.Version, u.Modified = old.Version+1, tx.Now()
-	renamed := schema.Fold(old.UserName) != p.userNameKey
-	if renamed {
-		if err := s.checkOtherSources(ctx, tx, *u); err != nil {
+	var f finding
+	var err error
+	oldKey := schema.Fold(old.UserName)
+	if oldKey != p.userNameKey || old.ExternalID != u.ExternalID {
+		if f, err = s.lookAround(ctx, tx, *u, old.ExternalID, oldKey); err != nil {
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, `UPDATE users SET external_id = $2, user_name = $3, user_name_key = $4, display_name = $5,
+	_, err = tx.Exec(ctx, `UPDATE users SET external_id = $2, user_name = $3, user_name_key = $4, display_name = $5,
 		display_name_key = $6, active = $7, document = $8, version = $9, modified_at = $10 WHERE id = $1`,
 		u.ID, optional(p.externalID), p.userName, p.userNameKey, optional(p.displayName),
 		optional(schema.Fold(p.displayName)), p.active, string(p.document), u.Version, database.Micros(u.Modified))
@@ -255,8 +317,8 @@ func (s *Store) storeUser(
 		return err
 	}
 	var joined []GroupRef
-	if renamed || old.ExternalID != u.ExternalID {
-		if joined, err = s.joinPending(ctx, tx, *u, old.ExternalID, schema.Fold(old.UserName)); err != nil {
+	if f.pending {
+		if joined, err = s.joinPending(ctx, tx, *u, old.ExternalID, oldKey); err != nil {
 			return err
 		}
 	}
@@ -325,26 +387,6 @@ func (s *Store) inactiveEvent(source string) bindings.Event {
 		return bindings.Leaver
 	}
 	return bindings.Mover
-}
-
-// checkOtherSources refuses a userName that a user of another configured source has: who says that the two are the
-// same person must be decided by a person.
-func (s *Store) checkOtherSources(ctx context.Context, tx *database.Tx, u User) error {
-	for _, src := range s.opt.Sources {
-		if src.Name == u.Source {
-			continue
-		}
-		var n int
-		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM users WHERE source = $1 AND user_name_key = $2`,
-			src.Name, schema.Fold(u.UserName)).Scan(&n)
-		if err != nil {
-			return fmt.Errorf("userName in other sources: %w", err)
-		}
-		if n > 0 {
-			return taken("userName", u.UserName+"\" of another source \""+src.Name)
-		}
-	}
-	return nil
 }
 
 // optional is NULL for the empty string.
