@@ -112,6 +112,10 @@ func checkOptions(d *diag, opt Options) Options {
 	return opt
 }
 
+// What is checked here rather than while reading is everything that depends on
+// the configuration (sources, targets, who may confer superuser) or on the key and
+// the grants together (captures). The readers know the form, this file the sense.
+
 // compile checks the meaning of a raw rule. Everything wrong goes into d.
 func compile(d *diag, raw rawRule, opt Options) (rule, bool) {
 	before := len(d.errs)

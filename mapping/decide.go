@@ -11,6 +11,17 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
+// How a decision comes about:
+//
+//	groups, attributes -> matches   which rules apply (index, templates, filters)
+//	matches, extras    -> apply     each grant: for this target? over? captures fit?
+//	                   -> resolve   which sites; none found: Unknown, and that is all
+//	resolved grants    -> put       per site: highest role, all capabilities, denied?
+//	cells              -> finish    Access, WithoutSuperuser, Denied, Effective
+//
+// Nothing is given before everything has been gathered, because a noaccess in the
+// last rule beats an admin in the first.
+
 // Decide returns what the rules give to one person on one target. Sites are all
 // sites of that target; nil means that they could not be read. The result
 // depends on nothing else, and on the order of nothing in the arguments. Whoever

@@ -163,6 +163,17 @@ type UnknownGrant struct {
 	Deny         bool
 }
 
+// How Unknown, Keep and Record work together, for a rule site:name=Shop:view:
+//
+//	pass 1  Shop is site 3             Access 3:view   Record stores {3, view, rule}
+//	pass 2  Shop was renamed: Unknown  Access empty    Keep(stored) is 3:view, so the
+//	        caller leaves site 3 alone; Record stores {3, view, rule} once more
+//	pass 3  the rule names the new name: its ID changed, the stored origin belongs
+//	        to no rule any more, and the new grant gives 3:view by itself
+//
+// Had the person left the group before pass 2, the rule would not match, would
+// not be Unknown, and nothing would be kept.
+
 // GrantOrigin is where one piece of somebody's access came from: what is stored
 // with a binding, so that Keep can tell later what a rule once gave. Rule is the
 // RuleRef.ID of the Reason.

@@ -102,6 +102,14 @@ func squeeze(s string) string {
 }
 
 // dnKey returns the text that equal DNs have in common. False: s is no DN.
+//
+// The key is the DN in lower case without the spaces that do not matter, with the
+// attributes of a multi-valued part in a fixed order, and with exactly ",", "+" and
+// "\" in values escaped, so that no two different names have the same key:
+//
+//	CN=Web  Team, OU=Groups    ->  cn=web team,ou=groups
+//	uid=1+cn=a                 ->  cn=a+uid=1
+//	cn=a\2Cou=b                ->  cn=a\,ou=b
 func dnKey(s string) (string, bool) {
 	var buf [256]byte
 	b, ok := appendDNKey(buf[:0], s)

@@ -46,16 +46,13 @@ func TestDNKey_DifferentNamesHaveDifferentKeys(t *testing.T) {
 	seen := map[string]string{}
 	for _, s := range []string{
 		`cn=a`, `cn=a,cn=b`, `cn=a\,cn=b`, `cn=a+cn=b`, `cn=a\+cn=b`, `cn=a\\,cn=b`, `cn=a\\\,cn=b`, `cn=`, `cn=a,cn=`, `2.5.4.3=a`,
-		`cn=a\00`, `cn=\ff`, `cn=\fe`, `cn=\20`, `cn=#0401ff`, `cn=#300304016a`, `cn=#300304016b`, `uid=a`,
+		`cn=a\00`, `cn=\ff`, `cn=\fe`, `cn=#300304016a`, `cn=#300304016b`, `uid=a`,
 	} {
 		key, ok := dnKey(s)
 		if !ok {
 			t.Errorf("%q is no DN", s)
 		}
-		if key == "cn=" && s != "cn=" {
-			continue // a value of one space is as good as empty
-		}
-		if other, ok := seen[key]; ok && !(strings.Contains(s, "ff") && strings.Contains(other, "ff")) {
+		if other, ok := seen[key]; ok {
 			t.Errorf("%q and %q share the key %q", s, other, key)
 		}
 		seen[key] = s

@@ -17,6 +17,10 @@ const (
 // not swaps true and false; undefined stays undefined.
 func (t truth) not() truth { return isTrue - t }
 
+// The order of the constants makes AND the minimum and OR the maximum of their
+// parts, exactly as the RFC has it: FALSE decides an AND, TRUE an OR, and only
+// where neither stands does Undefined win.
+
 // eval evaluates the filter over attributes whose names are folded. An item on
 // an attribute without a value is undefined, whatever the item asks: that a
 // source sent nothing proves nothing about the person.

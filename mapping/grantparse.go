@@ -15,14 +15,25 @@ type offsetError struct {
 	msg string
 }
 
-// Error is the message alone.
-func (e *offsetError) Error() string { return e.msg }
-
 // grantItem is a parsed grant and where it begins.
 type grantItem struct {
 	grant Grant
 	off   int
 }
+
+// The grammar that this file reads; there is one function for each line:
+//
+//	grants   = grant { "," grant }
+//	grant    = [ target ] ( "superuser" | "site:" site ) [ until ]
+//	target   = ( name | "*" ) "/"
+//	site     = selector ":" role { "+" name }
+//	selector = "*" | digits | variable | ( "name=" | "group=" ) text
+//	text     = "'" { character, "'" doubled } "'" | plain characters | variable
+//	role     = "admin" | "write" | "view" | "noaccess" | variable
+//	until    = blanks "until" blanks ( date | time with zone )
+//
+// Blanks are allowed around commas and at the ends. Everything is decided by the
+// text of the rule alone; captures are put in long after, by Grant.fill.
 
 // grantParser walks over the text of grants. In a quoted value it stops at the
 // first double quote that is not inside a name in single quotes.

@@ -24,6 +24,16 @@ type stray struct {
 // byteOrderMark may begin a file and means nothing.
 const byteOrderMark = "\ufeff"
 
+// The forms of a line, leading blanks aside:
+//
+//	[RoleMapping] ; comment                    a section; its name decides whether it is read
+//	; comment                                  so is "; <?php exit; ?>"
+//	group[key] = "grants" ; comment            a rule
+//	user@source[filter] = grants ; comment     a rule; without quotes it ends at ";"
+//
+// In sections that are not read only the next "[" is looked for: what other
+// programs keep there follows their rules, not ours.
+
 // iniReader reads the INI form line by line. Each line stands for itself, so an
 // error in one hides nothing in the next.
 type iniReader struct {

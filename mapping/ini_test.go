@@ -237,3 +237,25 @@ func TestINI_AllErrorsAtOnce(t *testing.T) {
 func TestINI_ColumnsCountCharacters(t *testing.T) {
 	wantError(t, one, lines(`group[Größe→] = "site:1:bäss"`), "2:25: is no role")
 }
+
+// The examples of the administrator's page are what they say they are.
+func TestDocs_ExamplesParse(t *testing.T) {
+	data, err := os.ReadFile("../docs/mapping.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := 0
+	for i, part := range strings.Split(string(data), "```") {
+		form, text, _ := strings.Cut(part, "\n")
+		if i%2 == 0 {
+			continue
+		}
+		blocks++
+		if _, err := mapping.Parse([]mapping.File{{Name: "docs." + form, Data: []byte(text)}}, exampleOptions); err != nil {
+			t.Error(err)
+		}
+	}
+	if blocks != 2 {
+		t.Errorf("%d examples", blocks)
+	}
+}

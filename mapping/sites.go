@@ -77,6 +77,10 @@ func (x *siteIndex) named(kind SelectorKind, text string) []int {
 	return found
 }
 
+// Names are compared without regard to case, and a name that fits two sites fits
+// none. An exact spelling is deliberately not preferred: a grant for "shop" must
+// not wander to another site the day somebody creates one named "Shop".
+
 // siteKey is the form in which names of sites and of their groups are compared:
 // without regard to case or to white space around them.
 func siteKey(s string) string { return fold(strings.TrimSpace(s)) }

@@ -12,6 +12,10 @@ import (
 	"unicode/utf8"
 )
 
+// What is stored has to be enough for another replica to come to the same rules
+// with the same references, and must not be more: a config.ini.php beside its rule
+// sections holds the passwords of the database, of LDAP and of mail.
+
 // storedFile is a File in the text of a stored rule set. Data is used instead of
 // Text when the file is no UTF-8.
 type storedFile struct {

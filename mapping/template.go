@@ -18,6 +18,14 @@ type captures map[string]string
 // A variable takes at least one character and cannot take the literal character
 // on either side of it, so there is only ever one way to match: it ends at the
 // first occurrence of what follows. At the end of the name it takes all the rest.
+//
+//	"Brand {b} {r}"  over "Brand Shop view"     b = Shop, r = view
+//	"Brand {b} {r}"  over "Brand My Shop view"  b = My, r = "Shop view"
+//	"Brand {b}"      over "Brand My Shop"       b = "My Shop"
+//	"x{n}y"          over "xx1y"                no match: n would begin with x
+//
+// That one name is never matched in two ways keeps a group's owner from choosing
+// which part of its name becomes the site and which the role.
 type template struct {
 	literals []string // folded
 	vars     []string

@@ -94,6 +94,10 @@ func (r *yamlReader) document(doc *yaml.Node) {
 	}
 }
 
+// Aliases, merge keys and tags of one's own are refused by the checks of kind and
+// tag below: a generator has no need for them, and a rule should stand where it
+// is written.
+
 // mapping returns the fields of a mapping, all of which must be known and stand
 // there once.
 func (r *yamlReader) mapping(n *yaml.Node, known ...string) (map[string]*yaml.Node, bool) {
