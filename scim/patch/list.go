@@ -138,7 +138,7 @@ func same(a *schema.Attribute, have, want any) bool {
 	}
 	compared := false
 	for k, v := range w {
-		if k == "$ref" || k == "display" || k == "primary" {
+		if !telling(k) {
 			continue
 		}
 		compared = true
@@ -214,8 +214,17 @@ func names(attr *schema.Attribute, e any) bool {
 	if attr.Sub("value") != nil {
 		return textOf(e, "value") != ""
 	}
-	return same(attr, obj, obj)
+	for k := range obj {
+		if telling(k) {
+			return true
+		}
+	}
+	return false
 }
+
+// telling reports whether a sub-attribute says which value is meant, and not only
+// something about it.
+func telling(sub string) bool { return sub != "$ref" && sub != "display" && sub != "primary" }
 
 // some carries out an operation on the values that satisfy where (nil: all of
 // them), or on a sub-attribute of them.
