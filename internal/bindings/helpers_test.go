@@ -137,5 +137,3 @@ func (f *fixture) converge() bindings.Binding {
 	}
 	return f.of(b.Subject)
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -71,8 +71,8 @@ func (sqliteDialect) Strings(values []string) any {
 }
 
 func (sqliteDialect) IsUnique(err error) (string, bool) {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
 		return "", false
 	}
 	if code := e.Code(); code != sqlite3.SQLITE_CONSTRAINT_UNIQUE && code != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY {
@@ -101,8 +101,8 @@ func constraintName(list string) string {
 func (sqliteDialect) retryable(error) bool { return false }
 
 func (sqliteDialect) fault(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code()&0xff != sqlite3.SQLITE_CONSTRAINT
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff != sqlite3.SQLITE_CONSTRAINT
 }
 
 type postgresDialect struct{}
@@ -137,24 +137,22 @@ const (
 )
 
 func (postgresDialect) IsUnique(err error) (string, bool) {
-	var e *pgconn.PgError
-	if !errors.As(err, &e) || e.Code != pgUniqueViolation {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || e.Code != pgUniqueViolation {
 		return "", false
 	}
 	return e.ConstraintName, true
 }
 
 func (postgresDialect) retryable(err error) bool {
-	var e *pgconn.PgError
-	return errors.Is(err, ErrAgain) ||
-		errors.As(err, &e) && (e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected)
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, ErrAgain) || ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected)
 }
 
 func (postgresDialect) fault(err error) bool {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return !strings.HasPrefix(e.Code, pgIntegrityClass)
 	}
-	var c *pgconn.ConnectError
-	return errors.As(err, &c) || pgconn.Timeout(err) || pgconn.SafeToRetry(err)
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	return connecting || pgconn.Timeout(err) || pgconn.SafeToRetry(err)
 }

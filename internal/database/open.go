@@ -71,16 +71,19 @@ func Open(ctx context.Context, address string, opt Options) (*DB, error) {
 		db.log = zap.NewNop()
 	}
 	var err error
+	shown := address
 	switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
 	case "sqlite":
 		err = db.openSQLite(ctx, rest, opt)
 	case "postgres", "postgresql":
+		shown = redact(address)
 		err = db.openPostgres(ctx, address, opt)
 	default:
+		shown = redact(address)
 		err = errors.New("an address starts with sqlite: or postgres://")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", redact(address), errors.Join(err, db.Close()))
+		return nil, fmt.Errorf("open database %s: %w", shown, errors.Join(err, db.Close()))
 	}
 	db.reads = &reader{pool: db.pool, m: db.m, dialect: db.dialect}
 	if db.path != "" {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -86,18 +85,19 @@ func (db *DB) attemptPostgres(ctx context.Context, fn Func) (*Tx, error) {
 	return tx, nil
 }
 
-// secrets finds the password of a URL or of a key=value list that did not parse as a URL.
-var secrets = regexp.MustCompile(`(?i)(:)[^:@/]*(@)|(password=)[^&\s]*`)
-
-// redact is dsn for error messages, without its password.
+// redact is a PostgreSQL URL for error messages, without its passwords. What is no URL is not shown
+// at all: there is no telling where in it a password is.
 func redact(dsn string) string {
 	u, err := url.Parse(dsn)
-	if err != nil {
-		return secrets.ReplaceAllString(dsn, "$1$3xxxxx$2")
+	if err != nil || u.Opaque != "" {
+		return "postgres:…"
 	}
-	if q := u.Query(); q.Has("password") {
-		q.Set("password", "xxxxx")
-		u.RawQuery = q.Encode()
+	q := u.Query()
+	for _, key := range []string{"password", "sslpassword"} {
+		if q.Has(key) {
+			q.Set(key, "xxxxx")
+			u.RawQuery = q.Encode()
+		}
 	}
 	return u.Redacted()
 }

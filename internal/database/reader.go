@@ -20,15 +20,8 @@ type reader struct {
 func (r *reader) Exec(context.Context, string, ...any) (sql.Result, error) { return nil, ErrReadOnly }
 
 // Query runs a statement; the caller closes the rows.
-func (r *reader) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := r.query(ctx, query, args)
-	if err != nil && r.dialect.fault(err) {
-		r.m.errors.WithLabelValues(opRead).Inc()
-	}
-	return rows, err
-}
-
-func (r *reader) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+func (r *reader) Query(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	defer func() { r.count(err) }()
 	if stmt := r.cache.acquire(ctx, r.pool, query); stmt != nil {
 		defer r.cache.release(stmt)
 		return stmt.QueryContext(ctx, args...)
@@ -37,20 +30,20 @@ func (r *reader) query(ctx context.Context, query string, args []any) (*sql.Rows
 }
 
 // QueryRow runs a statement of which the first row is wanted.
-func (r *reader) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	row := r.queryRow(ctx, query, args)
-	if err := row.Err(); err != nil && r.dialect.fault(err) {
-		r.m.errors.WithLabelValues(opRead).Inc()
-	}
-	return row
-}
-
-func (r *reader) queryRow(ctx context.Context, query string, args []any) *sql.Row {
+func (r *reader) QueryRow(ctx context.Context, query string, args ...any) (row *sql.Row) {
+	defer func() { r.count(row.Err()) }()
 	if stmt := r.cache.acquire(ctx, r.pool, query); stmt != nil {
 		defer r.cache.release(stmt)
 		return stmt.QueryRowContext(ctx, args...)
 	}
 	return r.pool.QueryRowContext(ctx, query, args...)
+}
+
+// count adds an error to the metric when it is the engine's.
+func (r *reader) count(err error) {
+	if err != nil && r.dialect.fault(err) {
+		r.m.errors.WithLabelValues(opRead).Inc()
+	}
 }
 
 // statements keeps prepared statements of a pool by their text. When there are too many (filters
@@ -76,7 +69,7 @@ func (s *statements) acquire(ctx context.Context, pool *sql.DB, query string) *s
 	if st := s.find(query); st != nil {
 		return st
 	}
-	stmt, err := pool.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed when it is forgotten
+	stmt, err := pool.PrepareContext(ctx, query)
 	if err != nil {
 		return nil
 	}

@@ -135,8 +135,8 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 		return t.pg.QueryRowContext(ctx, query, args...)
 	}
 	ctx = context.WithoutCancel(ctx)
-	if !isSelect(query) && t.beforeWrite(ctx) != nil {
-		return t.w.conn.QueryRowContext(ended(), query, args...) // does not run, and says so
+	if !isSelect(query) {
+		_ = t.beforeWrite(ctx) // on an error the transaction is lost, whatever the statement does
 	}
 	stmt, err := t.w.prepare(ctx, query)
 	if err != nil {
@@ -159,13 +159,6 @@ func (t *Tx) beforeWrite(ctx context.Context) error {
 	}
 	t.wrote = true
 	return nil
-}
-
-// ended is a context that is over.
-func ended() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }
 
 // isSelect says whether query only reads. WITH may introduce an UPDATE, so it counts as writing.

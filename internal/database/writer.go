@@ -20,6 +20,7 @@ import (
 const (
 	maxGroup      = 256
 	maxStatements = 256 // prepared statements kept between groups
+	carefulGroups = 64  // that get savepoints after a failure
 
 	savepointOpen    = "SAVEPOINT one"
 	savepointRelease = "RELEASE one"
@@ -47,16 +48,16 @@ type job struct {
 // goroutine.
 type writer struct {
 	db    *DB
-	pool  *sql.DB
 	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	stmts map[string]prepared
 
+	careful int    // how many groups still get savepoints
 	taken   []*job // of the running group, without an answer yet
 	running *job   // whose function runs
 
 	jobs    chan *job
 	quit    chan struct{} // closed by close
-	once    sync.Once
+	close   func() error  // lets what is queued finish and gives the connection back
 	stopped chan struct{} // closed when the goroutine has answered everything
 }
 
@@ -67,18 +68,16 @@ func newWriter(ctx context.Context, db *DB, pool *sql.DB) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{
-		db: db, pool: pool, conn: conn, stmts: make(map[string]*sql.Stmt),
+		db: db, conn: conn, stmts: make(map[string]prepared),
 		jobs: make(chan *job, maxGroup), quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	go w.loop(nil)
+	w.close = sync.OnceValue(func() error {
+		close(w.quit)
+		<-w.stopped
+		return errors.Join(conn.Close(), pool.Close())
+	})
+	go w.loop(nil) //nolint:contextcheck // the writer outlives the call that opens the store
 	return w, nil
-}
-
-// close lets what is queued finish and gives the connection back.
-func (w *writer) close() error {
-	w.once.Do(func() { close(w.quit) })
-	<-w.stopped
-	return errors.Join(w.conn.Close(), w.pool.Close())
 }
 
 // inTx queues fn and waits for its answer. A context that ends while fn is still queued takes it
@@ -179,22 +178,28 @@ func (w *writer) run(jobs []*job) {
 }
 
 // attempt runs the jobs in one transaction and answers those that are decided. It returns the jobs
-// to run again: those that shared the transaction with one that broke it (a full disk, say, makes
-// SQLite undo everything).
+// to run again: those that shared the transaction with one that broke it.
+//
+// Functions rarely fail after they have written, and a savepoint for each costs a sixth of the
+// work. So a group runs without, and when one does fail everything is undone and the others run
+// again; that group and some after it get savepoints, which keep the failures of one client from
+// doubling the work of all.
 func (w *writer) attempt(group []*job) (again []*job) {
 	if _, err := w.exec(context.Background(), "BEGIN IMMEDIATE"); err != nil {
 		fail(group, fmt.Errorf("begin: %w", err))
 		return nil
 	}
+	w.careful = max(0, w.careful-1)
 	now := time.UnixMicro(time.Now().UnixMicro()).UTC()
 	for i, j := range group {
-		j.tx = &Tx{db: w.db, now: now, w: w, savepoint: len(group) > 1}
+		j.tx = &Tx{db: w.db, now: now, w: w, savepoint: w.careful > 0 && len(group) > 1}
 		w.running = j
 		j.err = call(inside(context.WithoutCancel(j.ctx)), j.tx, j.fn)
 		if err := w.settle(j); err != nil {
 			w.rollback()
 			j.err = cmp.Or(j.err, err)
 			answer(j)
+			w.careful = carefulGroups
 			return slices.Delete(group, i, i+1)
 		}
 	}
@@ -218,7 +223,7 @@ func (w *writer) settle(j *job) error {
 	case !j.tx.wrote:
 		return nil
 	case !j.tx.savepoint:
-		return j.err // alone in its transaction: there is nobody to protect
+		return j.err // nothing marks where it began: all is undone
 	case j.err != nil:
 		if _, err := w.exec(context.Background(), savepointUndo); err != nil {
 			return err
@@ -255,17 +260,20 @@ func (w *writer) exec(ctx context.Context, query string, args ...any) (sql.Resul
 	return stmt.ExecContext(ctx, args...)
 }
 
+// prepared is a statement that trim closes.
+type prepared struct{ *sql.Stmt }
+
 // prepare returns the statement for query, from earlier when there is one.
-func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+func (w *writer) prepare(ctx context.Context, query string) (prepared, error) {
 	if stmt, ok := w.stmts[query]; ok {
 		return stmt, nil
 	}
 	stmt, err := w.conn.PrepareContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return prepared{}, err
 	}
-	w.stmts[query] = stmt
-	return stmt, nil
+	w.stmts[query] = prepared{stmt}
+	return prepared{stmt}, nil
 }
 
 // trim forgets the statements when there are too many, between transactions.

@@ -85,7 +85,7 @@ func start(ctx context.Context, bin string) (*server, error) {
 		return nil, err
 	}
 	// Not CommandContext: the server outlives the test that started it.
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", bin, dir, os.Getenv("DATABASETEST_FSYNC")) //nolint:noctx // see above
+	cmd := exec.Command("/bin/sh", "-c", script, "sh", bin, dir, os.Getenv("DATABASETEST_FSYNC")) //nolint:noctx,gosec // see above; the script is ours
 	cmd.Dir = dir
 	if err := asOwner(cmd, dir); err != nil {
 		return nil, err

@@ -1,0 +1,585 @@
+package database_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/database/databasetest"
+)
+
+var errBoom = errors.New("boom")
+
+// put writes one subject.
+func put(id string) database.Func {
+	return func(ctx context.Context, tx *database.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO subjects (id, created_at) VALUES ($1, $2)`, id, database.Micros(tx.Now()))
+		return err
+	}
+}
+
+// has says whether a subject is there.
+func has(t testing.TB, q database.Querier, id string) bool {
+	t.Helper()
+	var n int
+	if err := q.QueryRow(t.Context(), `SELECT COUNT(*) FROM subjects WHERE id = $1`, id).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n == 1
+}
+
+func count(t testing.TB, db *database.DB) int {
+	t.Helper()
+	var n int
+	if err := db.Reader().QueryRow(t.Context(), `SELECT COUNT(*) FROM subjects`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// together runs functions so that on SQLite they share one group: the first one holds the writer
+// until all others are queued.
+func together(t *testing.T, db *database.DB, fns ...database.Func) []error {
+	t.Helper()
+	started, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	first := make(chan error, 1)
+	go func() {
+		first <- db.InTx(t.Context(), func(context.Context, *database.Tx) error {
+			once.Do(func() { close(started) })
+			<-release
+			return nil
+		})
+	}()
+	<-started
+	errs := make([]error, len(fns))
+	var wg sync.WaitGroup
+	var queued atomic.Int32
+	for i, fn := range fns {
+		wg.Go(func() {
+			queued.Add(1)
+			errs[i] = db.InTx(t.Context(), fn)
+		})
+	}
+	for int(queued.Load()) < len(fns) {
+		runtime.Gosched()
+	}
+	close(release)
+	wg.Wait()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	return errs
+}
+
+// I8: once InTx has returned nil, everybody sees the change, and a store that is opened anew has it.
+func TestI8_InTxReturnsAfterTheChangeIsDurable(t *testing.T) {
+	for _, e := range databasetest.Engines() {
+		t.Run(e.Name, func(t *testing.T) {
+			address := e.Address(t)
+			db := databasetest.Open(t, address, database.Options{})
+			other := databasetest.Open(t, address, database.Options{})
+			var wg sync.WaitGroup
+			for w := range 8 {
+				wg.Go(func() {
+					for i := range 20 {
+						id := fmt.Sprint("subject-", w, "-", i)
+						if err := db.InTx(t.Context(), put(id)); err != nil {
+							t.Error(err)
+							return
+						}
+						if !has(t, other.Reader(), id) {
+							t.Errorf("%s is not there for another process", id)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			again := databasetest.Open(t, address, database.Options{})
+			if n := count(t, again); n != 160 {
+				t.Errorf("%d subjects after opening again, want 160", n)
+			}
+		})
+	}
+}
+
+// The settings that I8 rests on.
+func TestI8_EngineSettings(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		settings := map[string]string{"SHOW synchronous_commit": "on", "SHOW transaction_isolation": "read committed"}
+		if db.Dialect().Name() == "sqlite" {
+			settings = map[string]string{"PRAGMA synchronous": "2", "PRAGMA journal_mode": "wal", "PRAGMA foreign_keys": "1"}
+		}
+		for query, want := range settings {
+			err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+				var got string
+				if err := tx.QueryRow(ctx, query).Scan(&got); err != nil || got != want {
+					t.Errorf("%s = %q, %v; want %q", query, got, err, want)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestInTx_AFailureTakesNothingOfItsGroup(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		// Twice: a group without savepoints, and one with, as a group has after a failure.
+		for round := range 2 {
+			var fns []database.Func
+			for i := range 40 {
+				fn := put(fmt.Sprint("round", round, "-", i))
+				if i%4 == 1 {
+					inner := fn
+					fn = func(ctx context.Context, tx *database.Tx) error {
+						if err := inner(ctx, tx); err != nil {
+							return err
+						}
+						return errBoom
+					}
+				}
+				fns = append(fns, fn)
+			}
+			for i, err := range together(t, db, fns...) {
+				failed := i%4 == 1
+				if errors.Is(err, errBoom) != failed || (err != nil) != failed {
+					t.Errorf("function %d: %v", i, err)
+				}
+				if has(t, db.Reader(), fmt.Sprint("round", round, "-", i)) == failed {
+					t.Errorf("function %d: kept = %v", i, failed)
+				}
+			}
+		}
+	})
+}
+
+func TestInTx_AViolatedConstraintTakesNothingOfItsGroup(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		if err := db.InTx(t.Context(), put("taken")); err != nil {
+			t.Fatal(err)
+		}
+		errs := together(t, db, put("a"), func(ctx context.Context, tx *database.Tx) error {
+			if err := put("before")(ctx, tx); err != nil {
+				return err
+			}
+			return put("taken")(ctx, tx)
+		}, put("b"))
+		if name, ok := db.Dialect().IsUnique(errs[1]); !ok || name != "subjects_id" {
+			t.Errorf("err = %v, constraint %q", errs[1], name)
+		}
+		if errs[0] != nil || errs[2] != nil || count(t, db) != 3 || has(t, db.Reader(), "before") {
+			t.Errorf("errs = %v, %d subjects", errs, count(t, db))
+		}
+	})
+}
+
+func TestInTx_PanicIsAnError(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		errs := together(t, db, put("a"), func(ctx context.Context, tx *database.Tx) error {
+			if err := put("panics")(ctx, tx); err != nil {
+				return err
+			}
+			panic("out of " + "luck")
+		}, put("b"))
+		var p *database.PanicError
+		if !errors.As(errs[1], &p) || p.Value != "out of luck" || !strings.Contains(string(p.Stack), "tx_test.go") ||
+			!strings.Contains(p.Error(), "out of luck") {
+			t.Errorf("err = %v", errs[1])
+		}
+		if errs[0] != nil || errs[2] != nil || count(t, db) != 2 {
+			t.Errorf("errs = %v, %d subjects", errs, count(t, db))
+		}
+	})
+}
+
+// t.Fatal inside a function ends its goroutine; on SQLite that is the writer's.
+func TestInTx_SurvivesTheEndOfItsGoroutine(t *testing.T) {
+	db := databasetest.SQLite(t)
+	errs := together(t, db, put("a"), func(ctx context.Context, tx *database.Tx) error {
+		_ = put("exits")(ctx, tx)
+		runtime.Goexit()
+		return nil
+	}, put("b"))
+	var p *database.PanicError
+	if !errors.As(errs[1], &p) || !strings.Contains(p.Error(), "ended its goroutine") {
+		t.Errorf("err = %v", errs[1])
+	}
+	if errs[0] != nil || errs[2] != nil || count(t, db) != 2 {
+		t.Errorf("errs = %v, %d subjects", errs, count(t, db))
+	}
+	if err := db.InTx(t.Context(), put("c")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInTx_ContextThatEndsInTheQueue(t *testing.T) {
+	db := databasetest.SQLite(t)
+	started, release := make(chan struct{}), make(chan struct{})
+	first := make(chan error, 1)
+	go func() {
+		first <- db.InTx(t.Context(), func(context.Context, *database.Tx) error {
+			close(started)
+			<-release
+			return nil
+		})
+	}()
+	<-started
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := db.InTx(ctx, put("late")); !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v", err)
+	}
+	close(release)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if err := db.InTx(t.Context(), put("next")); err != nil || count(t, db) != 1 {
+		t.Errorf("err = %v, %d subjects: the cancelled function ran", err, count(t, db))
+	}
+}
+
+// A function that has begun is finished: its answer says what happened.
+func TestInTx_ContextThatEndsWhileItRuns(t *testing.T) {
+	db := databasetest.SQLite(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		cancel()
+		if ctx.Err() != nil {
+			t.Error("the function's context has ended")
+		}
+		return put("kept")(ctx, tx)
+	})
+	if err != nil || !has(t, db.Reader(), "kept") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestInTx_ContextThatHasEnded(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := db.InTx(ctx, put("never")); !errors.Is(err, context.Canceled) || count(t, db) != 0 {
+			t.Errorf("err = %v, %d subjects", err, count(t, db))
+		}
+	})
+}
+
+func TestInTx_Nested(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		err := db.InTx(t.Context(), func(ctx context.Context, _ *database.Tx) error { return db.InTx(ctx, put("x")) })
+		if !errors.Is(err, database.ErrNested) || count(t, db) != 0 {
+			t.Errorf("err = %v", err)
+		}
+	})
+}
+
+func TestInTx_AfterClose(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.InTx(t.Context(), put("x")); err == nil {
+			t.Error("a closed store takes changes")
+		}
+	})
+}
+
+func TestClose_FinishesWhatIsQueued(t *testing.T) {
+	for range 20 {
+		address := databasetest.Engines()[0].Address(t)
+		db := databasetest.Open(t, address, database.Options{})
+		var wg sync.WaitGroup
+		var kept atomic.Int32
+		for i := range 30 {
+			wg.Go(func() {
+				err := db.InTx(context.Background(), put(fmt.Sprint(i)))
+				switch {
+				case err == nil:
+					kept.Add(1)
+				case !errors.Is(err, database.ErrClosed):
+					t.Error(err)
+				}
+			})
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		if n := count(t, databasetest.Open(t, address, database.Options{})); n != int(kept.Load()) {
+			t.Fatalf("%d were answered, %d are there", kept.Load(), n)
+		}
+	}
+}
+
+func TestTx_AfterCommit(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		var calls []string
+		db.Listen("topic", func() { calls = append(calls, "topic") })
+		err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+			tx.AfterCommit(func() {
+				if !has(t, db.Reader(), "x") {
+					t.Error("called before the commit")
+				}
+				calls = append(calls, "first")
+			})
+			tx.Notify("topic")
+			tx.AfterCommit(func() { calls = append(calls, "second") })
+			tx.Notify("topic")
+			return put("x")(ctx, tx)
+		})
+		if got := strings.Join(calls, " "); err != nil || got != "first topic second" {
+			t.Errorf("calls = %s, %v", got, err)
+		}
+		calls = nil
+		err = db.InTx(t.Context(), func(_ context.Context, tx *database.Tx) error {
+			tx.AfterCommit(func() { calls = append(calls, "never") })
+			tx.Notify("topic")
+			tx.Signal("topic")
+			return errBoom
+		})
+		if got := strings.Join(calls, " "); !errors.Is(err, errBoom) || got != "topic" {
+			t.Errorf("calls = %s, %v; want only the signal", got, err)
+		}
+	})
+}
+
+func TestTx_NowIsOneTime(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		before := time.Now().Truncate(time.Microsecond)
+		err := db.InTx(t.Context(), func(_ context.Context, tx *database.Tx) error {
+			now := tx.Now()
+			if now.Before(before) || now.After(time.Now()) || now.Location() != time.UTC || !now.Equal(now.Truncate(time.Microsecond)) {
+				t.Errorf("now = %v", now)
+			}
+			if !tx.Now().Equal(now) {
+				t.Error("time goes on inside a transaction")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTx_QueryThatWrites(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		returning := `INSERT INTO subjects (id, created_at) VALUES ($1, 1) RETURNING id`
+		fail := func(id string) database.Func {
+			return func(ctx context.Context, tx *database.Tx) error {
+				var got string
+				if err := tx.QueryRow(ctx, returning, id).Scan(&got); err != nil || got != id {
+					t.Errorf("got %q, %v", got, err)
+				}
+				return errBoom
+			}
+		}
+		with := func(ctx context.Context, tx *database.Tx) error {
+			rows, err := tx.Query(ctx, `WITH new AS (SELECT 'with' AS id) INSERT INTO subjects (id, created_at) SELECT id, 1 FROM new WHERE id <> '' RETURNING id`)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+			}
+			return errors.Join(rows.Err(), errBoom)
+		}
+		for range 2 { // without and with savepoints
+			for i, err := range together(t, db, fail("a"), with, put("kept"), fail("b")) {
+				if (err == nil) != (i == 2) {
+					t.Errorf("function %d: %v", i, err)
+				}
+			}
+			if count(t, db) != 1 {
+				t.Errorf("%d subjects, want only the one that was kept", count(t, db))
+			}
+			if err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+				_, err := tx.Exec(ctx, `DELETE FROM subjects`)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestTx_StatementErrors(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		for _, fn := range []database.Func{
+			func(ctx context.Context, tx *database.Tx) error { _, err := tx.Exec(ctx, `NONSENSE`); return err },
+			func(ctx context.Context, tx *database.Tx) error {
+				rows, err := tx.Query(ctx, `SELECT nothing FROM subjects`)
+				if err != nil {
+					return err
+				}
+				defer rows.Close()
+				return rows.Err()
+			},
+			func(ctx context.Context, tx *database.Tx) error {
+				var s string
+				return tx.QueryRow(ctx, `SELECT "id" FROM nowhere`).Scan(&s)
+			},
+			func(ctx context.Context, tx *database.Tx) error {
+				var s string
+				return tx.QueryRow(ctx, `INSERT INTO subjects (id) VALUES ('no time') RETURNING id`).Scan(&s)
+			},
+		} {
+			if err := db.InTx(t.Context(), fn); err == nil || errors.Is(err, sql.ErrNoRows) {
+				t.Errorf("err = %v", err)
+			}
+		}
+		if err := db.InTx(t.Context(), put("after")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// More statement texts than are kept prepared.
+func TestTx_ManyStatements(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		for i := range 600 {
+			query := fmt.Sprintf(`SELECT %d + CAST($1 AS BIGINT)`, i)
+			check := func(q database.Querier) {
+				var got int
+				if err := q.QueryRow(t.Context(), query, int64(1)).Scan(&got); err != nil || got != i+1 {
+					t.Fatalf("%s = %d, %v", query, got, err)
+				}
+			}
+			check(db.Reader())
+			check(db.Reader())
+			if err := db.InTx(t.Context(), func(_ context.Context, tx *database.Tx) error { check(tx); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestInTx_RetriesDeadlocks(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		if err := errors.Join(db.InTx(t.Context(), put("a")), db.InTx(t.Context(), put("b"))); err != nil {
+			t.Fatal(err)
+		}
+		var runs atomic.Int32
+		touch := func(first, second string) database.Func {
+			return func(ctx context.Context, tx *database.Tx) error {
+				runs.Add(1)
+				for _, id := range []string{first, second} {
+					if _, err := tx.Exec(ctx, `UPDATE subjects SET created_at = created_at + 1 WHERE id = $1`, id); err != nil {
+						return err
+					}
+					if db.Dialect().Name() == "postgres" {
+						if _, err := tx.Exec(ctx, `SELECT pg_sleep(0.05)`); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			}
+		}
+		errs := make(chan error, 2)
+		go func() { errs <- db.InTx(t.Context(), touch("a", "b")) }()
+		go func() { errs <- db.InTx(t.Context(), touch("b", "a")) }()
+		if err := errors.Join(<-errs, <-errs); err != nil {
+			t.Fatal(err)
+		}
+		if n := runs.Load(); db.Dialect().Name() == "postgres" && n < 3 {
+			t.Errorf("%d runs: there was no deadlock to repeat", n)
+		}
+	})
+}
+
+func TestInTx_RunsAgainWhenAsked(t *testing.T) {
+	for _, e := range databasetest.Engines() {
+		if e.Name != "postgres" {
+			continue // SQLite has no concurrent change to meet
+		}
+		t.Run(e.Name, func(t *testing.T) {
+			db := databasetest.Open(t, e.Address(t), database.Options{})
+			runs := 0
+			err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+				if runs++; runs < 3 {
+					return fmt.Errorf("bind: %w", database.ErrAgain)
+				}
+				return put("x")(ctx, tx)
+			})
+			if err != nil || runs != 3 || count(t, db) != 1 {
+				t.Errorf("%d runs, %v", runs, err)
+			}
+			runs = 0
+			err = db.InTx(t.Context(), func(context.Context, *database.Tx) error { runs++; return database.ErrAgain })
+			if !errors.Is(err, database.ErrAgain) || runs != 10 {
+				t.Errorf("%d runs, %v", runs, err)
+			}
+		})
+	}
+}
+
+func TestTx_Lock(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		var inside, most atomic.Int32
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+					if err := tx.Lock(ctx, 7); err != nil {
+						return err
+					}
+					most.Store(max(most.Load(), inside.Add(1)))
+					runtime.Gosched()
+					inside.Add(-1)
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if most.Load() != 1 {
+			t.Errorf("%d at once", most.Load())
+		}
+	})
+}
+
+func TestReader_RefusesChanges(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		if _, err := db.Reader().Exec(t.Context(), `DELETE FROM subjects`); !errors.Is(err, database.ErrReadOnly) {
+			t.Errorf("err = %v", err)
+		}
+	})
+}
+
+func TestReader_ConcurrentUse(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		if err := db.InTx(t.Context(), put("x")); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for w := range 16 {
+			wg.Go(func() {
+				for i := range 40 {
+					var id string
+					query := fmt.Sprintf(`SELECT id FROM subjects WHERE created_at > %d`, (w*40+i)%300) // more texts than are kept
+					if err := db.Reader().QueryRow(t.Context(), query).Scan(&id); err != nil || id != "x" {
+						t.Errorf("%q, %v", id, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
