@@ -39,6 +39,7 @@ func BindValues(e Expr, a *schema.Attribute, opt Options) (Bound, error) {
 	return bind(e, scope{attr: a}, opt)
 }
 
+// bind checks an expression in a scope.
 func bind(e Expr, sc scope, opt Options) (Bound, error) {
 	b := binder{scope: sc, opt: opt}
 	out, err := b.expr(e)
@@ -83,6 +84,8 @@ func (b *binder) tolerate(k schema.Fixup) bool {
 	return b.opt.Tolerant
 }
 
+// expr gives the canonical form of an expression. All of it is visited, so that
+// an error does not depend on what evaluation would skip.
 func (b *binder) expr(e Expr) (Expr, *schema.Error) {
 	switch t := e.(type) {
 	case And:
@@ -106,6 +109,7 @@ func (b *binder) expr(e Expr) (Expr, *schema.Error) {
 	}
 }
 
+// both is expr for the two sides of an operator; the left error wins.
 func (b *binder) both(l, r Expr) (Expr, Expr, *schema.Error) {
 	l, err := b.expr(l)
 	if err != nil {
@@ -135,6 +139,8 @@ func (b *binder) resolve(p Path) (ref schema.Ref, canonical Path, known bool) {
 	return ref, out, true
 }
 
+// compare checks a comparison. A complex attribute stands for its "value" (RFC
+// 7644 section 3.4.2.2); null fits every attribute.
 func (b *binder) compare(c Compare) (Expr, *schema.Error) {
 	ref, path, known := b.resolve(c.Path)
 	c.Path = path
@@ -196,6 +202,8 @@ func (b *binder) value(a *schema.Attribute, c Compare) (any, *schema.Error) {
 	return text.String(), nil
 }
 
+// boolean checks a comparison with a boolean; unfit says that the operator has
+// no meaning for one. Entra writes primary eq "True".
 func (b *binder) boolean(c Compare, unfit bool) (any, *schema.Error) {
 	if unfit {
 		return nil, fail("%s: a boolean can only be compared with eq and ne", c.Path)
@@ -212,6 +220,8 @@ func (b *binder) boolean(c Compare, unfit bool) (any, *schema.Error) {
 	return nil, fail("%s: true or false is expected", c.Path)
 }
 
+// valuePath binds the filter in brackets to the sub-attributes of the attribute
+// before them.
 func (b *binder) valuePath(v ValuePath) (Expr, *schema.Error) {
 	ref, path, known := b.resolve(v.Path)
 	if !known {

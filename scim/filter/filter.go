@@ -116,6 +116,7 @@ const (
 	precUnary
 )
 
+// text prints an expression that stands alone.
 func text(e Expr) string {
 	var b strings.Builder
 	e.write(&b, precOr)
@@ -140,8 +141,10 @@ func (e Present) String() string { return text(e) }
 // String gives the filter as text.
 func (e ValuePath) String() string { return text(e) }
 
+// write puts both sides down; see binary.
 func (e And) write(b *strings.Builder, within int) { binary(b, e.L, " and ", e.R, precAnd, within) }
 
+// write puts both sides down; see binary.
 func (e Or) write(b *strings.Builder, within int) { binary(b, e.L, " or ", e.R, precOr, within) }
 
 // binary writes an operator that groups to the left: the same one on its right
@@ -156,12 +159,14 @@ func binary(b *strings.Builder, l Expr, op string, r Expr, own, within int) {
 	r.write(b, own+1)
 }
 
+// write always sets parentheses: the grammar has no not without them.
 func (e Not) write(b *strings.Builder, _ int) {
 	b.WriteString("not (")
 	e.X.write(b, precOr)
 	b.WriteByte(')')
 }
 
+// write puts down name, operator and value.
 func (e Compare) write(b *strings.Builder, _ int) {
 	b.WriteString(e.Path.String())
 	b.WriteByte(' ')
@@ -170,11 +175,13 @@ func (e Compare) write(b *strings.Builder, _ int) {
 	writeValue(b, e.Value)
 }
 
+// write puts down the name and pr.
 func (e Present) write(b *strings.Builder, _ int) {
 	b.WriteString(e.Path.String())
 	b.WriteString(" pr")
 }
 
+// write puts down the name and the filter in brackets.
 func (e ValuePath) write(b *strings.Builder, _ int) {
 	b.WriteString(e.Path.String())
 	b.WriteByte('[')
@@ -182,6 +189,7 @@ func (e ValuePath) write(b *strings.Builder, _ int) {
 	b.WriteByte(']')
 }
 
+// writeValue puts down a value as JSON.
 func writeValue(b *strings.Builder, v any) {
 	switch t := v.(type) {
 	case string:

@@ -39,6 +39,8 @@ func element(v any) map[string]any {
 	return map[string]any{"value": v}
 }
 
+// match evaluates an expression. Names are looked up again for each document;
+// that costs two map reads and keeps Bound a plain value.
 func (sc scope) match(e Expr, doc map[string]any) bool {
 	switch t := e.(type) {
 	case And:
@@ -68,6 +70,8 @@ func (sc scope) match(e Expr, doc map[string]any) bool {
 	return false
 }
 
+// compare evaluates a comparison. password has no value here, whatever the
+// document holds, so that no filter can ask for it.
 func (sc scope) compare(c Compare, doc map[string]any) bool {
 	ref, ok := sc.lookup(c.Path)
 	if !ok || secret(ref) {
@@ -109,6 +113,8 @@ func each(ref schema.Ref, doc map[string]any, f func(any) bool) bool {
 	return one(v)
 }
 
+// anyOf reports whether f holds for a value of a list; what is no list is its
+// own only value.
 func anyOf(v any, f func(any) bool) bool {
 	switch list := v.(type) {
 	case []any:
@@ -173,6 +179,8 @@ func holds(a *schema.Attribute, op Op, have, want any) bool {
 	return texts(a.CaseExact, op, h, w)
 }
 
+// instants compares dates as points in time. A stored value that is no date is
+// different from every date.
 func instants(op Op, have, want any) bool {
 	h, ok1 := have.(string)
 	w, ok2 := want.(string)
@@ -184,6 +192,8 @@ func instants(op Op, have, want any) bool {
 	return ordered(op, ht.Compare(wt))
 }
 
+// texts compares text. Without exact both sides are folded, so that order and
+// substrings agree with equality.
 func texts(exact bool, op Op, have, want string) bool {
 	switch {
 	case !exact && (op == Eq || op == Ne):

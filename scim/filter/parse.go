@@ -25,6 +25,7 @@ const (
 	defaultNodes = 500
 )
 
+// withDefaults fills in the limits.
 func (o Options) withDefaults() Options {
 	if o.MaxLen == 0 {
 		o.MaxLen = defaultLen
@@ -38,6 +39,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// fixup reports a tolerance to whoever listens.
 func (o Options) fixup(k schema.Fixup) {
 	if o.OnFixup != nil {
 		o.OnFixup(k)
@@ -87,12 +89,18 @@ type parser struct {
 	opt          Options
 }
 
+// fail builds the error for a problem at the present position.
 func (p *parser) fail(what string) *schema.Error { return p.failAt(p.pos, what) }
 
+// failAt builds the error for a problem that began earlier, such as at the
+// start of a word.
 func (p *parser) failAt(pos int, what string) *schema.Error {
 	return fail("invalid filter at byte %d: %s", pos, what)
 }
 
+// checkText refuses what no part of the parser has to handle then: text that is
+// too long, that is no UTF-8, or that holds a NUL, which PostgreSQL cannot
+// store.
 func (p *parser) checkText() *schema.Error {
 	switch {
 	case len(p.s) > p.opt.MaxLen:
@@ -106,12 +114,15 @@ func (p *parser) checkText() *schema.Error {
 	}
 }
 
+// space skips blanks; the grammar has single ones, but nothing is gained by
+// insisting.
 func (p *parser) space() {
 	for p.pos < len(p.s) && isSpace(p.s[p.pos]) {
 		p.pos++
 	}
 }
 
+// isSpace knows the blanks of JSON.
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // peek gives the next byte without skipping blanks; 0 at the end.
@@ -159,6 +170,7 @@ func (p *parser) keyword(want string) bool {
 	return false
 }
 
+// or reads expressions joined by or, which binds weakest.
 func (p *parser) or() (Expr, *schema.Error) {
 	l, err := p.and()
 	for err == nil && p.keyword("or") {
@@ -170,6 +182,8 @@ func (p *parser) or() (Expr, *schema.Error) {
 	return l, err
 }
 
+// and reads expressions joined by and. Chains are loops, so that only nesting
+// makes the stack grow.
 func (p *parser) and() (Expr, *schema.Error) {
 	l, err := p.unary()
 	for err == nil && p.keyword("and") {
@@ -209,6 +223,7 @@ func (p *parser) unary() (Expr, *schema.Error) {
 	return p.comparison(path)
 }
 
+// group reads an expression in parentheses.
 func (p *parser) group() (Expr, *schema.Error) {
 	if err := p.enter(); err != nil {
 		return nil, err
@@ -243,6 +258,8 @@ func (p *parser) path(start int, name string) (Path, *schema.Error) {
 	}
 }
 
+// validName checks a name without URN: attribute and at most one sub-attribute,
+// no dot at the end.
 func validName(name, attr, sub string) bool {
 	return schema.ValidName(attr) && (schema.ValidName(sub) || sub == "" && !strings.HasSuffix(name, "."))
 }
@@ -316,6 +333,7 @@ func (p *parser) brackets(path Path, start int) (Expr, *schema.Error) {
 	return f, nil
 }
 
+// comparison reads operator and value behind a name.
 func (p *parser) comparison(path Path) (Expr, *schema.Error) {
 	p.space()
 	start := p.pos

@@ -67,6 +67,7 @@ type applier struct {
 	doc schema.Document
 }
 
+// operation carries out one operation, with a path or without.
 func (a *applier) operation(op Operation) error {
 	switch {
 	case op.Op != OpAdd && op.Op != OpReplace && op.Op != OpRemove:
@@ -225,6 +226,9 @@ func (a *applier) members(urn string, obj map[string]any, op string) error {
 	return nil
 }
 
+// member carries out an operation whose name is the key of an object: the plain
+// name of an attribute, an extension, or one of the longer forms that Entra
+// sends.
 func (a *applier) member(urn, key string, op Operation) error {
 	name := key
 	if urn != "" {

@@ -20,8 +20,11 @@ type lister struct {
 	list   []any
 }
 
+// attr is the attribute whose values are in list.
 func (l *lister) attr() *schema.Attribute { return l.ref.Attr }
 
+// apply carries out an operation and puts the list back; an empty one makes the
+// attribute unassigned.
 func (l *lister) apply(where filter.Expr, op Operation) error {
 	l.list, _ = l.target[l.attr().Name].([]any)
 	var err error
@@ -86,6 +89,7 @@ func (l *lister) union(values []any) {
 	}
 }
 
+// textOf reads a sub-attribute that is text, "" when there is none.
 func textOf(element any, sub string) string {
 	obj, _ := element.(map[string]any)
 	s, _ := obj[sub].(string)
@@ -273,6 +277,8 @@ func (l *lister) find(where filter.Expr) ([]int, filter.Expr, error) {
 	return hits, b.Expr, nil
 }
 
+// removeHits removes the values found, or only a sub-attribute of them; a value
+// without any sub-attribute left goes too.
 func (l *lister) removeHits(hits []int) {
 	if l.ref.Sub != nil {
 		for _, i := range hits {

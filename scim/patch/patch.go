@@ -9,6 +9,7 @@
 package patch
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -74,6 +75,7 @@ func member(doc map[string]any, name string) any {
 	return v
 }
 
+// lookup is member that tells null and absence apart.
 func lookup(doc map[string]any, name string) (any, bool) {
 	if v, ok := doc[name]; ok {
 		return v, true
@@ -86,6 +88,7 @@ func lookup(doc map[string]any, name string) (any, bool) {
 	return nil, false
 }
 
+// namesPatchOp looks for the URN of the message in its schemas.
 func namesPatchOp(v any) bool {
 	if s, ok := v.(string); ok {
 		return schema.EqualName(s, schema.PatchOpURN)
@@ -99,6 +102,8 @@ func namesPatchOp(v any) bool {
 	return false
 }
 
+// decodeOperation reads one operation. Whether path and value make sense is
+// seen when it is carried out, on the result of the operations before it.
 func decodeOperation(v any, fixups *schema.Fixups) (Operation, error) {
 	obj, ok := v.(map[string]any)
 	if !ok {
@@ -130,7 +135,7 @@ func decodeOperation(v any, fixups *schema.Fixups) (Operation, error) {
 // numbered says in which operation an error occurred; path is that of the
 // operation.
 func numbered(i int, path string, err error) error {
-	e, ok := err.(*schema.Error) //nolint:errorlint // made in this package and in schema and filter, never wrapped
+	e, ok := errors.AsType[*schema.Error](err)
 	if !ok {
 		return fmt.Errorf("operation %d: %w", i+1, err)
 	}

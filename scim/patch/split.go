@@ -214,6 +214,7 @@ func valuesOf(e filter.Expr) ([]Member, bool) {
 	}
 }
 
+// pushMembers appends a step for values in canonical form.
 func (s *splitter) pushMembers(kind MemberOpKind, values []any) error {
 	members, err := toMembers(values)
 	if err != nil {
@@ -242,6 +243,8 @@ func (s *splitter) push(op MemberOp) {
 	s.ops = append(s.ops, op)
 }
 
+// toMembers reads members; only the value is required (RFC 7643 section 4.2),
+// and it must not be blank.
 func toMembers(values []any) ([]Member, error) {
 	members := make([]Member, 0, len(values))
 	for _, v := range values {

@@ -16,8 +16,7 @@ import (
 
 // schemaTypeOf gives the scimType of an error, "" when it has none.
 func schemaTypeOf(err error) string {
-	var e *schema.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*schema.Error](err); ok {
 		return e.ScimType
 	}
 	return ""

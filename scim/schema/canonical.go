@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -49,6 +50,9 @@ func CanonicalElement(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
 	return canonicalised(a, v, mode, fx, (*coercer).single)
 }
 
+// canonicalised runs one of the coercer's methods with a mode and hands back
+// what it noted. The errors of a password are replaced by one that does not
+// show the value.
 func canonicalised(
 	a *Attribute, v any, mode Mode, fx *Fixups, coerce func(*coercer, *Attribute, any) (any, bool, *Error),
 ) (any, error) {
@@ -101,29 +105,41 @@ func (rt *ResourceType) putSchema(c *coercer, out Document, i int, v any) error 
 	if unassigned(v) {
 		return nil
 	}
-	id, known, target := rt.Core.ID, rt.core, out
-	if i >= 0 {
-		id, known = rt.Extensions[i].ID, rt.ext[i]
+	if i < 0 {
+		return rt.spread(c, out, v)
 	}
+	id := rt.Extensions[i].ID
 	obj, ok := v.(map[string]any)
 	if !ok {
 		return wrongType("an object", v).under(id, "")
 	}
-	if i < 0 {
-		if err := c.tolerate(FixURNKey, "the attributes of the core schema stand at the top"); err != nil {
-			return err.under(id, "")
-		}
-	} else {
-		if _, twice := out[id]; twice {
-			return Errorf(InvalidSyntax, id, "the schema is there twice")
-		}
-		target = make(map[string]any, len(obj))
+	if _, twice := out[id]; twice {
+		return Errorf(InvalidSyntax, id, "the schema is there twice")
 	}
-	if err := c.members(target, known, obj, id); err != nil {
+	target := make(map[string]any, len(obj))
+	if err := c.members(target, rt.ext[i], obj, id); err != nil {
 		return err
 	}
-	if i >= 0 && len(target) > 0 {
+	if len(target) > 0 {
 		out[id] = target
+	}
+	return nil
+}
+
+// spread places the members of an object that stands under the URN of the core
+// schema. The nesting of such objects is bounded by Decode.
+func (rt *ResourceType) spread(c *coercer, out Document, v any) error {
+	obj, ok := v.(map[string]any)
+	if !ok {
+		return wrongType("an object", v).under(rt.Core.ID, "")
+	}
+	if err := c.tolerate(FixURNKey, "the attributes of the core schema stand at the top"); err != nil {
+		return err.under(rt.Core.ID, "")
+	}
+	for _, key := range sortedKeys(obj, nil) {
+		if err := rt.put(c, out, key, obj[key]); err != nil {
+			return inside(err, rt.Core.ID, ":")
+		}
 	}
 	return nil
 }
@@ -147,7 +163,7 @@ func (c *coercer) members(target map[string]any, known names, obj map[string]any
 
 // inside puts the name of what encloses it in front of the path of an error.
 func inside(err error, parent, separator string) error {
-	if e, ok := err.(*Error); ok { //nolint:errorlint // it comes from this file, unwrapped
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.under(parent, separator)
 	}
 	return err
@@ -271,6 +287,8 @@ func (rt *ResourceType) listed(c *coercer, doc Document) ([]any, *Error) {
 	return urns, err
 }
 
+// contains looks for a URN in the schemas of a body, in any case: some clients
+// write "user" for "User".
 func contains(urns []any, urn string) bool {
 	for _, u := range urns {
 		if s, ok := u.(string); ok && EqualName(s, urn) {
@@ -339,6 +357,8 @@ func Clone[T any](v T) T {
 	return c
 }
 
+// clone is Clone without the type; strings, numbers and booleans are shared,
+// for nobody can change them.
 func clone(v any) any {
 	switch t := v.(type) {
 	case map[string]any:

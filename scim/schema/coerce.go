@@ -39,6 +39,9 @@ func (c *coercer) value(a *Attribute, v any) (any, bool, *Error) {
 	}
 }
 
+// multi handles a multi-valued attribute. What is no list is taken for its only
+// value when it looks like one: an object where objects are wanted, a plain
+// value where plain values are. A list that comes out empty is unassigned.
 func (c *coercer) multi(a *Attribute, v any) (any, bool, *Error) {
 	list, isList := v.([]any)
 	if !isList {
@@ -110,6 +113,8 @@ func repeated(seen map[string]bool, element any) bool {
 	return before
 }
 
+// element handles one value of a list; nil as a result means that it is left
+// out.
 func (c *coercer) element(a *Attribute, v any) (any, bool, *Error) {
 	if v == nil {
 		return nil, true, c.tolerate(FixNullElement, "null in a list")
@@ -169,6 +174,9 @@ func (c *coercer) single(a *Attribute, v any) (any, bool, *Error) {
 	return v, false, nil
 }
 
+// boolean accepts the words in any case, as Entra writes "False" and OneLogin
+// "true". Numbers are no booleans: nobody sends them, and 0 and 1 would hide a
+// client that maps the wrong attribute.
 func (c *coercer) boolean(v any) (any, bool, *Error) {
 	if _, ok := v.(bool); ok {
 		return v, false, nil
@@ -257,6 +265,8 @@ func canonicalObject(a *Attribute, obj map[string]any) bool {
 	return true
 }
 
+// exactSub is Sub for documents that are canonical already, where case does not
+// matter.
 func (a *Attribute) exactSub(name string) *Attribute {
 	for i := range a.SubAttributes {
 		if a.SubAttributes[i].Name == name {

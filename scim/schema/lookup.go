@@ -144,6 +144,8 @@ func (rt *ResourceType) findURN(urn string) (int, bool) {
 	return i, ok
 }
 
+// withSub completes a Ref by the sub-attribute; a sub-attribute that is named
+// and does not exist makes the whole name unknown.
 func withSub(ref Ref, sub string) (Ref, bool) {
 	if sub == "" {
 		return ref, true

@@ -33,6 +33,7 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) Projection
 // case a PATCH answers with a body.
 func (p Projection) Given() bool { return p.include != nil || p.exclude != nil }
 
+// tree builds the set of names of one parameter, nil when there is none.
 func (rt *ResourceType) tree(values []string) *branch {
 	var root *branch
 	for _, v := range values {
@@ -106,6 +107,7 @@ func (b *branch) find(key string) *branch {
 	return nil
 }
 
+// leaf reports whether the branch stands for all that is below it.
 func (b *branch) leaf() bool { return len(b.kids) == 0 }
 
 // Wants reports whether an attribute, such as "members" or
@@ -133,6 +135,9 @@ func (p Projection) Wants(attr string) bool {
 	return p.wants(returned, steps)
 }
 
+// wants walks both trees along the steps of a name. A leaf in
+// excludedAttributes on the way hides all; a branch in attributes that goes on
+// below the name shows a part, which is enough.
 func (p Projection) wants(returned string, steps []string) bool {
 	if returned == ReturnedNever || returned == ReturnedAlways {
 		return returned == ReturnedAlways
@@ -235,6 +240,8 @@ func (a *Attribute) hides() bool {
 	return false
 }
 
+// cutSubs cuts one value of a complex attribute. Sub-attributes no schema knows
+// are treated as ordinary text, so that they follow the value they are part of.
 func cutSubs(a *Attribute, v any, include, exclude *branch) any {
 	obj, ok := v.(map[string]any)
 	if !ok {

@@ -41,6 +41,7 @@ func (rt *ResourceType) Schemas() []*Schema {
 	return append([]*Schema{rt.Core}, rt.Extensions...)
 }
 
+// renderAttributes keeps the order of the table, which is that of the RFC.
 func renderAttributes(attrs []Attribute) []any {
 	out := make([]any, 0, len(attrs))
 	for i := range attrs {
@@ -80,6 +81,8 @@ func (a *Attribute) render() Document {
 	return doc
 }
 
+// or fills in the default of a characteristic that a configured schema left
+// out.
 func or(s, fallback string) string {
 	if s == "" {
 		return fallback
@@ -87,6 +90,8 @@ func or(s, fallback string) string {
 	return s
 }
 
+// texts makes a list as Decode would give it, so that a rendered document is
+// like any other.
 func texts(list []string) []any {
 	out := make([]any, len(list))
 	for i, s := range list {

@@ -144,6 +144,8 @@ func (n names) find(name string) *Attribute {
 	return n[strings.ToLower(name)]
 }
 
+// add enters attributes under both spellings. The pointers are into the table,
+// which never changes.
 func (n names) add(attrs []Attribute) {
 	for i := range attrs {
 		n[attrs[i].Name] = &attrs[i]
@@ -184,6 +186,7 @@ func NewGroup(extra ...*Schema) (*ResourceType, error) {
 	return groupType(extra), nil
 }
 
+// userType builds a User; the extensions were checked before.
 func userType(extra []*Schema) *ResourceType {
 	rt := &ResourceType{
 		Name: "User", Endpoint: "/Users", Description: "User Account",
@@ -193,6 +196,7 @@ func userType(extra []*Schema) *ResourceType {
 	return rt
 }
 
+// groupType builds a Group; the extensions were checked before.
 func groupType(extra []*Schema) *ResourceType {
 	rt := &ResourceType{Name: "Group", Endpoint: "/Groups", Description: "Group", Core: groupSchema(), Extensions: extra}
 	rt.index()
@@ -241,6 +245,8 @@ func checkExtensions(extra []*Schema, taken ...string) error {
 	return nil
 }
 
+// checkAttributes checks names, types and nesting. nested is true for
+// sub-attributes, which may not be complex themselves (RFC 7643 section 2.3.8).
 func checkAttributes(attrs []Attribute, nested bool) error {
 	seen := map[string]bool{}
 	for i := range attrs {

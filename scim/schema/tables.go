@@ -7,6 +7,7 @@ package schema
 // resources are compared exactly, displayName of a group is required and
 // unique, addresses have primary, members have display.
 
+// attr gives an attribute with the defaults of RFC 7643 section 2.2.
 func attr(name string, t Type, description string) Attribute {
 	return Attribute{
 		Name: name, Type: t, Description: description,
@@ -14,22 +15,28 @@ func attr(name string, t Type, description string) Attribute {
 	}
 }
 
+// text is an attribute of type string, compared without regard to case.
 func text(name, description string) Attribute { return attr(name, String, description) }
 
+// boolean is an attribute that is true or false.
 func boolean(name, description string) Attribute { return attr(name, Boolean, description) }
 
+// reference is a URI; types are the resource types it may point to, or
+// "external" or "uri" (RFC 7643 section 7).
 func reference(name, description string, types ...string) Attribute {
 	a := attr(name, Reference, description).exact()
 	a.ReferenceTypes = types
 	return a
 }
 
+// object is a single-valued complex attribute.
 func object(name, description string, sub ...Attribute) Attribute {
 	a := attr(name, Complex, description)
 	a.SubAttributes = sub
 	return a
 }
 
+// list is a multi-valued complex attribute.
 func list(name, description string, sub ...Attribute) Attribute {
 	a := object(name, description, sub...)
 	a.MultiValued = true
@@ -83,6 +90,7 @@ func commonAttributes() []Attribute {
 	}
 }
 
+// userSchema is RFC 7643 section 4.1.
 func userSchema() *Schema {
 	password := text("password", "Accepted and dropped: this service never uses, stores or returns a password.").mutable(WriteOnly)
 	password.Returned = ReturnedNever
@@ -142,6 +150,8 @@ func userLists() []Attribute {
 	}
 }
 
+// enterpriseSchema is RFC 7643 section 4.3. manager.value is compared exactly
+// because it is the id of a user where the client knows it.
 func enterpriseSchema() *Schema {
 	return &Schema{
 		ID: EnterpriseURN, Name: "EnterpriseUser", Description: "Enterprise User",
@@ -160,6 +170,8 @@ func enterpriseSchema() *Schema {
 	}
 }
 
+// groupSchema is RFC 7643 section 4.2. The values of members are immutable: a
+// member is removed and another one added, never changed.
 func groupSchema() *Schema {
 	return &Schema{
 		ID: GroupURN, Name: "Group", Description: "Group",

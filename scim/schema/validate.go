@@ -96,6 +96,9 @@ func validate(a *Attribute, v any) *Error {
 	return nil
 }
 
+// validateOne checks one value. It goes through the table rather than the
+// value, so that the first error is always the same and unknown sub-attributes
+// do not matter.
 func validateOne(a *Attribute, v any) *Error {
 	if a.Type != Complex {
 		return checkScalar(a, v)
@@ -138,6 +141,9 @@ func (rt *ResourceType) CheckImmutable(before, after Document) error {
 	return nil
 }
 
+// immutableMembers compares the attributes of one object. The attribute of an
+// immutable sub-attribute may go as a whole; a list is not looked into, for its
+// values have no identity over time.
 func immutableMembers(attrs []Attribute, before, after map[string]any) *Error {
 	for i := range attrs {
 		a := &attrs[i]
