@@ -230,8 +230,10 @@ func scrub(err error, secrets ...string) error {
 		return err
 	}
 	for _, s := range secrets {
-		if len(s) > 3 && strings.Contains(e.Error(), s) {
-			e.Message, e.Err = strings.ReplaceAll(e.Message, s, "***"), nil
+		for _, form := range []string{s, url.QueryEscape(s)} {
+			if len(s) > 3 && strings.Contains(e.Message, form) {
+				e.Message, e.Err = strings.ReplaceAll(e.Message, form, "***"), nil
+			}
 		}
 	}
 	return e
