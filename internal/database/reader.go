@@ -20,13 +20,16 @@ type reader struct {
 func (r *reader) Exec(context.Context, string, ...any) (sql.Result, error) { return nil, ErrReadOnly }
 
 // Query runs a statement; the caller closes the rows.
-func (r *reader) Query(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
-	defer func() { r.count(err) }()
+func (r *reader) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if stmt := r.cache.acquire(ctx, r.pool, query); stmt != nil {
 		defer r.cache.release(stmt)
-		return stmt.QueryContext(ctx, args...)
+		rows, err := stmt.QueryContext(ctx, args...) //nolint:sqlclosecheck // the caller closes them
+		r.count(err)
+		return rows, err
 	}
-	return r.pool.QueryContext(ctx, query, args...)
+	rows, err := r.pool.QueryContext(ctx, query, args...) //nolint:sqlclosecheck // the caller closes them
+	r.count(err)
+	return rows, err
 }
 
 // QueryRow runs a statement of which the first row is wanted.

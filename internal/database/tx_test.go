@@ -329,13 +329,14 @@ func TestTx_AfterCommit(t *testing.T) {
 	databasetest.Run(t, func(t *testing.T, db *database.DB) {
 		var calls []string
 		db.Listen("topic", func() { calls = append(calls, "topic") })
+		first := func() {
+			if !has(t, db.Reader(), "x") {
+				t.Error("called before the commit")
+			}
+			calls = append(calls, "first")
+		}
 		err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
-			tx.AfterCommit(func() {
-				if !has(t, db.Reader(), "x") {
-					t.Error("called before the commit")
-				}
-				calls = append(calls, "first")
-			})
+			tx.AfterCommit(first)
 			tx.Notify("topic")
 			tx.AfterCommit(func() { calls = append(calls, "second") })
 			tx.Notify("topic")

@@ -152,6 +152,7 @@ CREATE TABLE bindings (
 CREATE UNIQUE INDEX bindings_subject_id_target ON bindings (subject_id, target);
 CREATE UNIQUE INDEX bindings_target_login_key ON bindings (target, login_key) WHERE login_key IS NOT NULL;
 CREATE INDEX bindings_due ON bindings (target, priority, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX bindings_superusers ON bindings (target) WHERE superuser;
 CREATE INDEX bindings_lease ON bindings (lease) WHERE lease IS NOT NULL;
 CREATE INDEX bindings_unverified_leavers ON bindings (target, accepted_at) WHERE event = 'leaver' AND accepted_at IS NOT NULL;
 
