@@ -25,14 +25,22 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory/credentials"
+	"github.com/matomo-scim/bridge/internal/directory/membership"
 )
 
 // What a method may answer besides *schema.Error (which the client may read in full) and internal errors.
 var (
-	// ErrNotFound says that the source has no such user, group or credential.
+	// ErrNotFound says that the source has no such user or group.
 	ErrNotFound = errors.New("not found")
 	// ErrVersion says that the resource is no longer at a version that the caller expects.
 	ErrVersion = errors.New("version does not match")
+	// ErrUnknownCredential says that no live credential has the secret or the name.
+	ErrUnknownCredential = credentials.ErrUnknownCredential
+	// ErrExpiredCredential says that the credential's time is over.
+	ErrExpiredCredential = credentials.ErrExpiredCredential
+	// ErrNameTaken says that a live credential has the name already.
+	ErrNameTaken = credentials.ErrNameTaken
 )
 
 // Source is one configured source of users.
@@ -64,13 +72,39 @@ type Expect []int64
 // allows says whether version satisfies the precondition.
 func (e Expect) allows(version int64) bool { return e == nil || slices.Contains(e, version) }
 
-// Store is the directory. Its methods may be called concurrently.
+// The words of the packages below that belong to the directory's own language.
+type (
+	// GroupRef names a group.
+	GroupRef = membership.GroupRef
+	// Member is one member of a group.
+	Member = membership.Member
+	// MemberOp is one step of a change of memberships.
+	MemberOp = membership.Op
+	// MemberOpKind is what a MemberOp does.
+	MemberOpKind = membership.OpKind
+	// Credential is what is known of a bearer secret.
+	Credential = credentials.Credential
+
+	credentialStore = credentials.Store
+)
+
+// The kinds of MemberOp.
+const (
+	ReplaceAll  = membership.ReplaceAll
+	Add         = membership.Add
+	Remove      = membership.Remove
+	RemoveWhere = membership.RemoveWhere
+)
+
+// Store is the directory, with the credentials of those who fill it. Its methods may be called concurrently.
 type Store struct {
 	db      *database.DB
 	marks   *bindings.Store
 	opt     Options
+	members *membership.Store
 	sources map[string]int // position in opt.Sources
-	creds   credentialCache
+
+	*credentialStore
 }
 
 // New returns the directory in db; the bindings of changed subjects are marked through marks.
@@ -81,7 +115,10 @@ func New(db *database.DB, marks *bindings.Store, opt Options) *Store {
 	if opt.ScanLimit <= 0 {
 		opt.ScanLimit = 20_000
 	}
-	s := &Store{db: db, marks: marks, opt: opt, sources: make(map[string]int, len(opt.Sources))}
+	s := &Store{
+		db: db, marks: marks, opt: opt, members: membership.New(db.Dialect(), opt.PendingFor), credentialStore: credentials.New(db),
+		sources: make(map[string]int, len(opt.Sources)),
+	}
 	for i, src := range opt.Sources {
 		s.sources[src.Name] = i
 	}

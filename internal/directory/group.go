@@ -9,6 +9,7 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory/membership"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -38,12 +39,15 @@ func (g *Group) assign(doc schema.Document) error {
 	g.DisplayName, _ = doc["displayName"].(string)
 	g.ExternalID, _ = doc["externalId"].(string)
 	if strings.TrimSpace(g.DisplayName) == "" {
-		return &schema.Error{ScimType: schema.InvalidValue, Path: "displayName", Detail: "displayName is required"}
+		return schema.Errorf(schema.InvalidValue, "displayName", "displayName is required")
 	}
 	var err error
 	g.Document, err = encodeDocument(doc)
 	return err
 }
+
+// ref names the group for the change of its members.
+func (g *Group) ref() membership.Group { return membership.Group{Source: g.Source, ID: g.ID} }
 
 // CreateGroup stores doc, which must be canonical, as a new group of the actor's source with the given members (see
 // MemberOp for what a value may be). A name that is taken is a *schema.Error with scimType uniqueness.
@@ -63,11 +67,11 @@ func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Documen
 		if err != nil {
 			return s.conflict(err, g.DisplayName, "displayName", g.ExternalID)
 		}
-		d, err := s.applyMembers(ctx, tx, g, []MemberOp{{Kind: Add, Values: members}})
+		d, err := s.members.Apply(ctx, tx, g.ref(), []MemberOp{{Kind: Add, Values: members}})
 		if err != nil {
 			return err
 		}
-		subjects, err := s.subjectsOf(ctx, tx, d)
+		subjects, err := s.members.Touched(ctx, tx, d)
 		if err != nil {
 			return err
 		}
@@ -106,15 +110,15 @@ func (s *Store) UpdateGroup(
 				return err
 			}
 		}
-		d, err := s.applyMembers(ctx, tx, g, ops)
+		d, err := s.members.Apply(ctx, tx, g.ref(), ops)
 		if err != nil {
 			return err
 		}
-		if head := !bytes.Equal(old.Document, g.Document); head || d.changed() {
+		if head := !bytes.Equal(old.Document, g.Document); head || d.Changed() {
 			changed = true
 			return s.storeGroup(ctx, tx, actor, old, &g, d)
 		}
-		if d.pending+d.waived == 0 {
+		if d.Pending+d.Waived == 0 {
 			return nil
 		}
 		after := groupFacts(g)
@@ -125,7 +129,7 @@ func (s *Store) UpdateGroup(
 }
 
 // storeGroup writes a changed group. A new name may decide anew about every member.
-func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, old Group, g *Group, d *memberDelta) error {
+func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, old Group, g *Group, d *membership.Delta) error {
 	g.Version, g.Modified = old.Version+1, tx.Now()
 	_, err := tx.Exec(ctx, `UPDATE groups SET external_id = $2, display_name = $3, display_name_key = $4, document = $5,
 		version = $6, modified_at = $7 WHERE id = $1`,
@@ -134,16 +138,16 @@ func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, ol
 	if err != nil {
 		return s.conflict(err, g.DisplayName, "displayName", g.ExternalID)
 	}
-	subjects, err := s.subjectsOf(ctx, tx, d)
+	subjects, err := s.members.Touched(ctx, tx, d)
 	if err != nil {
 		return err
 	}
 	if old.DisplayName != g.DisplayName {
-		all, err := memberSubjects(ctx, tx, g.ID)
+		all, err := s.members.Subjects(ctx, tx, g.ID)
 		if err != nil {
 			return err
 		}
-		subjects = union(subjects, all)
+		subjects = append(subjects, all...)
 	}
 	after := groupFacts(*g)
 	memberFacts(after, d)
@@ -155,18 +159,18 @@ func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, ol
 // DeleteGroup removes a group and its memberships, also those in other groups.
 func (s *Store) DeleteGroup(ctx context.Context, actor Actor, id string, expect Expect) error {
 	return s.inTx(ctx, "delete group", func(ctx context.Context, tx *database.Tx) error {
-		if err := s.lockGroupsOf(ctx, tx, id); err != nil {
+		if err := s.members.LockGroups(ctx, tx, id); err != nil {
 			return err
 		}
 		g, err := s.lockGroup(ctx, tx, actor.Source, id, expect)
 		if err != nil {
 			return err
 		}
-		subjects, err := memberSubjects(ctx, tx, id)
+		subjects, err := s.members.Subjects(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if _, err := dropMemberships(ctx, tx, id); err != nil {
+		if _, err := s.members.Drop(ctx, tx, id); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM groups WHERE id = $1`, id); err != nil {
@@ -176,53 +180,4 @@ func (s *Store) DeleteGroup(ctx context.Context, actor Actor, id string, expect 
 		before["subjects"] = subjects
 		return s.record(ctx, tx, actor, change{kind: "group.deleted", event: bindings.Mover, subjects: subjects, before: before})
 	})
-}
-
-// memberSubjects returns the subjects of all users in a group, sorted.
-func memberSubjects(ctx context.Context, tx *database.Tx, groupID string) ([]string, error) {
-	ids, err := queryStrings(ctx, tx, `SELECT DISTINCT u.subject_id FROM members m JOIN users u ON u.id = m.member_id
-		WHERE m.group_id = $1 ORDER BY u.subject_id`, groupID)
-	if err != nil {
-		return nil, fmt.Errorf("members' subjects: %w", err)
-	}
-	return ids, nil
-}
-
-// lockGroupsOf locks the groups that a member is in, in the order of their ids: they change when it is deleted.
-func (s *Store) lockGroupsOf(ctx context.Context, tx *database.Tx, memberID string) error {
-	if s.lock(pgLockRow) == "" {
-		return nil
-	}
-	_, err := queryStrings(ctx, tx, `SELECT id FROM groups WHERE id IN (SELECT group_id FROM members WHERE member_id = $1)
-		OR id = $1 ORDER BY id`+pgLockRow, memberID)
-	if err != nil {
-		return fmt.Errorf("lock groups: %w", err)
-	}
-	return nil
-}
-
-// dropMemberships takes a member out of all its groups and returns them.
-func dropMemberships(ctx context.Context, tx *database.Tx, memberID string) ([]string, error) {
-	groups, err := queryStrings(ctx, tx, `DELETE FROM members WHERE member_id = $1 RETURNING group_id`, memberID)
-	if err != nil {
-		return nil, fmt.Errorf("memberships: %w", err)
-	}
-	for _, g := range groups {
-		_, err := tx.Exec(ctx, `UPDATE groups SET version = version + 1, modified_at = $2 WHERE id = $1`, g, database.Micros(tx.Now()))
-		if err != nil {
-			return nil, fmt.Errorf("memberships: %w", err)
-		}
-	}
-	return groups, nil
-}
-
-// union merges two sorted lists.
-func union(a, b []string) []string {
-	set := make(map[string]struct{}, len(a)+len(b))
-	for _, list := range [...][]string{a, b} {
-		for _, v := range list {
-			set[v] = struct{}{}
-		}
-	}
-	return sortedKeys(set)
 }

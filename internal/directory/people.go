@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory/membership"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -47,7 +48,7 @@ func (s *Store) People(ctx context.Context, subjects []string) (map[string]Perso
 	}
 	dia := s.db.Dialect()
 	users := map[string][]User{}
-	err = eachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
+	err = membership.EachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
 		u, err := scanUser(rows)
 		users[u.Subject] = append(users[u.Subject], u)
 		return err
@@ -68,7 +69,7 @@ func (s *Store) People(ctx context.Context, subjects []string) (map[string]Perso
 func (s *Store) subjects(ctx context.Context, ids []string) (people map[string]Person, left map[string]string, err error) {
 	dia := s.db.Dialect()
 	people, left = make(map[string]Person, len(ids)), map[string]string{}
-	err = eachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
+	err = membership.EachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
 		var id string
 		var source, external sql.NullString
 		var orphaned sql.NullInt64
@@ -187,7 +188,7 @@ func flattenValue(into map[string][]string, name string, v any) {
 
 // SubjectsByUserName returns the subjects of the users of that name in any source, in any case, sorted.
 func (s *Store) SubjectsByUserName(ctx context.Context, userName string) ([]string, error) {
-	ids, err := queryStrings(ctx, s.db.Reader(), `SELECT DISTINCT subject_id FROM users WHERE user_name_key = $1 ORDER BY subject_id`, schema.Fold(userName))
+	ids, err := membership.Strings(ctx, s.db.Reader(), `SELECT DISTINCT subject_id FROM users WHERE user_name_key = $1 ORDER BY subject_id`, schema.Fold(userName))
 	if err != nil {
 		return nil, fmt.Errorf("subjects by userName: %w", err)
 	}
@@ -196,7 +197,7 @@ func (s *Store) SubjectsByUserName(ctx context.Context, userName string) ([]stri
 
 // SubjectsOfGroup returns the subjects of the users that are in groups of that displayName in any source, sorted.
 func (s *Store) SubjectsOfGroup(ctx context.Context, displayName string) ([]string, error) {
-	ids, err := queryStrings(ctx, s.db.Reader(), `SELECT DISTINCT u.subject_id FROM groups g JOIN members m ON m.group_id = g.id
+	ids, err := membership.Strings(ctx, s.db.Reader(), `SELECT DISTINCT u.subject_id FROM groups g JOIN members m ON m.group_id = g.id
 		JOIN users u ON u.id = m.member_id WHERE g.display_name_key = $1 ORDER BY u.subject_id`, schema.Fold(displayName))
 	if err != nil {
 		return nil, fmt.Errorf("subjects of group: %w", err)
@@ -210,7 +211,7 @@ func (s *Store) EachSubject(ctx context.Context) iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
 		last := ""
 		for {
-			ids, err := queryStrings(ctx, s.db.Reader(), `SELECT id FROM subjects WHERE id > $1 ORDER BY id LIMIT $2`, last, size)
+			ids, err := membership.Strings(ctx, s.db.Reader(), `SELECT id FROM subjects WHERE id > $1 ORDER BY id LIMIT $2`, last, size)
 			if err != nil {
 				yield(nil, fmt.Errorf("subjects: %w", err))
 				return
@@ -243,7 +244,7 @@ func (s *Store) Counts(ctx context.Context) (map[string]Count, error) {
 }
 
 func countRows(ctx context.Context, q database.Querier, query string, fn func(source string, n, m int)) error {
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+	err := membership.EachRow(ctx, q, func(rows *sql.Rows) error {
 		var source string
 		var n, m int
 		err := rows.Scan(&source, &n, &m)

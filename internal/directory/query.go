@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/matomo-scim/bridge/internal/directory/membership"
+	"github.com/matomo-scim/bridge/internal/directory/sqlfilter"
 	"github.com/matomo-scim/bridge/scim/filter"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
@@ -34,11 +36,11 @@ type Page[T any] struct {
 
 // noun is what the listing of users and of groups does not share.
 type noun[T any] struct {
-	table, kind string
-	columns     string // begins the SELECT, ends with "WHERE "
-	scan        func(scanner) (T, error)
-	id          func(T) string
-	document    func(T) (schema.Document, error) // as a client sees it, for filters
+	table    sqlfilter.Table
+	columns  string // begins the SELECT, ends with "WHERE "
+	scan     func(scanner) (T, error)
+	id       func(T) string
+	document func(T) (schema.Document, error) // as a client sees it, for filters
 }
 
 // Users returns a page of users. A filter that no index serves reads at most Options.ScanLimit users and is refused
@@ -47,7 +49,7 @@ func (s *Store) Users(ctx context.Context, q Query) (Page[User], error) {
 	// A filter may be over groups: they are read whenever the filter has to be evaluated here.
 	return list(ctx, s, q, func(scan bool) noun[User] {
 		return noun[User]{
-			table: "users", kind: "User", columns: selectUsers(q.Groups || scan), scan: scanUser,
+			table: sqlfilter.Users, columns: selectUsers(q.Groups || scan), scan: scanUser,
 			id: func(u User) string { return u.ID }, document: userResource,
 		}
 	})
@@ -57,7 +59,7 @@ func (s *Store) Users(ctx context.Context, q Query) (Page[User], error) {
 func (s *Store) Groups(ctx context.Context, q Query) (Page[Group], error) {
 	return list(ctx, s, q, func(bool) noun[Group] {
 		return noun[Group]{
-			table: "groups", kind: "Group", columns: selectGroups, scan: scanGroup,
+			table: sqlfilter.Groups, columns: selectGroups, scan: scanGroup,
 			id: func(g Group) string { return g.ID }, document: groupResource,
 		}
 	})
@@ -65,26 +67,24 @@ func (s *Store) Groups(ctx context.Context, q Query) (Page[Group], error) {
 
 func list[T any](ctx context.Context, s *Store, q Query, nounOf func(scan bool) noun[T]) (Page[T], error) {
 	n := nounOf(false)
-	c := compiler{dialect: s.db.Dialect(), users: n.kind == "User", args: []any{q.Source}}
-	cond := condition{exact: true}
+	args := []any{q.Source}
+	cond := sqlfilter.Condition{Exact: true}
 	if q.Filter != nil {
-		cond = c.compile(q.Filter.Expr)
+		cond, args = sqlfilter.Compile(s.db.Dialect(), n.table, q.Filter.Expr, args)
 	}
 	where := "r.source = $1"
-	if cond.sql != "" {
-		where += " AND " + cond.sql
+	if cond.SQL != "" {
+		where += " AND " + cond.SQL
 	}
-	if cond.members {
-		return Page[T]{}, &schema.Error{
-			ScimType: schema.InvalidFilter, Path: "members", Detail: "groups can be filtered by members.value eq and by the presence of members only",
-		}
+	if cond.Members {
+		return Page[T]{}, schema.Errorf(schema.InvalidFilter, "members", "groups can be filtered by members.value eq and by the presence of members only")
 	}
 	var page Page[T]
 	var err error
-	if cond.exact {
-		page, err = listIndexed(ctx, s, q, n, where, c.args, cond.unique)
+	if cond.Exact {
+		page, err = listIndexed(ctx, s, q, n, where, args, cond.Unique)
 	} else {
-		page, err = listScanned(ctx, s, q, nounOf(true), where, c.args)
+		page, err = listScanned(ctx, s, q, nounOf(true), where, args)
 	}
 	if err != nil {
 		return Page[T]{}, fmt.Errorf("list %s: %w", n.table, err)
@@ -105,7 +105,7 @@ func listIndexed[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 		if unique {
 			query = n.columns + where + " LIMIT $" + strconv.Itoa(len(args)+1) + " OFFSET $" + strconv.Itoa(len(args)+2)
 		}
-		err := eachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
+		err := membership.EachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
 			item, err := n.scan(rows)
 			page.Items = append(page.Items, item)
 			return err
@@ -124,7 +124,7 @@ func listIndexed[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 	if fetched && len(page.Items) < q.Count && (len(page.Items) > 0 || q.Start == 1) {
 		return page, nil
 	}
-	err := s.db.Reader().QueryRow(ctx, "SELECT COUNT(*) FROM "+n.table+" r WHERE "+where, args...).Scan(&page.Total)
+	err := s.db.Reader().QueryRow(ctx, "SELECT COUNT(*) FROM "+string(n.table)+" r WHERE "+where, args...).Scan(&page.Total)
 	return page, err
 }
 
@@ -141,7 +141,7 @@ func listScanned[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 	last, read := "", 0
 	for {
 		before := read
-		err := eachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
+		err := membership.EachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
 			item, err := n.scan(rows)
 			if err != nil {
 				return err
@@ -165,9 +165,8 @@ func listScanned[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 		}, query, append(args[:len(args):len(args)], last, scanPage)...)
 		switch {
 		case errors.Is(err, errScanned):
-			return Page[T]{}, &schema.Error{
-				ScimType: schema.TooMany, Detail: "the filter would read more resources than allowed; add userName, externalId, id, displayName or emails.value",
-			}
+			return Page[T]{}, schema.Errorf(schema.TooMany, "",
+				"the filter would read more resources than allowed; add userName, externalId, id, displayName or emails.value")
 		case err != nil:
 			return page, err
 		case read-before < scanPage:

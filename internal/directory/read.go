@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory/membership"
 )
 
 // A user's groups come with the user, in one column, so that a look-up is one statement. The separators cannot be
@@ -94,8 +95,8 @@ func (s *Store) User(ctx context.Context, source, id string, groups bool) (User,
 }
 
 // lockUser returns the user for changing, locked, or ErrNotFound or ErrVersion.
-func (s *Store) lockUser(ctx context.Context, tx *database.Tx, source, id string, expect Expect, lock string) (User, error) {
-	u, err := s.user(ctx, tx, "r.id = $1 AND r.source = $2"+s.lock(lock), false, id, source)
+func (s *Store) lockUser(ctx context.Context, tx *database.Tx, source, id string, expect Expect, lock membership.Lock) (User, error) {
+	u, err := s.user(ctx, tx, "r.id = $1 AND r.source = $2"+lock.On(s.db.Dialect()), false, id, source)
 	if err == nil && !expect.allows(u.Version) {
 		err = ErrVersion
 	}
@@ -113,69 +114,19 @@ func (s *Store) Group(ctx context.Context, source, id string) (Group, error) {
 
 // lockGroup returns the group for changing, locked, or ErrNotFound or ErrVersion.
 func (s *Store) lockGroup(ctx context.Context, tx *database.Tx, source, id string, expect Expect) (Group, error) {
-	g, err := scanGroup(tx.QueryRow(ctx, selectGroups+"r.id = $1 AND r.source = $2"+s.lock(pgLockRow), id, source))
+	g, err := scanGroup(tx.QueryRow(ctx, selectGroups+"r.id = $1 AND r.source = $2"+membership.LockRow.On(s.db.Dialect()), id, source))
 	if err == nil && !expect.allows(g.Version) {
 		err = ErrVersion
 	}
 	return g, found(err)
 }
 
-// Member is one member of a group.
-type Member struct {
-	// ID is the id of the user or group.
-	ID   string
-	Kind Kind
-	// Display is the member's displayName, else its userName.
-	Display string
-}
-
-// memberPage is how many members are read at a time, so that no statement stays open while an answer is written.
-const memberPage = 2000
-
-// Members calls fn for each member of a group, ordered by id. It reads in pages, and fn is called between
-// statements, so it may take its time. An error of fn ends it and is returned.
+// Members calls fn for each member of a group, ordered by id, as membership.Each does.
 func (s *Store) Members(ctx context.Context, groupID string, fn func(Member) error) error {
-	last := ""
-	page := make([]Member, 0, 64)
-	for {
-		page = page[:0]
-		err := eachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
-			var m Member
-			var display sql.NullString
-			err := rows.Scan(&m.ID, &m.Kind, &display)
-			m.Display = display.String
-			page = append(page, m)
-			return err
-		}, `SELECT m.member_id, m.kind, COALESCE(u.display_name, u.user_name, g.display_name) FROM members m
-			LEFT JOIN users u ON u.id = m.member_id LEFT JOIN groups g ON g.id = m.member_id AND m.kind = 'Group'
-			WHERE m.group_id = $1 AND m.member_id > $2 ORDER BY m.member_id LIMIT $3`, groupID, last, memberPage)
-		if err != nil {
-			return fmt.Errorf("read members: %w", err)
-		}
-		for _, m := range page {
-			if err := fn(m); err != nil {
-				return err
-			}
-		}
-		if len(page) < memberPage {
-			return nil
-		}
-		last = page[len(page)-1].ID
-	}
+	return membership.Each(ctx, s.db.Reader(), groupID, fn)
 }
 
 // GroupsOf returns the direct groups of a user of the source, ordered by id.
 func (s *Store) GroupsOf(ctx context.Context, source, id string) ([]GroupRef, error) {
-	var out []GroupRef
-	err := eachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
-		g := GroupRef{Source: source}
-		err := rows.Scan(&g.ID, &g.Name)
-		out = append(out, g)
-		return err
-	}, `SELECT g.id, g.display_name FROM members m JOIN groups g ON g.id = m.group_id
-		WHERE m.member_id = $1 AND g.source = $2 ORDER BY g.id`, id, source)
-	if err != nil {
-		return nil, fmt.Errorf("groups of user: %w", err)
-	}
-	return out, nil
+	return membership.GroupsOf(ctx, s.db.Reader(), source, id)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory/membership"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -74,15 +75,15 @@ func groupFacts(g Group) facts {
 }
 
 // memberFacts adds to f which members came and went: ids of users and groups, sorted.
-func memberFacts(f facts, d *memberDelta) {
-	if len(d.added) > 0 {
-		f["added"] = sortedKeys(d.added)
+func memberFacts(f facts, d *membership.Delta) {
+	if len(d.Added) > 0 {
+		f["added"] = slices.Sorted(maps.Keys(d.Added))
 	}
-	if len(d.removed) > 0 {
-		f["removed"] = sortedKeys(d.removed)
+	if len(d.Removed) > 0 {
+		f["removed"] = slices.Sorted(maps.Keys(d.Removed))
 	}
-	if d.pending > 0 {
-		f["pending"] = d.pending
+	if d.Pending > 0 {
+		f["pending"] = d.Pending
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory/membership"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -38,9 +39,6 @@ type User struct {
 	// Groups are the user's direct groups, ordered by id; nil when they were not asked for.
 	Groups []GroupRef
 }
-
-// GroupRef names a group.
-type GroupRef struct{ Source, ID, Name string }
 
 // Decode returns the document for reading and changing. Numbers are json.Number.
 func (u User) Decode() (schema.Document, error) { return decodeDocument(u.Document) }
@@ -96,7 +94,7 @@ func profileOf(doc schema.Document) (profile, error) {
 	}
 	doc["active"] = p.active
 	if strings.TrimSpace(p.userName) == "" {
-		return p, &schema.Error{ScimType: "invalidValue", Path: "userName", Detail: "userName is required"}
+		return p, schema.Errorf(schema.InvalidValue, "userName", "userName is required")
 	}
 	p.userNameKey = schema.Fold(p.userName)
 	p.emails = emailsOf(doc)
@@ -141,7 +139,7 @@ func (s *Store) CreateUser(ctx context.Context, actor Actor, doc schema.Document
 func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p profile) (User, error) {
 	u := User{ID: database.NewID(), Source: actor.Source, Version: 1, Created: tx.Now(), Modified: tx.Now(), Groups: []GroupRef{}}
 	u.assign(p)
-	f, err := s.lookAround(ctx, tx, u, "", "")
+	f, err := s.lookAround(ctx, tx, u, namesOf(u))
 	if err != nil {
 		return User{}, err
 	}
@@ -162,7 +160,7 @@ func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p 
 		return User{}, err
 	}
 	if f.pending {
-		if u.Groups, err = s.joinPending(ctx, tx, u, "", ""); err != nil {
+		if u.Groups, err = s.members.Join(ctx, tx, u.Source, u.ID, namesOf(u)); err != nil {
 			return User{}, err
 		}
 	}
@@ -175,7 +173,7 @@ func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p 
 		kind = "user.returned"
 	}
 	return u, s.record(ctx, tx, actor, change{
-		kind: kind, event: event, subjects: []string{u.Subject}, subject: u.Subject, after: userFacts(u, p.emails, groupIDs(u.Groups)),
+		kind: kind, event: event, subjects: []string{u.Subject}, subject: u.Subject, after: userFacts(u, p.emails, membership.IDs(u.Groups)),
 	})
 }
 
@@ -185,14 +183,12 @@ type finding struct {
 	pending bool   // memberships wait for one of its names
 }
 
-// lookAround asks everything about the names of u in one statement. Names that u had before are passed over. A
-// userName that a user of another configured source has is refused: whether the two are the same person must be
+// lookAround asks everything about names of u in one statement. A userName that a user of another configured source has is refused: whether the two are the same person must be
 // decided by a person.
-func (s *Store) lookAround(ctx context.Context, tx *database.Tx, u User, oldExternalID, oldNameKey string) (finding, error) {
-	external, key := newNames(u, oldExternalID, oldNameKey)
-	args := []any{u.Source, external, key, database.Micros(tx.Now())}
+func (s *Store) lookAround(ctx context.Context, tx *database.Tx, u User, n membership.Names) (finding, error) {
+	args := []any{u.Source, n.ExternalID, n.UserNameKey, database.Micros(tx.Now())}
 	elsewhere := "NULL"
-	if others := s.otherSources(u.Source); len(others) > 0 && key != "" {
+	if others := s.otherSources(u.Source); len(others) > 0 && n.UserNameKey != "" {
 		list := make([]string, len(others))
 		for i, name := range others {
 			args = append(args, name)
@@ -217,16 +213,21 @@ func (s *Store) lookAround(ctx context.Context, tx *database.Tx, u User, oldExte
 	return f, nil
 }
 
-// newNames returns the externalId and the folded userName of u where they differ from what they were, else "".
-func newNames(u User, oldExternalID, oldNameKey string) (external, key string) {
-	external, key = u.ExternalID, schema.Fold(u.UserName)
-	if external == oldExternalID {
-		external = ""
+// namesOf returns the names that a pending membership may call u.
+func namesOf(u User) membership.Names {
+	return membership.Names{ExternalID: u.ExternalID, UserNameKey: schema.Fold(u.UserName)}
+}
+
+// newNames returns those names of u that it did not have when it was old.
+func newNames(old, u User) membership.Names {
+	was, n := namesOf(old), namesOf(u)
+	if n.ExternalID == was.ExternalID {
+		n.ExternalID = ""
 	}
-	if key == oldNameKey {
-		key = ""
+	if n.UserNameKey == was.UserNameKey {
+		n.UserNameKey = ""
 	}
-	return external, key
+	return n
 }
 
 // otherSources are the names of the configured sources but one.
@@ -267,7 +268,7 @@ func (s *Store) UpdateUser(
 	var u User
 	var changed bool
 	err := s.inTx(ctx, "update user", func(ctx context.Context, tx *database.Tx) error {
-		old, err := s.lockUser(ctx, tx, actor.Source, id, expect, pgLockUser)
+		old, err := s.lockUser(ctx, tx, actor.Source, id, expect, membership.LockUser)
 		if err != nil {
 			return err
 		}
@@ -300,9 +301,8 @@ func (s *Store) storeUser(
 	u.Version, u.Modified = old.Version+1, tx.Now()
 	var f finding
 	var err error
-	oldKey := schema.Fold(old.UserName)
-	if oldKey != p.userNameKey || old.ExternalID != u.ExternalID {
-		if f, err = s.lookAround(ctx, tx, *u, old.ExternalID, oldKey); err != nil {
+	if newNames(old, *u) != (membership.Names{}) {
+		if f, err = s.lookAround(ctx, tx, *u, newNames(old, *u)); err != nil {
 			return err
 		}
 	}
@@ -318,11 +318,11 @@ func (s *Store) storeUser(
 	}
 	var joined []GroupRef
 	if f.pending {
-		if joined, err = s.joinPending(ctx, tx, *u, old.ExternalID, oldKey); err != nil {
+		if joined, err = s.members.Join(ctx, tx, u.Source, u.ID, newNames(old, *u)); err != nil {
 			return err
 		}
 	}
-	after := userFacts(*u, p.emails, groupIDs(joined))
+	after := userFacts(*u, p.emails, membership.IDs(joined))
 	after["changed"] = changedNames(old.Document, p.document)
 	return s.record(ctx, tx, actor, change{
 		kind: "user.updated", event: s.eventOf(old, *u), subjects: []string{u.Subject}, subject: u.Subject,
@@ -334,14 +334,14 @@ func (s *Store) storeUser(
 // other source has a user of it.
 func (s *Store) DeleteUser(ctx context.Context, actor Actor, id string, expect Expect) error {
 	return s.inTx(ctx, "delete user", func(ctx context.Context, tx *database.Tx) error {
-		if err := s.lockGroupsOf(ctx, tx, id); err != nil {
+		if err := s.members.LockGroups(ctx, tx, id); err != nil {
 			return err
 		}
-		u, err := s.lockUser(ctx, tx, actor.Source, id, expect, pgLockRow)
+		u, err := s.lockUser(ctx, tx, actor.Source, id, expect, membership.LockRow)
 		if err != nil {
 			return err
 		}
-		groups, err := dropMemberships(ctx, tx, id)
+		groups, err := s.members.Drop(ctx, tx, id)
 		if err != nil {
 			return err
 		}

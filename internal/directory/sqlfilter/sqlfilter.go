@@ -1,4 +1,10 @@
-package directory
+// Package sqlfilter turns SCIM filters into conditions on the directory's tables, as far as columns and indexes carry
+// them.
+//
+// Values go into parameters, always. A condition is never NULL, so that NOT means what it says. Where a part of a
+// filter has no column the condition lets through more than the filter does, never less, and says that it is not
+// exact: then the caller evaluates the filter on the documents that come through.
+package sqlfilter
 
 import (
 	"strconv"
@@ -9,17 +15,41 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// A filter becomes a condition on the table r as far as columns and indexes carry it. Values go into parameters,
-// always. A condition is never NULL, so that NOT means what it says. Where a part of a filter has no column the
-// condition lets through more than the filter does, never less, and is not exact: then the rest is evaluated on the
-// documents that come through.
+// Table is the table that a filter is over. In a statement it goes by the name r.
+type Table string
 
-// condition is what became of an expression. An empty sql restricts nothing.
-type condition struct {
-	sql     string
-	exact   bool // sql is true exactly where the filter is
-	unique  bool // at most one row can satisfy sql
-	members bool // the filter asks something about members that cannot be answered
+// The tables.
+const (
+	Users  Table = "users"
+	Groups Table = "groups"
+)
+
+// Compile translates a filter that was bound to the resource type of the table. Args are the parameters that the
+// statement has already; those of the condition are appended to them.
+func Compile(d database.Dialect, t Table, e filter.Expr, args []any) (Condition, []any) {
+	c := compiler{dialect: d, users: t == Users, args: args}
+	cond := c.compile(e)
+	return cond, c.args
+}
+
+// CompileMember translates a filter over the sub-attributes value and type of one member into a condition on the
+// table members, under its own name. A condition that is not exact cannot be used.
+func CompileMember(d database.Dialect, e filter.Expr, args []any) (Condition, []any) {
+	c := compiler{dialect: d, args: args}
+	cond := c.member(e)
+	return cond, c.args
+}
+
+// Condition is what became of a filter.
+type Condition struct {
+	// SQL is the condition, in parentheses where that matters; empty when it restricts nothing.
+	SQL string
+	// Exact says that SQL is true exactly where the filter is.
+	Exact bool
+	// Unique says that at most one row of a source can satisfy SQL.
+	Unique bool
+	// Members says that the filter asks something about members that cannot be answered.
+	Members bool
 }
 
 // compiler collects the parameters of a statement.
@@ -36,9 +66,9 @@ func (c *compiler) arg(v any) string {
 }
 
 // compile translates a filter that was bound to the resource type.
-func (c *compiler) compile(e filter.Expr) condition {
+func (c *compiler) compile(e filter.Expr) Condition {
 	mark := len(c.args)
-	var out condition
+	var out Condition
 	switch t := e.(type) {
 	case filter.And:
 		l, r := c.compile(t.L), c.compile(t.R)
@@ -47,9 +77,9 @@ func (c *compiler) compile(e filter.Expr) condition {
 		out = either(c.compile(t.L), c.compile(t.R))
 	case filter.Not:
 		x := c.compile(t.X)
-		out = condition{members: x.members}
-		if x.exact && x.sql != "" {
-			out = condition{sql: "NOT " + x.sql, exact: true}
+		out = Condition{Members: x.Members}
+		if x.Exact && x.SQL != "" {
+			out = Condition{SQL: "NOT " + x.SQL, Exact: true}
 		}
 	case filter.Compare:
 		out = c.compare(t)
@@ -58,41 +88,41 @@ func (c *compiler) compile(e filter.Expr) condition {
 	case filter.ValuePath:
 		out = c.valuePath(t)
 	}
-	if out.sql == "" {
+	if out.SQL == "" {
 		c.args = c.args[:mark] // PostgreSQL wants every parameter used
 	}
 	return out
 }
 
 // both is the conjunction; a side that restricts nothing leaves the other.
-func both(l, r condition) condition {
-	out := condition{exact: l.exact && r.exact, unique: l.unique || r.unique, members: l.members || r.members}
+func both(l, r Condition) Condition {
+	out := Condition{Exact: l.Exact && r.Exact, Unique: l.Unique || r.Unique, Members: l.Members || r.Members}
 	switch {
-	case l.sql == "":
-		out.sql = r.sql
-	case r.sql == "":
-		out.sql = l.sql
+	case l.SQL == "":
+		out.SQL = r.SQL
+	case r.SQL == "":
+		out.SQL = l.SQL
 	default:
-		out.sql = "(" + l.sql + " AND " + r.sql + ")"
+		out.SQL = "(" + l.SQL + " AND " + r.SQL + ")"
 	}
 	return out
 }
 
 // either is the disjunction, which restricts only where both sides do.
-func either(l, r condition) condition {
-	out := condition{members: l.members || r.members}
-	if l.sql != "" && r.sql != "" {
-		out.sql, out.exact = "("+l.sql+" OR "+r.sql+")", l.exact && r.exact
+func either(l, r Condition) Condition {
+	out := Condition{Members: l.Members || r.Members}
+	if l.SQL != "" && r.SQL != "" {
+		out.SQL, out.Exact = "("+l.SQL+" OR "+r.SQL+")", l.Exact && r.Exact
 	}
 	return out
 }
 
 // always is a condition that does not depend on the row.
-func always(b bool) condition {
+func always(b bool) Condition {
 	if b {
-		return condition{sql: "(1 = 1)", exact: true}
+		return Condition{SQL: "(1 = 1)", Exact: true}
 	}
-	return condition{sql: "(1 = 0)", exact: true}
+	return Condition{SQL: "(1 = 0)", Exact: true}
 }
 
 // column is where an attribute is kept.
@@ -122,7 +152,7 @@ func (c *compiler) columnOf(p filter.Path) (column, bool) {
 }
 
 // compare translates a comparison.
-func (c *compiler) compare(e filter.Compare) condition {
+func (c *compiler) compare(e filter.Compare) Condition {
 	if col, ok := c.columnOf(e.Path); ok {
 		return c.text(col, e.Op, e.Value)
 	}
@@ -131,7 +161,7 @@ func (c *compiler) compare(e filter.Compare) condition {
 	case p.Attr == "active" && c.users:
 		b, ok := e.Value.(bool)
 		if ok && (e.Op == filter.Eq || e.Op == filter.Ne) {
-			return condition{sql: "r.active = " + c.arg(b == (e.Op == filter.Eq)), exact: true}
+			return Condition{SQL: "r.active = " + c.arg(b == (e.Op == filter.Eq)), Exact: true}
 		}
 	case p.Attr == "meta" && p.Sub == "created":
 		return c.instant("r.created_at", e)
@@ -142,46 +172,46 @@ func (c *compiler) compare(e filter.Compare) condition {
 	case p.Attr == "members" && !c.users:
 		return c.hasMember(p.Sub, e)
 	}
-	return condition{}
+	return Condition{}
 }
 
 // text compares a column with a string.
-func (c *compiler) text(col column, op filter.Op, value any) condition {
+func (c *compiler) text(col column, op filter.Op, value any) Condition {
 	s, ok := value.(string)
 	if !ok || s == "" {
-		return condition{}
+		return Condition{}
 	}
 	if col.fold {
 		s = schema.Fold(s)
 	}
 	ops := map[filter.Op]string{filter.Eq: " = ", filter.Ne: " <> ", filter.Gt: " > ", filter.Ge: " >= ", filter.Lt: " < ", filter.Le: " <= "}
-	out := condition{exact: true}
+	out := Condition{Exact: true}
 	switch op {
 	case filter.Eq:
-		out.sql, out.unique = col.name+ops[op]+c.arg(s), col.unique
+		out.SQL, out.Unique = col.name+ops[op]+c.arg(s), col.unique
 	case filter.Ne:
-		if out.sql = col.name + ops[op] + c.arg(s); col.optional {
-			return condition{sql: "(" + col.name + " IS NULL OR " + out.sql + ")", exact: true}
+		if out.SQL = col.name + ops[op] + c.arg(s); col.optional {
+			return Condition{SQL: "(" + col.name + " IS NULL OR " + out.SQL + ")", Exact: true}
 		}
 	case filter.Gt, filter.Ge:
-		out.sql = col.name + ops[op] + c.arg(s)
+		out.SQL = col.name + ops[op] + c.arg(s)
 	case filter.Lt, filter.Le:
 		if col.optional {
-			return condition{} // an empty value is less than s and has no row or NULL
+			return Condition{} // an empty value is less than s and has no row or NULL
 		}
-		out.sql = col.name + ops[op] + c.arg(s)
+		out.SQL = col.name + ops[op] + c.arg(s)
 	case filter.Co:
-		out.sql = c.dialect.Contains(col.name, c.arg(s))
+		out.SQL = c.dialect.Contains(col.name, c.arg(s))
 	case filter.Sw:
-		out.sql = col.name + " >= " + c.arg(s)
+		out.SQL = col.name + " >= " + c.arg(s)
 		if next := after(s); next != "" {
-			out.sql = "(" + out.sql + " AND " + col.name + " < " + c.arg(next) + ")"
+			out.SQL = "(" + out.SQL + " AND " + col.name + " < " + c.arg(next) + ")"
 		}
 	case filter.Ew:
-		return condition{}
+		return Condition{}
 	}
 	if col.optional {
-		out.sql = "(" + col.name + " IS NOT NULL AND " + out.sql + ")"
+		out.SQL = "(" + col.name + " IS NOT NULL AND " + out.SQL + ")"
 	}
 	return out
 }
@@ -206,11 +236,11 @@ func after(s string) string {
 }
 
 // instant compares a time column, in whole microseconds, with a time that may be finer.
-func (c *compiler) instant(col string, e filter.Compare) condition {
+func (c *compiler) instant(col string, e filter.Compare) Condition {
 	s, _ := e.Value.(string)
 	t, ok := schema.ParseTime(s)
 	if !ok {
-		return condition{}
+		return Condition{}
 	}
 	floor := database.Micros(t)
 	whole := database.FromMicros(floor).Equal(t)
@@ -224,67 +254,67 @@ func (c *compiler) instant(col string, e filter.Compare) condition {
 			return always(e.Op == filter.Ne)
 		}
 		if e.Op == filter.Eq {
-			return condition{sql: col + " = " + c.arg(floor), exact: true}
+			return Condition{SQL: col + " = " + c.arg(floor), Exact: true}
 		}
-		return condition{sql: col + " <> " + c.arg(floor), exact: true}
+		return Condition{SQL: col + " <> " + c.arg(floor), Exact: true}
 	case filter.Gt:
-		return condition{sql: col + " > " + c.arg(floor), exact: true}
+		return Condition{SQL: col + " > " + c.arg(floor), Exact: true}
 	case filter.Ge:
-		return condition{sql: col + " >= " + c.arg(up), exact: true}
+		return Condition{SQL: col + " >= " + c.arg(up), Exact: true}
 	case filter.Lt:
-		return condition{sql: col + " < " + c.arg(up), exact: true}
+		return Condition{SQL: col + " < " + c.arg(up), Exact: true}
 	case filter.Le:
-		return condition{sql: col + " <= " + c.arg(floor), exact: true}
+		return Condition{SQL: col + " <= " + c.arg(floor), Exact: true}
 	case filter.Co, filter.Sw, filter.Ew:
 	}
-	return condition{}
+	return Condition{}
 }
 
 // email makes a condition on user_values v one on users r. Ne holds where any value differs and where there is none,
 // which the rows do not tell.
-func (c *compiler) email(inner condition, op filter.Op) condition {
-	if inner.sql == "" || op == filter.Ne {
-		return condition{}
+func (c *compiler) email(inner Condition, op filter.Op) Condition {
+	if inner.SQL == "" || op == filter.Ne {
+		return Condition{}
 	}
-	return condition{
-		sql:   "r.id IN (SELECT v.user_id FROM user_values v WHERE v.attr = 'emails' AND " + inner.sql + ")",
-		exact: inner.exact,
+	return Condition{
+		SQL:   "r.id IN (SELECT v.user_id FROM user_values v WHERE v.attr = 'emails' AND " + inner.SQL + ")",
+		Exact: inner.Exact,
 	}
 }
 
 // hasMember translates members.value eq.
-func (c *compiler) hasMember(sub string, e filter.Compare) condition {
+func (c *compiler) hasMember(sub string, e filter.Compare) Condition {
 	s, ok := e.Value.(string)
 	if sub != "value" || e.Op != filter.Eq || !ok || s == "" {
-		return condition{members: true}
+		return Condition{Members: true}
 	}
-	return condition{sql: "r.id IN (SELECT m.group_id FROM members m WHERE m.member_id = " + c.arg(s) + ")", exact: true}
+	return Condition{SQL: "r.id IN (SELECT m.group_id FROM members m WHERE m.member_id = " + c.arg(s) + ")", Exact: true}
 }
 
 // present translates pr.
-func (c *compiler) present(e filter.Present) condition {
+func (c *compiler) present(e filter.Present) Condition {
 	if col, ok := c.columnOf(e.Path); ok {
 		if !col.optional {
 			return always(true)
 		}
-		return condition{sql: "(" + col.name + " IS NOT NULL)", exact: true}
+		return Condition{SQL: "(" + col.name + " IS NOT NULL)", Exact: true}
 	}
 	switch p := e.Path; {
 	case p.URN != "":
 	case p.Attr == "active" && c.users, p.Attr == "meta" && (p.Sub == "created" || p.Sub == "lastModified"):
 		return always(true)
 	case p.Attr == "emails" && p.Sub == "value" && c.users:
-		return condition{sql: "r.id IN (SELECT v.user_id FROM user_values v WHERE v.attr = 'emails')", exact: true}
+		return Condition{SQL: "r.id IN (SELECT v.user_id FROM user_values v WHERE v.attr = 'emails')", Exact: true}
 	case p.Attr == "members" && (p.Sub == "" || p.Sub == "value") && !c.users:
-		return condition{sql: "EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id)", exact: true}
+		return Condition{SQL: "EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id)", Exact: true}
 	case p.Attr == "members" && !c.users:
-		return condition{members: true}
+		return Condition{Members: true}
 	}
-	return condition{}
+	return Condition{}
 }
 
 // valuePath translates emails[…] and members[value eq …].
-func (c *compiler) valuePath(e filter.ValuePath) condition {
+func (c *compiler) valuePath(e filter.ValuePath) Condition {
 	switch {
 	case e.Path.URN != "":
 	case e.Path.Attr == "emails" && c.users:
@@ -295,16 +325,16 @@ func (c *compiler) valuePath(e filter.ValuePath) condition {
 	case e.Path.Attr == "members" && !c.users:
 		cmp, ok := e.Filter.(filter.Compare)
 		if !ok {
-			return condition{members: true}
+			return Condition{Members: true}
 		}
 		return c.hasMember(cmp.Path.Attr, cmp)
 	}
-	return condition{}
+	return Condition{}
 }
 
 // emailValue translates a filter over one e-mail address into a condition on user_values v. Only addresses with a
 // value have rows: value says whether the condition holds for such addresses alone.
-func (c *compiler) emailValue(e filter.Expr) (cond condition, value bool) {
+func (c *compiler) emailValue(e filter.Expr) (cond Condition, value bool) {
 	switch t := e.(type) {
 	case filter.And:
 		l, lv := c.emailValue(t.L)
@@ -315,7 +345,7 @@ func (c *compiler) emailValue(e filter.Expr) (cond condition, value bool) {
 		l, lv := c.emailValue(t.L)
 		r, rv := c.emailValue(t.R)
 		out := either(l, r)
-		if out.sql == "" {
+		if out.SQL == "" {
 			c.args = c.args[:mark]
 		}
 		return out, lv && rv
@@ -327,24 +357,24 @@ func (c *compiler) emailValue(e filter.Expr) (cond condition, value bool) {
 			if t.Op == filter.Lt || t.Op == filter.Le {
 				return cond, false
 			}
-			return cond, cond.sql != ""
+			return cond, cond.SQL != ""
 		case t.Path.Attr == "type":
 			return c.text(column{name: "v.type", fold: true, optional: true}, t.Op, t.Value), false
 		}
 	}
-	return condition{}, false
+	return Condition{}, false
 }
 
 // member translates a filter over one member into a condition on the table members. What is not exact cannot be used.
-func (c *compiler) member(e filter.Expr) condition {
+func (c *compiler) member(e filter.Expr) Condition {
 	switch t := e.(type) {
 	case filter.And:
 		return both(c.member(t.L), c.member(t.R))
 	case filter.Or:
 		return either(c.member(t.L), c.member(t.R))
 	case filter.Not:
-		if x := c.member(t.X); x.exact {
-			return condition{sql: "NOT " + x.sql, exact: true}
+		if x := c.member(t.X); x.Exact {
+			return Condition{SQL: "NOT " + x.SQL, Exact: true}
 		}
 	case filter.Compare:
 		switch t.Path.Attr {
@@ -358,5 +388,5 @@ func (c *compiler) member(e filter.Expr) condition {
 			return always(true)
 		}
 	}
-	return condition{}
+	return Condition{}
 }

@@ -1,4 +1,6 @@
-package directory
+// Package credentials keeps the bearer secrets with which sources authenticate: 256 random bits, shown once, stored as
+// a SHA-256 hash, several live ones per source so that they can be rotated.
+package credentials
 
 import (
 	"context"
@@ -13,7 +15,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory/membership"
 )
 
 // SecretPrefix begins every secret, so that scanners of repositories and logs recognise one.
@@ -50,8 +54,8 @@ type Credential struct {
 	Expires, LastUsed, Revoked *time.Time
 }
 
-// credentialCache holds the live credentials for a short time.
-type credentialCache struct {
+// cache holds the live credentials for a short time.
+type cache struct {
 	mu     sync.Mutex // guards the fields below
 	live   []liveCredential
 	loaded time.Time
@@ -64,6 +68,15 @@ type liveCredential struct {
 	hash [sha256.Size]byte
 }
 
+// Store is the credentials in a database. Its methods may be called concurrently.
+type Store struct {
+	db    *database.DB
+	cache cache
+}
+
+// New returns the credentials in db.
+func New(db *database.DB) *Store { return &Store{db: db} }
+
 // CreateCredential makes a credential for a source and returns its secret, which is shown this once and stored as a
 // SHA-256 hash only. A source may have several. ErrNameTaken when a live credential has the name.
 func (s *Store) CreateCredential(ctx context.Context, name, source string) (secret string, err error) {
@@ -74,7 +87,7 @@ func (s *Store) CreateCredential(ctx context.Context, name, source string) (secr
 	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
 	secret = SecretPrefix + base64.RawURLEncoding.EncodeToString(raw)
 	hash := sha256.Sum256([]byte(secret))
-	err = s.inTx(ctx, "create credential", func(ctx context.Context, tx *database.Tx) error {
+	err = s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO credentials (id, name, source, hash, scope, created_at) VALUES ($1, $2, $3, $4, 'scim', $5)`,
 			database.NewID(), name, source, hash[:], database.Micros(tx.Now()))
 		if err != nil {
@@ -84,37 +97,44 @@ func (s *Store) CreateCredential(ctx context.Context, name, source string) (secr
 			return err
 		}
 		tx.AfterCommit(s.forgetCredentials)
-		return s.record(ctx, tx, Actor{Source: source}, change{
-			kind: "credential.created", after: facts{"name": name, "source": source},
+		return audit.Append(ctx, tx, audit.Entry{
+			Kind: "credential.created", Source: source, After: map[string]string{"name": name, "source": source},
 		})
 	})
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("create credential: %w", err)
 	}
 	return secret, nil
 }
 
 // RevokeCredential ends the live credential of that name: at once in this process, within two seconds in others.
-// ErrNotFound when there is none.
+// ErrUnknownCredential when there is none.
 func (s *Store) RevokeCredential(ctx context.Context, name string) error {
-	return s.inTx(ctx, "revoke credential", func(ctx context.Context, tx *database.Tx) error {
+	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		var source string
 		err := tx.QueryRow(ctx, `UPDATE credentials SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL RETURNING source`,
 			name, database.Micros(tx.Now())).Scan(&source)
 		if err != nil {
-			return found(err)
+			if errors.Is(err, sql.ErrNoRows) {
+				return ErrUnknownCredential
+			}
+			return err
 		}
 		tx.AfterCommit(s.forgetCredentials)
-		return s.record(ctx, tx, Actor{Source: source}, change{
-			kind: "credential.revoked", before: facts{"name": name, "source": source},
+		return audit.Append(ctx, tx, audit.Entry{
+			Kind: "credential.revoked", Source: source, Before: map[string]string{"name": name, "source": source},
 		})
 	})
+	if err != nil {
+		return fmt.Errorf("revoke credential: %w", err)
+	}
+	return nil
 }
 
 // ListCredentials returns all credentials, revoked ones too, by name and age.
 func (s *Store) ListCredentials(ctx context.Context) ([]Credential, error) {
 	var out []Credential
-	err := eachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
+	err := membership.EachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
 		c, err := scanCredential(rows)
 		out = append(out, c)
 		return err
@@ -137,7 +157,7 @@ func (s *Store) CountCredentials(ctx context.Context) (int, error) {
 }
 
 // scanCredential reads credentialColumns and whatever follows them.
-func scanCredential(row scanner, more ...any) (Credential, error) {
+func scanCredential(row interface{ Scan(dest ...any) error }, more ...any) (Credential, error) {
 	var c Credential
 	var created int64
 	var expires, used, revoked sql.NullInt64
@@ -171,7 +191,7 @@ func (s *Store) Authenticate(ctx context.Context, secret string) (Credential, er
 // findCredential looks the hash up in the cache, which it loads when it is old, or when the hash is not in it. It
 // says whether last_used_at is to be written.
 func (s *Store) findCredential(ctx context.Context, hash [sha256.Size]byte, now time.Time) (Credential, bool, error) {
-	cache := &s.creds
+	cache := &s.cache
 	cache.mu.Lock()
 	defer cache.mu.Unlock()
 	for _, fresh := range [...]time.Duration{credentialsFresh, credentialsRetry} {
@@ -204,7 +224,7 @@ func matchCredential(live []liveCredential, hash [sha256.Size]byte) int {
 // loadCredentialsLocked reads the live credentials; the cache's mutex is held.
 func (s *Store) loadCredentialsLocked(ctx context.Context, now time.Time) error {
 	var live []liveCredential
-	err := eachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
+	err := membership.EachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
 		var hash []byte
 		c, err := scanCredential(rows, &hash)
 		if err != nil {
@@ -219,18 +239,18 @@ func (s *Store) loadCredentialsLocked(ctx context.Context, now time.Time) error 
 	if err != nil {
 		return fmt.Errorf("load credentials: %w", err)
 	}
-	s.creds.live, s.creds.loaded = live, now
-	if s.creds.used == nil {
-		s.creds.used = map[string]time.Time{}
+	s.cache.live, s.cache.loaded = live, now
+	if s.cache.used == nil {
+		s.cache.used = map[string]time.Time{}
 	}
 	return nil
 }
 
 // forgetCredentials makes the next request read them anew.
 func (s *Store) forgetCredentials() {
-	s.creds.mu.Lock()
-	defer s.creds.mu.Unlock()
-	s.creds.live, s.creds.loaded = nil, time.Time{}
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	s.cache.live, s.cache.loaded = nil, time.Time{}
 }
 
 // touchCredential writes last_used_at. A database that cannot take it does not keep anybody out: the next attempt

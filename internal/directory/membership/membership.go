@@ -1,12 +1,22 @@
-package directory
+// Package membership changes who is in a group. A membership is a row, and a change is a few statements over sets,
+// however large the group is: nothing here ever reads the members of a group into memory.
+//
+// Members that a source names before it sends the user wait as pending rows and join when the user arrives. A group
+// as a member is kept and grants nothing.
+//
+// Everything runs in the caller's transaction, which holds the row of the group. Locks on PostgreSQL are taken in the
+// order groups, users, bindings, and within each by id.
+package membership
 
 import (
 	"context"
 	"database/sql"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/directory/sqlfilter"
 	"github.com/matomo-scim/bridge/scim/filter"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
@@ -20,13 +30,13 @@ const (
 	GroupMember Kind = "Group" // stored and returned, grants nothing
 )
 
-// MemberOpKind is what a MemberOp does.
-type MemberOpKind int
+// OpKind is what an Op does.
+type OpKind int
 
 // The member operations.
 const (
 	// ReplaceAll makes Values the members, all of them.
-	ReplaceAll MemberOpKind = iota
+	ReplaceAll OpKind = iota
 	// Add adds Values; those who are members already stay.
 	Add
 	// Remove removes Values; those who are no members are passed over.
@@ -35,46 +45,64 @@ const (
 	RemoveWhere
 )
 
-// MemberOp is one step of a change of memberships. Values are the ids of users or groups of the same source; an
+// Op is one step of a change of memberships. Values are the ids of users or groups of the same source; an
 // externalId or a userName is understood too. A value that nobody has is kept as pending.
-type MemberOp struct {
-	Kind   MemberOpKind
+type Op struct {
+	Kind   OpKind
 	Values []string
 	// Where is over the sub-attributes value and type of one member, in canonical names.
 	Where filter.Expr
 }
 
-// memberDelta collects what a list of operations did to one group, net: a member removed and added again is not in it.
-type memberDelta struct {
-	added, removed  map[string]Kind   // by member id
-	subjects        map[string]string // subject by user id, as far as it is known already
-	pending, waived int               // pending values that came and went
+// Group is the group whose members change.
+type Group struct{ Source, ID string }
+
+// Delta is what a list of operations did to one group, net: a member removed and added again is not in it.
+type Delta struct {
+	// Added and Removed are the kinds of the members that came and went by their id.
+	Added, Removed map[string]Kind
+	// Pending and Waived count the pending values that came and went. They are no members.
+	Pending, Waived int
+
+	subjects map[string]string // subject by user id, as far as it is known already
+}
+
+// Store changes memberships. It has no state of its own.
+type Store struct {
+	dialect database.Dialect
+	keep    time.Duration
+}
+
+// New returns a Store for a database of that dialect. A pending value is kept that long.
+func New(dialect database.Dialect, keep time.Duration) *Store {
+	return &Store{dialect: dialect, keep: keep}
 }
 
 // add notes that a member row was inserted.
-func (d *memberDelta) add(id string, kind Kind) {
-	if _, ok := d.removed[id]; ok {
-		delete(d.removed, id)
+func (d *Delta) add(id string, kind Kind) {
+	if _, ok := d.Removed[id]; ok {
+		delete(d.Removed, id)
 		return
 	}
-	d.added[id] = kind
+	d.Added[id] = kind
 }
 
 // remove notes that a member row was deleted.
-func (d *memberDelta) remove(id string, kind Kind) {
-	if _, ok := d.added[id]; ok {
-		delete(d.added, id)
+func (d *Delta) remove(id string, kind Kind) {
+	if _, ok := d.Added[id]; ok {
+		delete(d.Added, id)
 		return
 	}
-	d.removed[id] = kind
+	d.Removed[id] = kind
 }
 
-// changed says whether the members differ from before.
-func (d *memberDelta) changed() bool { return len(d.added)+len(d.removed) > 0 }
+// Changed says whether the members differ from before.
+func (d *Delta) Changed() bool { return len(d.Added)+len(d.Removed) > 0 }
 
-// applyMembers runs ops on the group, whose row the transaction has locked, as statements over sets.
-func (s *Store) applyMembers(ctx context.Context, tx *database.Tx, g Group, ops []MemberOp) (*memberDelta, error) {
-	d := &memberDelta{added: map[string]Kind{}, removed: map[string]Kind{}, subjects: map[string]string{}}
+// Apply runs ops on the group in order. Where of a RemoveWhere that is over more than value and type is a
+// *schema.Error.
+func (s *Store) Apply(ctx context.Context, tx *database.Tx, g Group, ops []Op) (*Delta, error) {
+	d := &Delta{Added: map[string]Kind{}, Removed: map[string]Kind{}, subjects: map[string]string{}}
 	for _, op := range ops {
 		var err error
 		switch op.Kind {
@@ -103,8 +131,8 @@ type resolved struct {
 // resolve finds out who is meant by values: the id of a user, the id of a group, else the externalId or the
 // userName of a user; all of the group's own source. Users found are held against deletion until the end of the
 // transaction.
-func (s *Store) resolve(ctx context.Context, tx *database.Tx, source string, values []string, d *memberDelta) (resolved, error) {
-	dia := s.db.Dialect()
+func (s *Store) resolve(ctx context.Context, tx *database.Tx, source string, values []string, d *Delta) (resolved, error) {
+	dia := s.dialect
 	rest := make(map[string]struct{}, len(values))
 	for _, v := range values {
 		rest[v] = struct{}{}
@@ -118,7 +146,7 @@ func (s *Store) resolve(ctx context.Context, tx *database.Tx, source string, val
 		for v := range rest {
 			by[key(v)] = append(by[key(v)], v)
 		}
-		return eachRow(ctx, tx, func(rows *sql.Rows) error {
+		return EachRow(ctx, tx, func(rows *sql.Rows) error {
 			var id, subject, found string
 			if err := rows.Scan(&id, &subject, &found); err != nil {
 				return err
@@ -136,7 +164,7 @@ func (s *Store) resolve(ctx context.Context, tx *database.Tx, source string, val
 	}
 	const columns = "SELECT u.id, u.subject_id, "
 	from := func(column string) string {
-		return column + " FROM users u WHERE u.source = $1 AND " + dia.In("u."+column, "$2") + " ORDER BY u.id" + s.lock(pgLockShare)
+		return column + " FROM users u WHERE u.source = $1 AND " + dia.In("u."+column, "$2") + " ORDER BY u.id" + LockShare.On(dia)
 	}
 	same := func(v string) string { return v }
 	if err := find(columns+"u."+from("id"), same, true); err != nil {
@@ -169,7 +197,7 @@ func sortedKeys[V any](m map[string]V) []string {
 }
 
 // addMembers inserts who is not a member yet.
-func (s *Store) addMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *memberDelta) error {
+func (s *Store) addMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
 	r, err := s.resolve(ctx, tx, g.Source, values, d)
 	if err != nil {
 		return err
@@ -177,13 +205,13 @@ func (s *Store) addMembers(ctx context.Context, tx *database.Tx, g Group, values
 	return s.insertMembers(ctx, tx, g, r, d)
 }
 
-func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r resolved, d *memberDelta) error {
-	dia := s.db.Dialect()
+func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r resolved, d *Delta) error {
+	dia := s.dialect
 	insert := func(ids []string, kind Kind) error {
 		if len(ids) == 0 {
 			return nil
 		}
-		return eachRow(ctx, tx, func(rows *sql.Rows) error {
+		return EachRow(ctx, tx, func(rows *sql.Rows) error {
 			var id string
 			err := rows.Scan(&id)
 			d.add(id, kind)
@@ -204,19 +232,19 @@ func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r r
 }
 
 // removeMembers deletes the members that values name, and pending values that say the same.
-func (s *Store) removeMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *memberDelta) error {
+func (s *Store) removeMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
 	if len(values) == 0 {
 		return nil
 	}
-	dia := s.db.Dialect()
+	dia := s.dialect
 	remove := func(ids []string) error {
 		return s.deleteMembers(ctx, tx, d, "group_id = $1 AND "+dia.In("member_id", "$2"), g.ID, dia.Strings(ids))
 	}
-	before := len(d.removed) + len(d.added)
+	before := len(d.Removed) + len(d.Added)
 	if err := remove(values); err != nil {
 		return err
 	}
-	if len(d.removed)+len(d.added) == before+len(values) {
+	if len(d.Removed)+len(d.Added) == before+len(values) {
 		return nil // every value was a member's id
 	}
 	r, err := s.resolve(ctx, tx, g.Source, values, d)
@@ -233,12 +261,12 @@ func (s *Store) removeMembers(ctx context.Context, tx *database.Tx, g Group, val
 
 // replaceMembers makes values the members: whoever is not in the list goes, whoever is missing comes, and the rest
 // is not touched.
-func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *memberDelta) error {
+func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
 	r, err := s.resolve(ctx, tx, g.Source, values, d)
 	if err != nil {
 		return err
 	}
-	dia := s.db.Dialect()
+	dia := s.dialect
 	notIn := "group_id = $1 AND %s NOT IN (SELECT e.value FROM " + dia.Each("$2") + ")"
 	stay := slices.Concat(r.users, r.groups)
 	if err := s.deleteMembers(ctx, tx, d, fmt.Sprintf(notIn, "member_id"), g.ID, dia.Strings(stay)); err != nil {
@@ -252,21 +280,17 @@ func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, va
 
 // removeWhere deletes the members that the filter is true for. It knows ids only: a filter that names members by
 // value alone comes as Remove.
-func (s *Store) removeWhere(ctx context.Context, tx *database.Tx, g Group, where filter.Expr, d *memberDelta) error {
-	c := compiler{dialect: s.db.Dialect(), args: []any{g.ID}}
-	cond := c.member(where)
-	if !cond.exact {
-		return &schema.Error{
-			ScimType: "invalidPath", Path: "members",
-			Detail: "members can be chosen by value and type only",
-		}
+func (s *Store) removeWhere(ctx context.Context, tx *database.Tx, g Group, where filter.Expr, d *Delta) error {
+	cond, args := sqlfilter.CompileMember(s.dialect, where, []any{g.ID})
+	if !cond.Exact {
+		return schema.Errorf(schema.InvalidPath, "members", "members can be chosen by value and type only")
 	}
-	return s.deleteMembers(ctx, tx, d, "group_id = $1 AND "+cond.sql, c.args...)
+	return s.deleteMembers(ctx, tx, d, "group_id = $1 AND "+cond.SQL, args...)
 }
 
 // deleteMembers deletes the rows of members where the condition holds and notes them in d.
-func (s *Store) deleteMembers(ctx context.Context, tx *database.Tx, d *memberDelta, where string, args ...any) error {
-	return eachRow(ctx, tx, func(rows *sql.Rows) error {
+func (s *Store) deleteMembers(ctx context.Context, tx *database.Tx, d *Delta, where string, args ...any) error {
+	return EachRow(ctx, tx, func(rows *sql.Rows) error {
 		var id string
 		var kind Kind
 		err := rows.Scan(&id, &kind)
@@ -275,11 +299,11 @@ func (s *Store) deleteMembers(ctx context.Context, tx *database.Tx, d *memberDel
 	}, "DELETE FROM members WHERE "+where+" RETURNING member_id, kind", args...)
 }
 
-// subjectsOf returns the subjects whose memberships d changed, sorted.
-func (s *Store) subjectsOf(ctx context.Context, tx *database.Tx, d *memberDelta) ([]string, error) {
+// Touched returns the subjects whose memberships d changed, sorted.
+func (s *Store) Touched(ctx context.Context, tx *database.Tx, d *Delta) ([]string, error) {
 	touched := map[string]struct{}{}
 	var unknown []string
-	for _, set := range []map[string]Kind{d.added, d.removed} {
+	for _, set := range []map[string]Kind{d.Added, d.Removed} {
 		for id, kind := range set {
 			if kind != UserMember {
 				continue
@@ -292,8 +316,8 @@ func (s *Store) subjectsOf(ctx context.Context, tx *database.Tx, d *memberDelta)
 		}
 	}
 	if len(unknown) > 0 {
-		dia := s.db.Dialect()
-		found, err := queryStrings(ctx, tx, "SELECT subject_id FROM users WHERE "+dia.In("id", "$1"), dia.Strings(unknown))
+		dia := s.dialect
+		found, err := Strings(ctx, tx, "SELECT subject_id FROM users WHERE "+dia.In("id", "$1"), dia.Strings(unknown))
 		if err != nil {
 			return nil, fmt.Errorf("subjects of members: %w", err)
 		}
@@ -302,4 +326,43 @@ func (s *Store) subjectsOf(ctx context.Context, tx *database.Tx, d *memberDelta)
 		}
 	}
 	return sortedKeys(touched), nil
+}
+
+// Subjects returns the subjects of all users in a group, sorted.
+func (*Store) Subjects(ctx context.Context, tx *database.Tx, groupID string) ([]string, error) {
+	ids, err := Strings(ctx, tx, `SELECT DISTINCT u.subject_id FROM members m JOIN users u ON u.id = m.member_id
+		WHERE m.group_id = $1 ORDER BY u.subject_id`, groupID)
+	if err != nil {
+		return nil, fmt.Errorf("members' subjects: %w", err)
+	}
+	return ids, nil
+}
+
+// LockGroups locks the groups that a member is in, in the order of their ids: they change when it is deleted. A
+// group is locked with them.
+func (s *Store) LockGroups(ctx context.Context, tx *database.Tx, memberID string) error {
+	if LockRow.On(s.dialect) == "" {
+		return nil
+	}
+	_, err := Strings(ctx, tx, `SELECT id FROM groups WHERE id IN (SELECT group_id FROM members WHERE member_id = $1)
+		OR id = $1 ORDER BY id`+string(LockRow), memberID)
+	if err != nil {
+		return fmt.Errorf("lock groups: %w", err)
+	}
+	return nil
+}
+
+// Drop takes a member out of all its groups and returns them.
+func (*Store) Drop(ctx context.Context, tx *database.Tx, memberID string) ([]string, error) {
+	groups, err := Strings(ctx, tx, `DELETE FROM members WHERE member_id = $1 RETURNING group_id`, memberID)
+	if err != nil {
+		return nil, fmt.Errorf("memberships: %w", err)
+	}
+	for _, g := range groups {
+		_, err := tx.Exec(ctx, `UPDATE groups SET version = version + 1, modified_at = $2 WHERE id = $1`, g, database.Micros(tx.Now()))
+		if err != nil {
+			return nil, fmt.Errorf("memberships: %w", err)
+		}
+	}
+	return groups, nil
 }
