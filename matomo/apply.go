@@ -225,6 +225,49 @@ func (a *application) send(ctx context.Context, batch []unit) {
 		together = append(together, jobs...)
 	}
 	a.sendJobs(ctx, together)
+	a.takeBack(ctx, batch)
+}
+
+// takeBack undoes grants that went to an account we did not add: somebody was faster, between our read and our request,
+// and Matomo goes on after a member that failed. What that account had on those sites before cannot be known.
+func (a *application) takeBack(ctx context.Context, batch []unit) {
+	var calls []call
+	var undone []*StepResult
+	for _, u := range batch {
+		if !addRefused(u.jobs) {
+			continue
+		}
+		for _, j := range u.jobs {
+			if s := j.result; s.Step.Kind == SetAccess && s.Sent && s.Err == nil {
+				calls = append(calls, accessCall(Step{Login: s.Step.Login, Sites: s.Step.Sites}))
+				undone = append(undone, s)
+			}
+		}
+	}
+	if len(calls) == 0 {
+		return
+	}
+	errs, err := a.c.bulk(ctx, calls, false, 0)
+	for i, s := range undone {
+		failed := err
+		if err == nil {
+			failed = errs[i]
+		}
+		s.Err = &Error{Kind: Skipped, Method: calls[i].method, Message: "taken back: the account is not the one this plan adds", Err: failed}
+		s.Uncertain = failed != nil
+		a.c.log.Error("access went to an account that somebody else added meanwhile",
+			zap.String("login", s.Step.Login), zap.Bool("taken_back", failed == nil), zap.Error(failed))
+	}
+}
+
+// addRefused reports whether a unit adds an account and Matomo said in so many words that it did not.
+func addRefused(jobs []job) bool {
+	for _, j := range jobs {
+		if k := j.result.Step.Kind; k == AddUser || k == InviteUser {
+			return j.result.Sent && j.result.Err != nil && !j.result.Uncertain
+		}
+	}
+	return false
 }
 
 // anyUnsafe reports whether a job must not be a bulk member before Matomo 5.
@@ -310,7 +353,9 @@ func (a *application) sendAlone(ctx context.Context, jobs []job) {
 		j := jobs[0]
 		j.result.Sent = true
 		a.settle(j, a.c.single(ctx, j.call, false))
-		jobs = jobs[1:]
+		if jobs = jobs[1:]; addRefused([]job{j}) {
+			return
+		}
 	}
 }
 

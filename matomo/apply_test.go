@@ -92,10 +92,36 @@ func TestApply_NothingIsGrantedToAnAccountWeDidNotAdd(t *testing.T) {
 		}
 		wantAccess(t, b, "alice", "1:admin")
 		wantAccess(t, b, "bob", "3:view")
-		if results[1].Steps[1].Sent || results[1].Changed() {
+		if wantKind(t, results[1].Steps[1].Err, matomo.Skipped); results[1].Uncertain() {
 			t.Errorf("result %+v", results[1])
 		}
+		if b.log.FilterMessageSnippet("somebody else added").Len() != 1 {
+			t.Error("nothing in the log")
+		}
 	})
+}
+
+func TestApply_SuperuserNeverReachesAnAccountWeDidNotAdd(t *testing.T) {
+	b := newBench(t, matomotest.Options{})
+	p := matomo.PlanPerson(person("bob", "superuser"), matomo.Account{Login: "bob"}, policy())
+	b.add(t, "bob")
+	b.accounts(t, matomo.Read{})
+	r := b.c.Apply(context.Background(), []matomo.Plan{p})[0]
+	if wantKind(t, r.Err, matomo.DuplicateLogin); r.Steps[1].Sent || b.Count("UsersManager.setSuperUserAccess") != 0 {
+		t.Errorf("result %+v", r)
+	}
+}
+
+func TestApply_TakingBackMayFail(t *testing.T) {
+	b := newBench(t, matomotest.Options{})
+	p := matomo.PlanPerson(person("bob", "1:admin"), matomo.Account{Login: "bob"}, policy())
+	b.add(t, "bob")
+	b.accounts(t, matomo.Read{})
+	b.Fault(matomotest.Fault{Kind: matomotest.CutBefore, Method: "UsersManager.setUserAccess", Skip: 1})
+	r := b.c.Apply(context.Background(), []matomo.Plan{p})[0]
+	if wantKind(t, r.Err, matomo.DuplicateLogin); !r.Uncertain() || !r.Changed() {
+		t.Errorf("what could not be taken back is not said: %+v", r)
+	}
 }
 
 func TestI10_NothingIsGrantedWhenTokensCouldNotBeEnded(t *testing.T) {
@@ -144,8 +170,8 @@ func TestApply_TwentySlowCallsARequest(t *testing.T) {
 	for _, r := range requestsOf(b) {
 		sizes = append(sizes, len(r))
 	}
-	if !slices.Equal(sizes, []int{20, 20, 5, 90}) {
-		t.Errorf("requests of %v calls, want 20, 20, 5 and 90", sizes)
+	if !slices.Equal(sizes, []int{60, 60, 15}) {
+		t.Errorf("requests of %v calls, want 60, 60 and 15: 20 of them slow", sizes)
 	}
 }
 

@@ -96,13 +96,13 @@ func TestI1_OddAnswersAreErrors(t *testing.T) {
 	bodies := []string{
 		"", "[", "[]", "{}", "null", "true", `"x"`, "42", "[[]]", `[{"value":true}]`, `{"result":"success","message":"ok"}`, "<html>sign in</html>",
 		`[{"value":true},{"value":"5.1.2"},[],{"value":false}]extra`, `[{"value":true},{"value":"5.1.2"},[],{"value":false},[]`,
-		`[{"value":true},{"value":"5.1.2"},[],{"value":false},[],[{"login":"alice"}],[{"site":1}],[]]`,
-		`[{"value":true},{"value":"5.1.2"},[],{"value":false},[],{"login":"alice"},[]]`,
-		`[{"value":true},{"value":"5.1.2"},[],{"value":false},[],[{"login":7}],[]]`,
-		`[{"value":true},{"value":"5.1.2"},[],{"value":false},[],[],[{"site":"x","access":"view"}]]`,
-		`[{"value":1},{"value":"5.1.2"},[],{"value":false},[],[],[]]`,
-		`[{"value":true},[],[],{"value":false},[],[],[]]`,
-		`[{"value":false},{"value":"5.1.2"},[],{"value":false},[],[],[]]`,
+		`[{"value":true},{"value":"5.1.2"},[],{"value":false},[],[{"login":"alice"}],[],[{"site":1}],[]]`,
+		`[{"value":true},{"value":"5.1.2"},[],{"value":false},[],{"login":"alice"},[],[]]`,
+		`[{"value":true},{"value":"5.1.2"},[],{"value":false},[],[{"login":7}],[],[]]`,
+		`[{"value":true},{"value":"5.1.2"},[],{"value":false},[],[],[],[{"site":"x","access":"view"}]]`,
+		`[{"value":1},{"value":"5.1.2"},[],{"value":false},[],[],[],[]]`,
+		`[{"value":true},[],[],{"value":false},[],[],[],[]]`,
+		`[{"value":false},{"value":"5.1.2"},[],{"value":false},[],[],[],[]]`,
 	}
 	for _, body := range bodies {
 		c := newBench(t, matomotest.Options{}, func(o *matomo.Options) { o.Transport = answers(http.StatusOK, nil, body) }).c

@@ -115,14 +115,14 @@ func TestPlanPerson(t *testing.T) {
 		{"nothing to do", want("1:view"), account("1:view"), policy(), nil},
 		{
 			"joiner", want("1:view 2:view 3:admin"), missing(), policy(),
-			all("add_user alice@example.test | gate", "set_access admin on 3", "set_access view on 1,2"),
+			all("add_user alice@example.test", "set_access admin on 3", "set_access view on 1,2"),
 		},
 		{"joiner nobody asked for", want("1:view", func(w *matomo.Want) { w.Create = false }), missing(), policy(), nil},
-		{"joiner without access", want(""), missing(), policy(), all("add_user alice@example.test | gate")},
+		{"joiner without access", want(""), missing(), policy(), all("add_user alice@example.test")},
 		{"joiner as superuser", want("superuser 1:view"), missing(), policy(), all("add_user alice@example.test | gate", "promote")},
 		{
 			"joiner as superuser without password", want("superuser 1:view"), missing(), policy(noPassword),
-			all("add_user alice@example.test | gate", "set_access view on 1", "blocked: needs_password"),
+			all("add_user alice@example.test", "set_access view on 1", "blocked: needs_password"),
 		},
 		{"joiner behind a deny that is unknown", want("1:view", hold), missing(), policy(), all("blocked: additions_held")},
 		{"joiner without e-mail", want("1:view", mail("")), missing(), policy(), all("blocked: email_missing")},
@@ -130,15 +130,15 @@ func TestPlanPerson(t *testing.T) {
 		{"joiner with an impossible login", want("1:view", func(w *matomo.Want) { w.Login = "al ice" }), matomo.Account{Login: "al ice"}, policy(), all("blocked: login_invalid")},
 		{
 			"joiner through LDAP", want("1:view"), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInLDAP }),
-			all("add_user alice@example.test | gate", "set_ldap_user", "set_access view on 1"),
+			all("add_user alice@example.test", "set_ldap_user", "set_access view on 1"),
 		},
 		{
 			"joiner by invitation", want("2:admin 3:view"), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInInvite }),
-			all("invite_user on 2 alice@example.test | gate", "set_access admin on 2", "set_access view on 3"),
+			all("invite_user on 2 alice@example.test", "set_access admin on 2", "set_access view on 3"),
 		},
 		{
 			"joiner by invitation whose site has the invited role", want("2:view"), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInInvite }),
-			all("invite_user on 2 alice@example.test | gate"),
+			all("invite_user on 2 alice@example.test"),
 		},
 		{
 			"superuser by invitation", want("superuser"), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInInvite }),
@@ -202,7 +202,7 @@ func TestPlanPerson(t *testing.T) {
 		},
 		{"come-back without a strategy to nothing", want("", comeBack), account(""), policy(noTokens), nil},
 		{"come-back without a strategy of a superuser", want("superuser", comeBack), account("superuser"), policy(noTokens), all("blocked: tokens_live")},
-		{"come-back of a deleted account", want("1:view", comeBack), missing(), policy(), all("add_user alice@example.test | gate", "set_access view on 1")},
+		{"come-back of a deleted account", want("1:view", comeBack), missing(), policy(), all("add_user alice@example.test", "set_access view on 1")},
 		{"come-back that is held", want("1:view", comeBack, hold), account(""), policy(noTokens), all("blocked: additions_held")},
 
 		{"role change ends tokens", want("2:view"), account("1:view"), policy(roleChange), all("set_access view on 2", "remove_access on 1", "revoke_tokens")},
@@ -210,7 +210,7 @@ func TestPlanPerson(t *testing.T) {
 		{"not on first enforcement", want("2:view", adopted), account("1:view"), policy(roleChange), all("set_access view on 2", "remove_access on 1")},
 		{"not on repair that only adds", want("1:view 2:view", drift), account("1:view"), policy(roleChange), all("set_access view on 2")},
 		{"on repair that removes", want("1:view", drift), account("1:admin"), policy(roleChange), all("set_access view on 1", "revoke_tokens")},
-		{"not for a new account", want("1:view"), missing(), policy(roleChange), all("add_user alice@example.test | gate", "set_access view on 1")},
+		{"not for a new account", want("1:view"), missing(), policy(roleChange), all("add_user alice@example.test", "set_access view on 1")},
 		{
 			"not when it is seen that there is none", want("2:view"), account("1:view", func(a *matomo.Account) { a.TokensKnown = true }), policy(roleChange),
 			all("set_access view on 2", "remove_access on 1"),

@@ -15,7 +15,8 @@ import (
 // Steps come in this order; a plan holds only those it needs.
 //
 //	account      superuser now     wanted           steps
-//	missing      -                 anything         add or invite (gate), ldap mark, then as for an empty account
+//	missing      -                 sites            add or invite, ldap mark, then as for an empty account
+//	missing      -                 superuser        add or invite (gate), ldap mark, promote
 //	exists       no                sites            [tokens (gate)] set access per role, remove access, e-mail, tokens
 //	exists       no                superuser        [tokens (gate)] e-mail, promote (which wipes the rows)
 //	exists       yes               sites            [tokens (gate)] demote, set access, remove access, e-mail, tokens
@@ -26,8 +27,9 @@ import (
 // all rows in Matomo; what is granted again follows in the same request. After it, sites that are lost are named in a
 // removal although no row is left, because only that stops Matomo from mailing the person's scheduled reports.
 //
-// A gate stops everything behind it unless it succeeded: grants never reach an account we did not add (I2), nor one whose
-// old tokens live (I10).
+// A gate stops everything behind it unless it succeeded: superuser never reaches an account we did not add (I2), and
+// nothing is granted to one whose old tokens live (I10; tokens that were read as none need no gate). Site access travels
+// with the account it is for; should the account turn out to be somebody else's, Apply takes it back.
 func PlanPerson(want Want, have Account, pol Policy) Plan {
 	if have.Login == "" {
 		have.Login = want.Login
@@ -99,7 +101,7 @@ func (b *planner) add() bool {
 		b.plan.Blocks = append(b.plan.Blocks, *block)
 		return false
 	}
-	step := Step{Kind: AddUser, Login: b.want.Login, Email: b.want.Email, Gate: true, Why: "the person has no account yet"}
+	step := Step{Kind: AddUser, Login: b.want.Login, Email: b.want.Email, Gate: b.promotes(), Why: "the person has no account yet"}
 	if b.pol.SignIn == SignInInvite {
 		site, ok := b.inviteSite()
 		if !ok {
@@ -134,7 +136,7 @@ func (b *planner) inviteSite() (access.SiteID, bool) {
 func (b *planner) comeBack() bool {
 	if b.pol.Tokens != NoStrategy {
 		s := b.tokenStep("the person comes back; tokens from before must not live again", b.have.Access)
-		s.Gate = true
+		s.Gate = !b.have.TokensKnown || len(b.have.Tokens) > 0
 		b.step(s)
 		return true
 	}

@@ -50,6 +50,7 @@ func (c *Client) ReadAccounts(ctx context.Context, logins []string, opt Read) (*
 			return
 		}
 		r.users(logins)
+		r.superusers()
 		if opt.Orphans || len(logins) > perLoginMax {
 			r.maps()
 		} else {
@@ -168,6 +169,20 @@ func (r *reading) users(logins []string) {
 		return nil
 	}), params...)
 	r.asked = logins
+}
+
+// superusers asks for all superusers, whoever else is asked for: how many there are decides whether one may be demoted.
+func (r *reading) superusers() {
+	r.add("UsersManager.getUsersHavingSuperUserAccess", items(func(_ string, dec *json.Decoder) error {
+		var u userAnswer
+		if err := dec.Decode(&u); err != nil {
+			return err
+		}
+		if u.compact().flags&(flagPending|flagExpired) == 0 {
+			r.snap.superusers = append(r.snap.superusers, u.Login)
+		}
+		return nil
+	}))
 }
 
 // maps asks who has which access where, for the whole instance; orphan rows show.

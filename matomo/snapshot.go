@@ -30,6 +30,8 @@ type Snapshot struct {
 	orphans  bool // access maps were read, which show orphan rows
 	extra    map[int32]extra
 	strays   int
+
+	superusers []string // of a snapshot that is not Whole
 }
 
 // compact is one account without its access. Strings share the memory of the decoded answer.
@@ -94,9 +96,12 @@ func (s *Snapshot) Each() iter.Seq[Account] {
 	}
 }
 
-// Superusers returns the logins of all superusers that can sign in (no pending invitation), in Matomo's order. On a
-// snapshot that is not Whole only those asked for are known.
+// Superusers returns the logins of all superusers that can sign in (no pending invitation), in Matomo's order, whichever
+// accounts the snapshot was asked for.
 func (s *Snapshot) Superusers() []string {
+	if !s.Whole {
+		return s.superusers
+	}
 	var out []string
 	for _, a := range s.accounts {
 		if a.flags&flagSuperuser != 0 && a.flags&(flagPending|flagExpired) == 0 {
