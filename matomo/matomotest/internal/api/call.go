@@ -37,7 +37,7 @@ type Call struct {
 	Now    time.Time
 	Header http.Header // Matomo's own; nobody reads those of a member
 
-	ctx context.Context //nolint:containedctx // a call lives as long as its request
+	ctx context.Context // of the request; a call lives as long as it
 	rq  *request
 	xml bool
 	out []byte // the answer so far

@@ -33,7 +33,8 @@ type Account struct {
 	Rows            []Row    // oldest first
 	Tokens          []*Token // oldest first
 
-	loggedOut int // sessions up to this number were ended for the person
+	key       string // the folded login
+	loggedOut int    // sessions up to this number were ended for the person
 	deleted   bool
 }
 
@@ -82,7 +83,8 @@ func (in *Instance) Insert(a *Account) bool {
 	if in.Find(a.Login) != nil || in.FindEmail(a.Email) != nil {
 		return false
 	}
-	in.byLogin[php.Fold(a.Login)], in.byEmail[php.Fold(a.Email)] = a, a
+	a.key = php.Fold(a.Login)
+	in.byLogin[a.key], in.byEmail[php.Fold(a.Email)] = a, a
 	in.fresh = append(in.fresh, a)
 	return true
 }
@@ -108,7 +110,7 @@ func (in *Instance) Delete(a *Account) {
 		delete(in.tokens, t.Secret)
 	}
 	in.rowCount -= len(a.Rows)
-	delete(in.byLogin, php.Fold(a.Login))
+	delete(in.byLogin, a.key)
 	delete(in.byEmail, php.Fold(a.Email))
 	a.deleted, in.gone = true, true
 	in.DeleteReports(a.Login)
@@ -125,7 +127,7 @@ func (in *Instance) Delete(a *Account) {
 // Accounts returns all accounts in the order of the login. It sorts only what
 // came since the last time. The caller must not change the slice.
 func (in *Instance) Accounts() []*Account {
-	byLogin := func(a, b *Account) int { return cmp.Compare(php.Fold(a.Login), php.Fold(b.Login)) }
+	byLogin := func(a, b *Account) int { return cmp.Compare(a.key, b.key) }
 	if in.gone {
 		in.sorted, in.fresh, in.gone = alive(in.sorted), alive(in.fresh), false
 	}

@@ -28,7 +28,8 @@ func AppendObject(b []byte, write func(*Object)) []byte {
 // takes.
 func (o *Object) Set(fields ...any) {
 	for i := 0; i+1 < len(fields); i += 2 {
-		o.Key(fmt.Sprint(fields[i]))
+		name, _ := fields[i].(string)
+		o.Key(name)
 		o.B = AppendValue(o.B, fields[i+1])
 	}
 }
@@ -79,27 +80,26 @@ func AppendValue(b []byte, v any) []byte {
 // everything beyond ASCII as \u.
 func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
+	plain := 0 // where the run of characters that stay as they are begins
 	for i := 0; i < len(s); {
 		ch := s[i]
-		if ch >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			b = appendRune(b, r)
-			i += size
+		if ch >= ' ' && ch < utf8.RuneSelf && ch != '"' && ch != '\\' && ch != '/' {
+			i++
 			continue
 		}
-		i++
-		switch short := strings.IndexByte("\b\f\n\r\t", ch); {
-		case ch == '"' || ch == '\\' || ch == '/':
-			b = append(b, '\\', ch)
-		case ch >= ' ':
-			b = append(b, ch)
-		case short >= 0:
+		b = append(b, s[plain:i]...)
+		r, size := utf8.DecodeRuneInString(s[i:])
+		i += size
+		plain = i
+		if short := strings.IndexByte("\b\f\n\r\t", ch); short >= 0 {
 			b = append(b, '\\', "bfnrt"[short])
-		default:
-			b = appendRune(b, rune(ch))
+		} else if ch < ' ' || ch >= utf8.RuneSelf {
+			b = appendRune(b, r)
+		} else {
+			b = append(b, '\\', ch)
 		}
 	}
-	return append(b, '"')
+	return append(append(b, s[plain:]...), '"')
 }
 
 // appendRune appends the escape of a character, two of them beyond \uFFFF.
