@@ -154,7 +154,9 @@ func (c *cli) with(ctx context.Context, readOnly bool, fn func(context.Context, 
 	if err != nil {
 		return err
 	}
-	s, err := app.Open(ctx, cfg, app.Options{Logger: c.quietLogger(), Version: versionString(), ReadOnly: readOnly})
+	opt := c.options()
+	opt.ReadOnly = readOnly
+	s, err := app.Open(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}

@@ -58,3 +58,8 @@ func (c *cli) logger(cfg *config.Config) *zap.Logger {
 // quietLogger is for commands whose answer is on stdout: only what a person
 // must act on is logged.
 func (c *cli) quietLogger() *zap.Logger { return app.NewLogger(c.stderr, true, "error") }
+
+// options are what commands open the rooms with.
+func (c *cli) options() app.Options {
+	return app.Options{Logger: c.quietLogger(), Version: versionString()}
+}

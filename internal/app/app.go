@@ -54,6 +54,9 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 			a.Close()
 		}
 	}()
+	if err := a.Prepare(ctx); err != nil {
+		return nil, err
+	}
 	if n, err := a.Directory.CountCredentials(ctx); err != nil {
 		return nil, err
 	} else if n == 0 {

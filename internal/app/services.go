@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,8 +23,7 @@ type Options struct {
 	Logger *zap.Logger
 	// Version is shown in metrics and sent to Matomo as user agent.
 	Version string
-	// ReadOnly opens the database to be read only: nothing is migrated, no rule
-	// set is activated.
+	// ReadOnly opens the database to be read only: nothing is migrated.
 	ReadOnly bool
 	// Transport replaces the way to a target, for tests; nil for the network.
 	Transport func(target string) http.RoundTripper
@@ -76,13 +73,16 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 		return nil, err
 	}
 	s.Bindings.OnDue(s.Engine.Wake)
-	if opt.ReadOnly {
-		return s, nil
-	}
+	return s, nil
+}
+
+// Prepare makes the configuration's targets known and its rules the active
+// ones. Only what is going to change Matomo calls it: the service, and sync.
+func (s *Services) Prepare(ctx context.Context) error {
 	if err := s.ensureTargets(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.activateRules(ctx)
+	return s.activateRules(ctx)
 }
 
 // Close releases everything that Open opened, in reverse order.
@@ -90,7 +90,7 @@ func (s *Services) Close() { s.cleanup.run(s.log) }
 
 // openDatabase opens the store of the configuration.
 func (s *Services) openDatabase(ctx context.Context, opt Options) error {
-	dsn, err := databaseURL(s.Config.Database)
+	dsn, err := s.Config.Database.ConnString()
 	if err != nil {
 		return err
 	}
@@ -102,24 +102,6 @@ func (s *Services) openDatabase(ctx context.Context, opt Options) error {
 	}
 	s.cleanup.add("database", func() error { return s.DB.Close() })
 	return nil
-}
-
-// databaseURL puts PostgreSQL's password, which the configuration never holds,
-// into the URL that the driver gets.
-func databaseURL(cfg config.Database) (string, error) {
-	if cfg.Password.IsZero() {
-		return cfg.URL, nil
-	}
-	password, err := cfg.Password.Read()
-	if err != nil {
-		return "", fmt.Errorf("database password: %w", err)
-	}
-	u, err := url.Parse(cfg.URL)
-	if err != nil {
-		return "", fmt.Errorf("database url: %w", err)
-	}
-	u.User = url.UserPassword(u.User.Username(), strings.TrimSpace(password))
-	return u.String(), nil
 }
 
 // sourcesOf are the sources as the directory knows them.

@@ -14,7 +14,7 @@ import (
 )
 
 // newTargets makes a client and the options of the engine for every target of
-// the configuration.
+// the configuration. Without a registerer nothing is measured.
 func newTargets(cfg *config.Config, opt Options, reg prometheus.Registerer) ([]reconcile.TargetOptions, error) {
 	out := make([]reconcile.TargetOptions, 0, len(cfg.Targets))
 	for _, t := range cfg.Targets {

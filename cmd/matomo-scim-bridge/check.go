@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/matomo-scim/bridge/internal/app"
+)
+
+// checkCommand proves that everything the bridge needs is there.
+func (c *cli) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration, the rules and every connection",
+		Long: `Check the configuration, the rules, the database and every Matomo, as a list.
+Nothing is changed: the password is proven with a call that Matomo refuses for
+another reason. Exit code 1 when something must be mended before serve works.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.check(cmd.Context())
+		},
+	}
+}
+
+// checklist prints findings and counts the failures.
+type checklist struct {
+	*printer
+	failed int
+}
+
+// add prints one line of the list, with advice below it.
+func (l *checklist) add(level app.Level, name, text, advice string) {
+	mark := map[app.Level]string{
+		app.LevelOK: l.green("ok  "), app.LevelHint: l.cyan("hint"), app.LevelWarn: l.yellow("warn"), app.LevelFail: l.red("FAIL"),
+	}[level]
+	l.line("%s  %-22s %s", mark, name, text)
+	if advice != "" {
+		l.line("      %-22s %s", "", l.dim("-> "+advice))
+	}
+	if level == app.LevelFail {
+		l.failed++
+	}
+}
+
+// check runs the list: configuration, rules, database, targets, rules against
+// the sites of each target.
+func (c *cli) check(ctx context.Context) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	l := &checklist{printer: c.printer()}
+	l.add(app.LevelOK, "configuration", cfg.Path, "")
+	rules, _, err := app.LoadRules(cfg)
+	if err != nil {
+		return err
+	}
+	l.add(app.LevelOK, "rules", plural(len(rules.All()), "rule"), "")
+	c.checkDatabase(ctx, l)
+	found, err := app.CheckTargets(ctx, cfg, rules, c.options())
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		l.add(f.Level, f.Name, f.Text, f.Advice)
+	}
+	if l.err != nil {
+		return l.err
+	}
+	if l.failed > 0 {
+		return fmt.Errorf("%s to mend before the bridge can do its work", plural(l.failed, "thing"))
+	}
+	return nil
+}
+
+// checkDatabase looks whether the database can be opened and somebody could
+// sign in. A database that does not exist yet is no fault: serve makes it.
+func (c *cli) checkDatabase(ctx context.Context, l *checklist) {
+	err := c.withReadOnly(ctx, func(ctx context.Context, s *app.Services) error {
+		l.add(app.LevelOK, "database", s.DB.Dialect().Name(), "")
+		n, err := s.Directory.CountCredentials(ctx)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			l.add(app.LevelFail, "credentials", "none: no identity provider could sign in", "matomo-scim-bridge credential create NAME")
+			return nil
+		}
+		l.add(app.LevelOK, "credentials", plural(n, "live credential"), "")
+		return nil
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.add(app.LevelHint, "database", "does not exist yet; it is made by the first credential or by serve", "matomo-scim-bridge credential create NAME")
+	case err != nil:
+		l.add(app.LevelFail, "database", err.Error(), "")
+	}
+}

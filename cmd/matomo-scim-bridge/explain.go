@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/matomo-scim/bridge/internal/app"
+)
+
+// explainCommand tells why somebody has the access they have.
+func (c *cli) explainCommand() *cobra.Command {
+	var groups []string
+	var source string
+	cmd := &cobra.Command{
+		Use:   "explain USER | --group NAME...",
+		Short: "Show which rule gives a person, or a set of groups, which access",
+		Long: `Show the whole way from a person to their access in Matomo: what the identity
+provider says, which groups match which rules (file and line), what that gives,
+what Matomo holds now, and what would be done. USER is a userName.
+
+With --group (may be repeated) it shows what somebody in exactly these groups
+would get, without such a person existing. Nothing is changed.`,
+		Example: "  matomo-scim-bridge explain ada@example.com\n  matomo-scim-bridge explain --group Analysts --group Editors",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && len(groups) == 0:
+				return c.withReadOnly(cmd.Context(), func(ctx context.Context, s *app.Services) error {
+					return c.explainUser(ctx, s, args[0])
+				})
+			case len(args) == 0 && len(groups) > 0:
+				return c.explainGroups(cmd.Context(), groups, source)
+			default:
+				return errors.New("name one userName, or groups with --group")
+			}
+		},
+	}
+	cmd.Flags().StringArrayVarP(&groups, "group", "g", nil, "a group's name; may be repeated")
+	cmd.Flags().StringVar(&source, "source", "", "the source the groups come from (default: the only one)")
+	return cmd
+}
+
+// explainUser prints the explanation of every target for one person.
+func (c *cli) explainUser(ctx context.Context, s *app.Services, userName string) error {
+	subjects, err := s.Directory.SubjectsByUserName(ctx, userName)
+	if err != nil {
+		return err
+	}
+	if len(subjects) == 0 {
+		return fmt.Errorf("no source has a user %q", userName)
+	}
+	p := c.printer()
+	for _, subject := range subjects {
+		all, err := s.Engine.Explain(ctx, subject)
+		if err != nil {
+			return err
+		}
+		for i, x := range all {
+			if i == 0 {
+				p.person(x)
+			}
+			p.target(x)
+		}
+	}
+	return p.err
+}
+
+// person prints what the sources say.
+func (p *printer) person(x app.Explanation) {
+	state := p.green("active")
+	switch {
+	case x.Person.Orphan:
+		state = p.red("deleted")
+	case !x.Person.Active:
+		state = p.red("inactive")
+	}
+	p.line("%s  %s  source %s", p.bold(x.Person.UserName), state, x.Person.Source)
+	names := make([]string, 0, len(x.Person.Groups))
+	for _, g := range x.Person.Groups {
+		names = append(names, g.Name)
+	}
+	p.field("groups", orNone(strings.Join(names, ", ")))
+	p.field("e-mail", orNone(x.Person.PrimaryEmail))
+}
+
+// target prints one target's part.
+func (p *printer) target(x app.Explanation) {
+	p.line("%s (%s)", p.bold(x.Target), x.Mode)
+	p.field("login", orNone(x.Login))
+	p.decision(x.Decision, x.Reasons)
+	switch {
+	case x.ReadError != nil:
+		p.field("matomo", p.yellow("not read: "+x.ReadError.Error()))
+	case x.Account == nil:
+		p.field("matomo", "not asked: nothing of this person is there")
+	case !x.Account.Exists:
+		p.field("matomo", "no account")
+	default:
+		p.field("matomo", "has "+orNone(x.Account.Access.String()))
+	}
+	state := string(x.Binding.State)
+	if x.Binding.Reason != "" {
+		state += " (" + x.Binding.Reason + ")"
+	}
+	if x.Binding.Detail != "" {
+		state += ": " + x.Binding.Detail
+	}
+	p.field("state", state)
+	p.steps(x.Plan, x.Withheld, x.Settles)
+	if x.Detail != "" && x.Detail != x.Binding.Detail {
+		p.field("now", x.Detail)
+	}
+}
+
+// decision prints what the rules give, and why.
+func (p *printer) decision(d app.Decision, reasons []string) {
+	p.field("rules give", orNone(d.Access.String()))
+	if len(reasons) > 0 {
+		p.field("because", reasons...)
+	}
+	for _, problem := range d.Problems {
+		p.field("problem", p.yellow(problem.String()))
+	}
+	if !d.ValidUntil.IsZero() {
+		p.field("until", d.ValidUntil.UTC().Format(time.RFC3339)+", then it is decided anew")
+	}
+}
+
+// steps prints a plan.
+func (p *printer) steps(plan app.Plan, withheld []app.Block, settles time.Time) {
+	var lines []string
+	for _, s := range plan.Steps {
+		mark := p.green("+")
+		if s.Reduces {
+			mark = p.red("-")
+		}
+		lines = append(lines, fmt.Sprintf("%s %s  %s", mark, s, p.dim("("+s.Why+")")))
+	}
+	for _, b := range withheld {
+		lines = append(lines, p.yellow("! "+b.Detail)+"  "+p.dim("("+string(b.Reason)+")"))
+	}
+	if !settles.IsZero() {
+		lines = append(lines, p.yellow("~ what is taken away waits until "+settles.UTC().Format(time.RFC3339)))
+	}
+	if len(lines) == 0 {
+		lines = []string{"nothing to change"}
+	}
+	p.field("plan", lines...)
+}
+
+// orNone shows the absence of a value as a word.
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// explainGroups prints what a set of groups would give on every target.
+func (c *cli) explainGroups(ctx context.Context, groups []string, source string) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	name, err := sourceName(cfg, source)
+	if err != nil {
+		return err
+	}
+	decisions, unmatched, err := app.DecideGroups(ctx, cfg, name, groups, c.options())
+	if err != nil {
+		return err
+	}
+	p := c.printer()
+	for _, d := range decisions {
+		p.line("%s", p.bold(d.Target))
+		p.decision(d.Decision, d.Reasons)
+	}
+	for _, g := range unmatched {
+		p.field("note", p.yellow(fmt.Sprintf("no rule matches group %q", g)))
+	}
+	return p.err
+}

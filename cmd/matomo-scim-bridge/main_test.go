@@ -1,0 +1,75 @@
+package main
+
+import (
+	"net"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the test binary the program as well: scripts and the crash
+// test run "matomo-scim-bridge" and get what main does.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"matomo-scim-bridge": main})
+}
+
+// TestScripts runs the commands as people do; each script in testdata/script is
+// input files, commands, and what they print.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("NO_COLOR", "1")
+			env.Setenv("MATOMO_ADDR", freeAddress(t))
+			env.Setenv("SCIM_ADDR", freeAddress(t))
+			env.Setenv("METRICS_ADDR", freeAddress(t))
+			env.Setenv("TMPDIR", env.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"secret":  secretFile,
+			"expand":  expandFile,
+			"waitfor": waitForPort,
+		},
+	})
+}
+
+// freeAddress is an address of this machine that nobody listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// secretFile writes its second argument into the file of its first, readable
+// for the owner only.
+func secretFile(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(args[1]+"\n"), 0o600))
+}
+
+// expandFile replaces $VAR in files.
+func expandFile(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+// waitForPort waits until something answers at an address, or the script's
+// time is over.
+func waitForPort(ts *testscript.TestScript, _ bool, args []string) {
+	for range 2000 {
+		c, err := net.Dial("tcp", args[0])
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		pause()
+	}
+	ts.Fatalf("nobody listens at %s", args[0])
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/matomo-scim/bridge/internal/app"
+)
+
+// planCommand shows what would change.
+func (c *cli) planCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "plan",
+		Short: "Show what would change in Matomo, and why",
+		Long: `Read every Matomo once and show what would be changed for every person the
+bridge manages, with the rules as they stand in the files now. Nothing is
+changed. Exit code 0 when nothing would change, 2 when something would, 1 on an
+error.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withReadOnly(cmd.Context(), func(ctx context.Context, s *app.Services) error {
+				return c.plan(ctx, s)
+			})
+		},
+	}
+}
+
+// plan prints the differences of all targets; exit code 2 when there are any.
+func (c *cli) plan(ctx context.Context, s *app.Services) error {
+	differ, err := s.UseFiles(ctx)
+	if err != nil {
+		return err
+	}
+	p := c.printer()
+	if differ {
+		p.line("%s", p.yellow("the rule files differ from the active rules; this is the plan with the files"))
+	}
+	n, err := c.printDifferences(ctx, s, p)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		return exitCode(exitChanges)
+	}
+	return nil
+}
+
+// printDifferences prints what differs on every target and returns how many
+// people that concerns.
+func (c *cli) printDifferences(ctx context.Context, s *app.Services, p *printer) (int, error) {
+	total := 0
+	for _, name := range s.Engine.Targets() {
+		found, err := s.Engine.Compare(ctx, name)
+		if err != nil {
+			return 0, fmt.Errorf("target %s: %w", name, err)
+		}
+		for _, d := range found.Differences {
+			p.difference(d)
+		}
+		p.line("%s: %s looked at, %s", p.bold(name), plural(found.Bindings, "person"), changes(len(found.Differences)))
+		if n := found.Drift["unmanaged_user"]; n > 0 {
+			p.line("%s", p.dim(fmt.Sprintf("%s: %s in Matomo not managed here and never touched", name, plural(n, "account"))))
+		}
+		total += len(found.Differences)
+	}
+	return total, p.err
+}
+
+// changes is the last word of a plan.
+func changes(n int) string {
+	if n == 0 {
+		return "nothing to change"
+	}
+	return plural(n, "difference")
+}
+
+// difference prints one person's difference.
+func (p *printer) difference(d app.Difference) {
+	who := d.Person
+	if who == "" {
+		who = d.Login
+	}
+	p.line("%s  %s", p.bold(who), p.dim(string(d.State)))
+	p.steps(d.Plan, d.Withheld, d.Settles)
+	if len(d.Reasons) > 0 {
+		p.field("because", d.Reasons...)
+	}
+	if d.Detail != "" {
+		p.field("note", d.Detail)
+	}
+}
+
+// syncCommand makes Matomo agree now.
+func (c *cli) syncCommand() *cobra.Command {
+	var confirm bool
+	cmd := &cobra.Command{
+		Use:   "sync",
+		Short: "Show the plan and, with --confirm, carry it out",
+		Long: `Show what plan shows, and exit with code 2. With --confirm, carry it out: a
+running bridge is told and followed; without one, this command does the work.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !confirm {
+				return c.withReadOnly(cmd.Context(), func(ctx context.Context, s *app.Services) error {
+					err := c.plan(ctx, s)
+					if err != nil {
+						_, _ = fmt.Fprintln(c.stderr, "nothing was changed; carry it out with: matomo-scim-bridge sync --confirm")
+					}
+					return err
+				})
+			}
+			return c.withServices(cmd.Context(), c.sync)
+		},
+	}
+	cmd.Flags().BoolVar(&confirm, "confirm", false, "carry the plan out")
+	return cmd
+}
+
+// sync marks everything that differs and sees that it is done.
+func (c *cli) sync(ctx context.Context, s *app.Services) error {
+	if err := s.Prepare(ctx); err != nil {
+		return err
+	}
+	p := c.printer()
+	n, err := c.printDifferences(ctx, s, p)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		if err := s.Engine.MarkDifferences(ctx); err != nil {
+			return err
+		}
+	}
+	held, release, err := s.DB.Lock()
+	if err != nil {
+		return err
+	}
+	if held {
+		defer release()
+		if _, err := s.Engine.Drain(ctx); err != nil {
+			return err
+		}
+	} else if err := c.follow(ctx, s); err != nil {
+		return err
+	}
+	left, err := c.countDifferences(ctx, s)
+	if err != nil {
+		return err
+	}
+	if left > 0 {
+		return fmt.Errorf("%s left; see why with: matomo-scim-bridge plan", plural(left, "difference"))
+	}
+	p.line("%s", p.green("Matomo agrees"))
+	return p.err
+}
+
+// countDifferences is how many people still differ.
+func (c *cli) countDifferences(ctx context.Context, s *app.Services) (int, error) {
+	n := 0
+	for _, name := range s.Engine.Targets() {
+		found, err := s.Engine.Compare(ctx, name)
+		if err != nil {
+			return 0, fmt.Errorf("target %s: %w", name, err)
+		}
+		n += len(found.Differences)
+	}
+	return n, nil
+}
+
+// follow waits until a running bridge has done what is due.
+func (c *cli) follow(ctx context.Context, s *app.Services) error {
+	_, _ = fmt.Fprintln(c.stderr, "a running bridge has been told; waiting for it")
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		due := 0
+		for _, name := range s.Engine.Targets() {
+			b, err := s.Bindings.Due(ctx, name)
+			if err != nil {
+				return err
+			}
+			due += b.N
+		}
+		if due == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}

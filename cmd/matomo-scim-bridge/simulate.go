@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/matomo-scim/bridge/internal/app"
+)
+
+// simulateCommand serves the stand-in Matomo on a port.
+func (c *cli) simulateCommand() *cobra.Command {
+	var opt app.SimulatorOptions
+	var listen string
+	var latency time.Duration
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Serve a stand-in Matomo, for trying things out",
+		Long: `Serve a Matomo that lives in memory and answers as a real one of that version
+does, error texts and status codes included. It is for trying out rules, for
+tests of other programs and for load; it never stores anything.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			server := app.NewSimulator(opt)
+			if latency > 0 {
+				app.SlowDown(server, latency)
+			}
+			return c.simulate(cmd.Context(), listen, server, opt)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&listen, "listen", "127.0.0.1:8085", "address to listen on")
+	f.StringVar(&opt.Version, "matomo-version", app.Matomo5, "version to answer as: "+app.Matomo5+" or "+app.Matomo4)
+	f.StringVar(&opt.Login, "login", "bridge", "login of the superuser")
+	f.StringVar(&opt.Token, "token", "", "token_auth of the superuser (default: made up and printed)")
+	f.StringVar(&opt.Password, "password", "", "password of the superuser (default: made up and printed)")
+	f.IntVar(&opt.Sites, "sites", 5, "number of websites")
+	f.BoolVar(&opt.Plugin, "plugin", false, "with the companion plugin ScimBridge")
+	f.BoolVar(&opt.ForgetCalls, "forget", false, "keep no list of calls, for long or heavy use")
+	f.DurationVar(&latency, "latency", 0, "time that every request takes")
+	return cmd
+}
+
+// simulate serves h until ctx is done.
+func (c *cli) simulate(ctx context.Context, listen string, server *app.Simulator, opt app.SimulatorOptions) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	p := c.printer()
+	p.line("%s", p.bold("a stand-in Matomo "+opt.Version))
+	p.field("url", "http://"+l.Addr().String()+"/")
+	p.field("login", opt.Login)
+	p.field("token", server.Token())
+	p.field("password", server.Password())
+	p.field("sites", fmt.Sprint(len(server.Sites())))
+	p.field("plugin", map[bool]string{true: "ScimBridge", false: "none"}[opt.Plugin])
+	if p.err != nil {
+		return p.err
+	}
+	srv := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"time"
+
+	"github.com/matomo-scim/bridge/internal/audit"
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/reconcile"
+	"github.com/matomo-scim/bridge/mapping"
+	"github.com/matomo-scim/bridge/matomo"
+	"github.com/matomo-scim/bridge/matomo/matomotest"
+)
+
+// What commands see of the rooms. Only this package imports everything, so
+// the commands take these names from here.
+type (
+	// Explanation leads from a person to their access on one target.
+	Explanation = reconcile.Explanation
+	// Difference is one person whose account is not as it should be.
+	Difference = reconcile.Difference
+	// Decision is the access wanted for one person on one target.
+	Decision = mapping.Decision
+	// RuleRef is where a rule stands.
+	RuleRef = mapping.RuleRef
+	// Plan is the ordered changes of one account.
+	Plan = matomo.Plan
+	// Block is something wanted that is not in the plan.
+	Block = matomo.Block
+	// Level is how bad a finding of a check is.
+	Level = matomo.Level
+	// State is how far a binding has come.
+	State = bindings.State
+	// AuditRow is one entry of the audit trail.
+	AuditRow = audit.Row
+	// AuditFilter chooses entries of the audit trail.
+	AuditFilter = audit.Filter
+	// Simulator is the stand-in Matomo.
+	Simulator = matomotest.Server
+	// SimulatorOptions configure it.
+	SimulatorOptions = matomotest.Options
+)
+
+// The levels of findings.
+const (
+	LevelOK   = matomo.LevelOK
+	LevelHint = matomo.LevelHint
+	LevelWarn = matomo.LevelWarn
+	LevelFail = matomo.LevelFail
+)
+
+// States of bindings that commands wait for.
+const (
+	Converged = bindings.Converged
+	Done      = bindings.Done
+)
+
+// The versions that the stand-in answers as.
+const (
+	Matomo5 = matomotest.Version5
+	Matomo4 = matomotest.Version4
+)
+
+// NewSimulator returns a stand-in Matomo in memory.
+func NewSimulator(opt SimulatorOptions) *Simulator { return matomotest.New(opt) }
+
+// SlowDown makes every request to a stand-in take at least d.
+func SlowDown(s *Simulator, d time.Duration) {
+	s.Fault(matomotest.Fault{Kind: matomotest.Slow, Latency: d})
+}
