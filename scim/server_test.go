@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -223,4 +224,41 @@ func values(ids ...string) []any {
 		out[i] = map[string]string{"value": id}
 	}
 	return out
+}
+
+// counter is one series of a counter or gauge, found by name and pairs of label and value.
+func counter(tb testing.TB, s *server, name string, labels ...string) prometheus.Collector {
+	tb.Helper()
+	families, err := s.reg.Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range f.GetMetric() {
+			have := map[string]string{}
+			for _, l := range m.GetLabel() {
+				have[l.GetName()] = l.GetValue()
+			}
+			for i := 0; i+1 < len(labels); i += 2 {
+				if have[labels[i]] != labels[i+1] {
+					continue series
+				}
+			}
+			g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "found"})
+			g.Set(m.GetCounter().GetValue() + m.GetGauge().GetValue())
+			return g
+		}
+	}
+	tb.Fatalf("no series of %s with %v", name, labels)
+	return nil
+}
+
+// value is the value of the series that counter finds.
+func value(tb testing.TB, s *server, name string, labels ...string) float64 {
+	tb.Helper()
+	return testutil.ToFloat64(counter(tb, s, name, labels...))
 }
