@@ -146,8 +146,12 @@ func endpointOf(raw string) (string, error) {
 // Name returns the target's name.
 func (c *Client) Name() string { return c.opt.Name }
 
-// HasPassword reports whether steps that need the password can be sent: one is configured and Matomo did not refuse it.
-func (c *Client) HasPassword() bool { return c.password.configured() && !c.password.bad() }
+// HasPassword reports whether steps that need the password can be sent: one is configured, it can be read, and Matomo did
+// not refuse it.
+func (c *Client) HasPassword() bool {
+	_, err := c.password.value(bulkMethod)
+	return err == nil
+}
 
 // IsProtected reports whether the client refuses to change a login, in any spelling.
 func (c *Client) IsProtected(login string) bool {

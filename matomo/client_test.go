@@ -278,7 +278,9 @@ func TestClient_WritesAreNeverSentTwice(t *testing.T) {
 }
 
 // KindIn reports whether err has one of the kinds.
-func KindIn(err error, kinds ...matomo.ErrorKind) bool { return slices.Contains(kinds, matomo.KindOf(err)) }
+func KindIn(err error, kinds ...matomo.ErrorKind) bool {
+	return slices.Contains(kinds, matomo.KindOf(err))
+}
 
 func TestClient_LanesKeepAFifthForLeavers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

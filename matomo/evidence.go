@@ -100,6 +100,7 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 	if level == EvidenceNone {
 		return
 	}
+	r.evidence = logins
 	r.optional("scheduled reports", logins)
 	r.add("ScheduledReports.getReports", items(func(_ string, dec *json.Decoder) error {
 		var raw json.RawMessage

@@ -68,6 +68,20 @@ func (c *Client) ReadAccounts(ctx context.Context, logins []string, opt Read) (*
 	return snap, err
 }
 
+// ReadTokens reads the app tokens of a few accounts and nothing of their access: the accounts of this snapshot have none.
+// Where tokens cannot be seen, TokensKnown is unset.
+func (c *Client) ReadTokens(ctx context.Context, logins []string) (*Snapshot, error) {
+	logins = unique(logins)
+	snap, err := c.readTwice(ctx, c.opt.Timeout, func(r *reading) {
+		r.users(logins)
+		r.wantTokens(logins, true)
+	})
+	if err == nil && !snap.CanRevoke && c.opt.TokenDB != nil {
+		err = c.databaseTokens(ctx, snap)
+	}
+	return snap, err
+}
+
 // unique drops logins that are the same to Matomo, keeping the first spelling, and empty ones.
 func unique(logins []string) []string {
 	seen := make(map[string]bool, len(logins))
@@ -117,13 +131,14 @@ func (c *Client) anyFacts(ctx context.Context) (facts, error) {
 
 // reading is one read under way: its calls, and the snapshot their answers fill.
 type reading struct {
-	c     *Client
-	snap  *Snapshot
-	calls []call
-	may   map[int]func(error) error // calls that may fail: what becomes of their error
-	asked []string
-	super bool
-	fresh facts
+	c        *Client
+	snap     *Snapshot
+	calls    []call
+	may      map[int]func(error) error // calls that may fail: what becomes of their error
+	asked    []string
+	evidence []string // whose evidence is read
+	super    bool
+	fresh    facts
 }
 
 // factCalls is the number of calls at the head of every read that tell about token and instance.
@@ -264,6 +279,9 @@ func (r *reading) run(ctx context.Context, timeout time.Duration) error {
 func (r *reading) finish() *Snapshot {
 	s := r.snap
 	s.Version, s.Capabilities, s.CanRevoke = r.fresh.version, r.fresh.caps, r.fresh.canRevoke
+	for _, l := range r.evidence {
+		r.evidenceOf(l) // somebody who has nothing has empty evidence
+	}
 	for _, l := range r.asked {
 		s.addAccount(compact{login: l})
 	}

@@ -115,7 +115,10 @@ func TestRead_OneRequestOnceTheInstanceIsKnown(t *testing.T) {
 				_, err := b.c.ReadAccounts(context.Background(), names[:20], matomo.Read{Evidence: matomo.EvidenceReports})
 				return err
 			},
-			"sixty": func() error { _, err := b.c.ReadAccounts(context.Background(), names, matomo.Read{Tokens: true}); return err },
+			"sixty": func() error {
+				_, err := b.c.ReadAccounts(context.Background(), names, matomo.Read{Tokens: true})
+				return err
+			},
 		} {
 			b.ResetCalls()
 			if err := read(); err != nil || b.Requests() != 1 {

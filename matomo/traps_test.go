@@ -113,8 +113,11 @@ func TestTrap04_ShapesOfAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []access.Site{
-			{ID: 1, Name: "Site 1", Group: "groupA"}, {ID: 2, Name: "Site 2", Group: "groupA"}, {ID: 3, Name: "Site 3", Group: "groupB"},
-			{ID: 4, Name: "Site 4"}, {ID: 5, Name: "Site 5"},
+			{ID: 1, Name: "Site 1", Group: "groupA"},
+			{ID: 2, Name: "Site 2", Group: "groupA"},
+			{ID: 3, Name: "Site 3", Group: "groupB"},
+			{ID: 4, Name: "Site 4"},
+			{ID: 5, Name: "Site 5"},
 		}
 		if diff := cmp.Diff(want, s.Sites); diff != "" {
 			t.Errorf("sites (-want +got):\n%s", diff)
