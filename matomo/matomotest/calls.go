@@ -9,6 +9,10 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/api"
 )
 
+// The log of calls is for assertions on what a client did: which methods, in how
+// many requests, as whom. Secrets are left out where it is written, not where it
+// is read.
+
 // Call is one method call that the server has run, alone or in a bulk request.
 // It holds no secrets.
 type Call struct {

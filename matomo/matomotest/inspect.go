@@ -139,6 +139,8 @@ func (s *Server) Users() []User {
 	return list
 }
 
+// export copies what tests may see of an account.
+// The password stays inside; see CheckPassword.
 func export(a *model.Account) User {
 	u := User{
 		Login: a.Login, Email: a.Email, Superuser: a.Superuser, Registered: a.Registered, PasswordChanged: a.PasswordChanged,

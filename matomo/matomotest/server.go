@@ -98,6 +98,8 @@ func New(o Options) *Server {
 	return s
 }
 
+// setDefaults fills in what a test does not care about. The token and the
+// password are fixed so that a failing test reads the same each time.
 func (o *Options) setDefaults() {
 	for _, field := range []struct {
 		set   *string

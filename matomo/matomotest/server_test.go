@@ -108,20 +108,20 @@ func TestFormats(t *testing.T) {
 		return strings.ReplaceAll(c.post(t.Context(), "/index.php", "token_auth="+c.token+"&module=API&"+form).body, "\n", "")
 	}
 	head := `<?xml version="1.0" encoding="utf-8" ?>`
-	for form, want := range map[string]string{
-		"method=API.getMatomoVersion":                                                 head + "<result>5.1.2</result>",
-		"method=UsersManager.hasSuperUserAccess&format=XML":                           head + "<result>1</result>",
-		"method=UsersManager.userExists&userLogin=x&format=xml":                       head + "<result>0</result>",
-		"method=SitesManager.addSite&siteName=x&format=xml":                           head + "<result>6</result>",
-		"method=SitesManager.deleteSite&idSite=6&format=xml":                          head + "<result>\t<success message=\"ok\" /></result>",
-		"method=UsersManager.getUser&userLogin=a%26b&format=xml":                      head + "<result>\t<error message=\"User 'a&amp;b' doesn't exist.\" /></result>",
-		"method=SitesManager.getAllSitesId&format=xml":                                head + "<result>\t<error message=\"the stand-in answers lists and maps as JSON only\" /></result>",
-		"method=SitesManager.getAllSites&format=xml":                                  head + "<result>\t<error message=\"the stand-in answers lists and maps as JSON only\" /></result>",
-		"method=UsersManager.getUser&userLogin=bridge&format=xml":                     head + "<result>\t<error message=\"the stand-in answers lists and maps as JSON only\" /></result>",
-		"method=UsersManager.getUserLoginFromUserEmail&userEmail=bridge@example.test": head + "<result>bridge</result>",
+	for _, tc := range [][2]string{
+		{"method=API.getMatomoVersion", head + "<result>5.1.2</result>"},
+		{"method=UsersManager.hasSuperUserAccess&format=XML", head + "<result>1</result>"},
+		{"method=UsersManager.userExists&userLogin=x&format=xml", head + "<result>0</result>"},
+		{"method=SitesManager.addSite&siteName=x&format=xml", head + "<result>6</result>"},
+		{"method=SitesManager.deleteSite&idSite=6&format=xml", head + "<result>\t<success message=\"ok\" /></result>"},
+		{"method=UsersManager.getUser&userLogin=a%26b&format=xml", head + "<result>\t<error message=\"User 'a&amp;b' doesn't exist.\" /></result>"},
+		{"method=SitesManager.getAllSitesId&format=xml", head + "<result>\t<error message=\"the stand-in answers lists and maps as JSON only\" /></result>"},
+		{"method=SitesManager.getAllSites&format=xml", head + "<result>\t<error message=\"the stand-in answers lists and maps as JSON only\" /></result>"},
+		{"method=UsersManager.getUser&userLogin=bridge&format=xml", head + "<result>\t<error message=\"the stand-in answers lists and maps as JSON only\" /></result>"},
+		{"method=UsersManager.getUserLoginFromUserEmail&userEmail=bridge@example.test", head + "<result>bridge</result>"},
 	} {
-		if got := xml(form); got != want {
-			t.Errorf("%s:\n got %s\nwant %s", form, got, want)
+		if got := xml(tc[0]); got != tc[1] {
+			t.Errorf("%s:\n got %s\nwant %s", tc[0], got, tc[1])
 		}
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// A snapshot is taken before and after; Changes is what a test expects in words.
+// So a test can say that nothing else happened, not only that something did.
+
 // Snapshot is what the user management holds at one moment, by login: for tests
 // that compare before and after. It has no secrets.
 type Snapshot struct {
@@ -77,6 +80,8 @@ func (a Snapshot) Changes(later Snapshot) []string {
 	return lines
 }
 
+// changes says what is different about one person.
+// Lines are sorted by the caller; each begins with the login.
 func (p Person) changes(login string, is Person) []string {
 	var lines []string
 	say := func(changed bool, text string) {
@@ -105,6 +110,7 @@ func (p Person) changes(login string, is Person) []string {
 	return lines
 }
 
+// count counts equal texts: the access table may hold a row twice (trap 7).
 func count(list []string) map[string]int {
 	n := map[string]int{}
 	for _, text := range list {

@@ -8,6 +8,9 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
 )
 
+// An answer is JSON as PHP writes it, byte for byte, because its oddities are what
+// a client has to survive: lists that are objects, objects that are lists.
+
 // Answer is a finished HTTP answer.
 type Answer struct {
 	Status   int
@@ -16,6 +19,7 @@ type Answer struct {
 	Truncate bool // announce the whole body, send half of it, hang up
 }
 
+// newAnswer returns an answer that a fault has not touched.
 func newAnswer(status int, contentType string, body []byte) *Answer {
 	return &Answer{Status: status, Header: http.Header{"Content-Type": {contentType}}, Body: body}
 }

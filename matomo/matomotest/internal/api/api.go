@@ -76,7 +76,8 @@ func (a *API) call(ctx context.Context, rq *request, name string) (*Answer, erro
 	return c.finish(err)
 }
 
-// wait sleeps for d or until ctx ends.
+// wait is how faults take time: on a timer, which a testing/synctest bubble
+// fakes, and never with the instance locked. It sleeps for d or until ctx ends.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

@@ -21,6 +21,8 @@ func (c *Call) bulk() error {
 		c.out = append(c.out, "[]"...)
 		return nil
 	}
+	// The results are written one after the other into the answer, so that a
+	// big one is not copied; ends remembers where to cut.
 	c.out = append(c.out, '[')
 	start := len(c.out)
 	var ends []int // of the results in the buffer

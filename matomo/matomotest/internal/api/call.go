@@ -64,7 +64,9 @@ func (c *Call) Size() int { return len(c.out) }
 // Bulk is the one method that runs others.
 const Bulk = "API.getBulkRequest"
 
-// dispatch runs a call with its faults and lets Seen know.
+// dispatch runs a call with its faults and lets Seen know. A call that a fault
+// refused was seen, too; one whose connection broke before it ran as well, since
+// the client sent it.
 func (c *Call) dispatch() error {
 	err := c.faultsBefore()
 	if err == nil {
@@ -90,6 +92,8 @@ func (c *Call) run() error {
 	case !c.Plugins[module]:
 		return Refuse("The plugin " + module + " is not enabled. You can activate the plugin on Settings > Plugins page in Matomo.")
 	}
+	// The order from here on decides which of several errors is told: parameters
+	// come before rights, and an array where a text is expected reaches MySQL.
 	m, ok := c.Methods[c.Method]
 	if !ok {
 		return Refuse("The method '" + name + `' does not exist or is not available in the module '\Piwik\Plugins\` + module + `\API'.`)
@@ -162,7 +166,7 @@ func (c *Call) Find(login string) (*model.Account, error) {
 	return a, nil
 }
 
-// finish turns what a call wrote, or its refusal, into an answer.
+// finish closes the call: it turns what a call wrote, or its refusal, into an answer.
 func (c *Call) finish(err error) (*Answer, error) {
 	status := http.StatusOK
 	if ready, ok := errors.AsType[*readyAnswer](err); ok {

@@ -40,6 +40,8 @@ func (c *Call) identify() error {
 	}
 	c.Lock()
 	defer c.Unlock()
+	// A token in the body wins, and only one in the URL can be refused for being
+	// there.
 	if !c.rq.body["token_auth"].Empty() {
 		return c.identifyBy(c.rq.body["token_auth"].Text, false)
 	}
@@ -51,6 +53,8 @@ func (c *Call) identify() error {
 func (c *Call) identifyBy(secret string, inURL bool) error {
 	c.Caller.Account = c.Instance.Find(model.Anonymous)
 	if secret != "" && secret != model.Anonymous {
+		// The lock comes first: even a right token is refused, and the attempt is
+		// not counted again (recording 37).
 		if _, locked := c.Faults.strike(Locked, "", c.Method); locked || c.LockedOut(c.rq.ip) {
 			return &Refusal{text: textLocked, status: http.StatusInternalServerError, early: true}
 		}
@@ -60,6 +64,8 @@ func (c *Call) identifyBy(secret string, inURL bool) error {
 			if c.V5 {
 				return badToken(inURL)
 			}
+			// Matomo 4 goes on with no rights at all, so every method answers in
+			// its own way, lists with nothing (recording 49).
 			t = &model.Token{} // nobody's
 		}
 		t.LastUsed = c.Now
@@ -80,7 +86,8 @@ func (c *Call) SitesWith(least model.Rank) []int {
 	return c.SitesOf(c.Caller.Account, least)
 }
 
-// Checks of rights.
+// The checks below are written into the table of methods. Each answers the
+// text that Matomo has for it; where a method needs two, the order is Matomo's.
 
 // Superuser asks for a superuser.
 func Superuser(c *Call) error {

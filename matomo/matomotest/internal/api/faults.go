@@ -11,6 +11,11 @@ import (
 	"time"
 )
 
+// Faults are looked for at four places: before the request is read as one of the
+// API (request), when its answer is ready (spoiler), around each bulk member
+// (faultsBefore, faultsAfter), and inside the methods (gap, MailFails, UsersAdmin,
+// identify). A fault strikes where it is found first and is counted there.
+
 // FaultKind names one way in which the server misbehaves.
 type FaultKind string
 
@@ -85,6 +90,7 @@ type Faults struct {
 	armed []*armed
 }
 
+// armed is a fault with its counters.
 type armed struct {
 	Fault
 
@@ -100,6 +106,7 @@ func (fb *Faults) Set(f Fault) (remove func()) {
 	return func() { fb.remove(a) }
 }
 
+// remove takes one fault out, used up or not.
 func (fb *Faults) remove(a *armed) {
 	fb.mu.Lock()
 	defer fb.mu.Unlock()
@@ -118,6 +125,7 @@ func (fb *Faults) Clear() {
 func (fb *Faults) strike(kind FaultKind, methods ...string) (Fault, bool) {
 	fb.mu.Lock()
 	defer fb.mu.Unlock()
+	// A fault that is skipping counts the match and leaves it to the next one.
 	for _, a := range fb.armed {
 		if a.Kind != kind || !slices.Contains(methods, a.Method) || (a.Count > 0 && a.struck >= a.Count) {
 			continue
@@ -141,6 +149,8 @@ func (fb *Faults) gap(method string) time.Duration {
 // spoiler is what a fault does to a finished answer.
 type spoiler struct{ cut, truncate bool }
 
+// apply spoils a finished answer: the work is done, but the client does not hear
+// of it, or hears half.
 func (sp spoiler) apply(a *Answer) (*Answer, error) {
 	if sp.cut {
 		return nil, ErrCut
@@ -235,7 +245,7 @@ func (c *Call) faultsAfter() error {
 	return nil
 }
 
-// MailFails says whether the mail after a write fails, and returns Matomo's
+// MailFails is asked where Matomo lets an error of the mailer through. It says whether the mail after a write fails, and returns Matomo's
 // refusal then.
 func (c *Call) MailFails() error {
 	f, broken := c.Faults.strike(MailError, "", c.Method)

@@ -11,6 +11,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
 )
 
+// Reads of the access table. Recordings 07 to 09, 39, 40 and 46.
+//
+// The same rows look different through each of these methods. Only
+// getUsersSitesFromAccess shows the table as it is, so the bridge reads with it.
+
 // getSitesAccessFromUser shows rows of sites that exist, in no order that a
 // client may count on.
 func getSitesAccessFromUser(c *api.Call) error {
@@ -80,6 +85,8 @@ func getUsersSitesFromAccess(c *api.Call) error {
 	if err := checkWords([]string{access}, append(model.Roles(), capabilityIDs(c)...)); err != nil {
 		return err
 	}
+	// Matomo sorts by login and site. Rows in odd spellings are the same login to
+	// MySQL, so they sort among the others, and PHP gathers them by spelling.
 	type entry struct {
 		login string
 		sites []int
@@ -124,6 +131,9 @@ func getUsersAccessFromSite(c *api.Call) error {
 	})
 }
 
+// getUsersWithSiteAccess answers the accounts with a row of exactly this access,
+// whatever else they have there. The spelling of the row does not matter: Matomo
+// looks the accounts up by login (recording 09).
 func getUsersWithSiteAccess(c *api.Call) error {
 	id, access := c.Int("idSite", 0), c.Text("access")
 	if err := checkWords([]string{access}, append(model.Roles(), capabilityIDs(c)...)); err != nil {
@@ -148,6 +158,7 @@ func getAvailableRoles(c *api.Call) error {
 	})
 }
 
+// getAvailableCapabilities is empty where no plugin brings any.
 func getAvailableCapabilities(c *api.Call) error {
 	list := capabilities(c)
 	return c.Objects(len(list), func(o *php.Object, i int) {
@@ -166,6 +177,7 @@ type capability struct {
 // tagManager is the plugin that brings the capabilities.
 const tagManager = "TagManager"
 
+// capabilities are those of the Tag Manager, as recorded in 08.
 func capabilities(c *api.Call) []capability {
 	if !c.Plugins[tagManager] {
 		return nil
@@ -177,6 +189,7 @@ func capabilities(c *api.Call) []capability {
 	}
 }
 
+// capabilityIDs returns their names, in the order of the error texts.
 func capabilityIDs(c *api.Call) []string {
 	var ids []string
 	for _, known := range capabilities(c) {

@@ -10,6 +10,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
 )
 
+// Writes to the access table. Recordings 07, 08, 27, 46, 47 and 50.
+//
+// Here are most of the traps: what is written is what was sent, not what exists,
+// and two calls for one person can cross.
+
 // setUserAccess deletes the rows of the named sites and inserts new ones,
 // without a transaction (trap 7), in the spelling of the login that was sent
 // (trap 5), for sites that exist or not (trap 6).
@@ -39,11 +44,12 @@ func setUserAccess(c *api.Call) error {
 	if a.Superuser && a.Login == login { // an odd spelling passes in Matomo
 		return api.Refuse("The user '" + login + "' has Super User access and has already permission to access and modify all websites in Matomo. You may remove the Super User access from this user and try again.")
 	}
+	// Capabilities of the named sites go with the role.
 	c.DeleteAccess(a, sites...)
 	if err := c.Yield(); err != nil {
 		return err
 	}
-	if removal {
+	if removal { // for good; a demotion or a lower role leaves them
 		c.DeleteReports(a.Login, sites...)
 	}
 	for _, site := range sites {
@@ -51,6 +57,7 @@ func setUserAccess(c *api.Call) error {
 			c.AddRow(a, login, site, role)
 		}
 	}
+	// All roles come before all capabilities, so that is the order of the rows.
 	for _, site := range sites {
 		for _, name := range capabilities {
 			addCapability(c, a, site, name)
@@ -100,6 +107,8 @@ func checkWords(words, allowed []string) error {
 // administers now, else numbers, each once.
 func adminSites(c *api.Call) ([]int, error) {
 	p := c.Params["idSites"]
+	// Only the lone word means all sites; in a list it is no number and is passed
+	// over, like 0 and whatever else is not a site.
 	var ids []int
 	if !p.IsArray && p.Text == "all" {
 		ids = slices.Clone(c.SitesWith(model.Admin))
@@ -160,6 +169,8 @@ func addCapability(c *api.Call, a *model.Account, site int, name string) {
 	}
 }
 
+// removeCapabilities deletes rows; what a role includes stays with the role, and
+// a row that is not there is no error.
 func removeCapabilities(c *api.Call) error {
 	a, capabilities, sites, err := target(c)
 	if err != nil {

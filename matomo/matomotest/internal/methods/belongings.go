@@ -11,6 +11,13 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
 )
 
+// What else people make in Matomo. Recordings 19, 26 and 41.
+//
+// Only as much as shows what becomes of it when the account goes: dashboards and
+// the language go along, segments change hands, annotations and preferences stay.
+
+// setUserPreference stores an option under the login, which need not exist: this
+// is how LoginLdap is told that an account is its own (FACTS k).
 func setUserPreference(c *api.Call) error {
 	c.SetPreference(c.Text("userLogin"), c.Text("preferenceName"), c.Text("preferenceValue"))
 	return c.Success()
@@ -75,6 +82,8 @@ func widgetsFor(w api.Caller) [][2]string {
 	}...)
 }
 
+// createNewDashboardForUser answers the number of the new dashboard, counted per
+// person from 1.
 func createNewDashboardForUser(c *api.Call) error {
 	a, err := c.Find(c.Text("login"))
 	if err != nil {
@@ -114,6 +123,7 @@ func getSegments(c *api.Call) error {
 	})
 }
 
+// addAnnotation answers the note as it is stored. Notes count per site, from 0.
 func addAnnotation(c *api.Call) error {
 	an := model.Annotation{
 		Site: c.Int("idSite", 0), Date: c.Text("date"), Note: c.Text("note"), Login: c.Caller.Login(), Starred: c.True("starred"),
@@ -144,6 +154,7 @@ func getAnnotations(c *api.Call) error {
 	})
 }
 
+// getLanguageForUser answers false for whoever has not chosen one.
 func getLanguageForUser(c *api.Call) error {
 	if a := c.Instance.Find(c.Text("login")); a != nil && a.Language != "" {
 		return c.Value(a.Language)
@@ -151,6 +162,7 @@ func getLanguageForUser(c *api.Call) error {
 	return c.Value(false)
 }
 
+// setLanguageForUser answers true, not success, unlike other setters.
 func setLanguageForUser(c *api.Call) error {
 	if a := c.Instance.Find(c.Text("login")); a != nil {
 		a.Language = c.Text("languageCode")
@@ -158,6 +170,8 @@ func setLanguageForUser(c *api.Call) error {
 	return c.Value(true)
 }
 
+// addGoal answers the number of the goal on its site, from 1. Goals outlive their
+// author, so nobody owns one here.
 func addGoal(c *api.Call) error {
 	site := c.Site(c.Int("idSite", 0))
 	if site == nil {

@@ -9,6 +9,12 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
 )
 
+// Scheduled reports. Recordings 19 and 26; updateReport and deleteReport as
+// Matomo documents them.
+//
+// They matter to the bridge because taking access away deletes them, and because
+// they go on being mailed after a demotion.
+
 // fillReport sets a report from the parameters of a call.
 func fillReport(c *api.Call, r *model.Report) {
 	r.Site, r.Hour = c.Int("idSite", 0), c.Int("hour", 0)
@@ -28,6 +34,8 @@ func fillReport(c *api.Call, r *model.Report) {
 	}
 }
 
+// addReport schedules a report for the caller: nobody can make one for somebody
+// else. The ID is a number here, while SegmentEditor answers a string.
 func addReport(c *api.Call) error {
 	r := model.Report{Login: c.Caller.Login(), Created: c.Now}
 	fillReport(c, &r)
@@ -47,6 +55,8 @@ func reportOf(c *api.Call) (*model.Report, error) {
 
 const textNoReport = "Requested report couldn't be found."
 
+// updateReport replaces everything but the owner. A recipient is struck off by
+// sending the report again without it.
 func updateReport(c *api.Call) error {
 	r, err := reportOf(c)
 	if err != nil {
@@ -56,6 +66,7 @@ func updateReport(c *api.Call) error {
 	return c.Success()
 }
 
+// deleteReport deletes one report for good.
 func deleteReport(c *api.Call) error {
 	r, err := reportOf(c)
 	if err != nil {
@@ -81,6 +92,8 @@ func getReports(c *api.Call) error {
 	return c.Objects(len(list), func(o *php.Object, i int) { writeReport(o, list[i]) })
 }
 
+// writeReport writes a report with the parameters that were set; the others have
+// Matomo's defaults (recording 26).
 func writeReport(o *php.Object, r *model.Report) {
 	o.Set("idreport", r.ID, "idsite", r.Site, "login", r.Login, "description", r.Description, "idsegment", nil,
 		"period", r.Period, "hour", r.Hour, "type", r.Type, "format", r.Format, "reports", r.Reports)

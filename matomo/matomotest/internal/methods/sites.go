@@ -10,6 +10,10 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
 )
 
+// The SitesManager. Recordings 18, 27 and 40.
+//
+// Everything about a site that the bridge does not read is a constant.
+
 // writeSite writes what the caller may know of a site.
 func writeSite(c *api.Call, o *php.Object, site *model.Site) {
 	o.Set("idsite", site.ID, "name", site.Name, "main_url", site.URL, "ts_created", site.Created.Format(model.DateTime),
@@ -33,8 +37,10 @@ func listSites(c *api.Call, ids []int, fits func(*model.Site) bool) error {
 	return c.Objects(len(list), func(o *php.Object, i int) { writeSite(c, o, list[i]) })
 }
 
+// anySite fits every site.
 func anySite(*model.Site) bool { return true }
 
+// listIDs answers a plain list, cut like all lists.
 func listIDs(c *api.Call, ids []int) error {
 	return c.List(len(ids), func(b []byte, i int) []byte { return strconv.AppendInt(b, int64(ids[i]), 10) })
 }
@@ -48,6 +54,7 @@ func getAllSites(c *api.Call) error {
 	})
 }
 
+// getAllSitesID stays a list, however it is cut (trap 4).
 func getAllSitesID(c *api.Call) error { return listIDs(c, c.SiteIDs()) }
 
 // idsWith and sitesWith answer an empty list to whoever has no access.
@@ -55,10 +62,13 @@ func idsWith(least model.Rank) func(*api.Call) error {
 	return func(c *api.Call) error { return listIDs(c, c.SitesWith(least)) }
 }
 
+// sitesWith is the same with the sites themselves.
 func sitesWith(least model.Rank) func(*api.Call) error {
 	return func(c *api.Call) error { return listSites(c, c.SitesWith(least), anySite) }
 }
 
+// getSitesGroups answers the groups in the order of the first site in each; the
+// empty one is that of the sites in none.
 func getSitesGroups(c *api.Call) error {
 	var groups []string
 	for _, id := range c.SiteIDs() {
@@ -69,6 +79,7 @@ func getSitesGroups(c *api.Call) error {
 	return c.List(len(groups), func(b []byte, i int) []byte { return php.AppendString(b, groups[i]) })
 }
 
+// getSitesFromGroup without a group answers the sites that are in none.
 func getSitesFromGroup(c *api.Call) error {
 	return listSites(c, c.SiteIDs(), func(site *model.Site) bool { return php.SameText(site.Group, c.Text("group")) })
 }
@@ -82,6 +93,8 @@ func getPatternMatchSites(c *api.Call) error {
 	})
 }
 
+// getSiteFromID refuses by right before it looks whether the site exists, so only
+// a superuser learns of a missing one.
 func getSiteFromID(c *api.Call) error {
 	site := c.Site(c.Int("idSite", 0))
 	if site == nil {
@@ -90,6 +103,8 @@ func getSiteFromID(c *api.Call) error {
 	return c.Object(func(o *php.Object) { writeSite(c, o, site) })
 }
 
+// addSite answers the new ID. Nobody gets access to it but superusers: "all" was
+// expanded when it was granted (FACTS g).
 func addSite(c *api.Call) error {
 	site := model.Site{Name: c.Text("siteName"), Group: c.Text("group"), Creator: c.Caller.Login(), Created: c.Now}
 	if urls := c.Params["urls"].Texts(); len(urls) > 0 {

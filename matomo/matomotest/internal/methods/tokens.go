@@ -10,9 +10,16 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
 )
 
+// App tokens, and the small methods about the instance. Recordings 01, 10, 13,
+// 20 to 24, 42 and 81.
+//
+// The companion plugin's API is that of the plugin itself: getVersion,
+// getTokens, revokeTokens and logoutUser, for superusers alone.
+
 // createAppSpecificTokenAuth needs no token, only the person's password and
 // nothing else: a person without any access can still mint one.
 func createAppSpecificTokenAuth(c *api.Call) error {
+	// The login may be an e-mail, and case does not matter.
 	login := c.Text("userLogin")
 	a := c.Instance.Find(login)
 	if a == nil {
@@ -64,6 +71,7 @@ func revokeTokens(c *api.Call) error {
 	return c.Object(func(o *php.Object) { o.Set("deleted", deleted) })
 }
 
+// countTokens is the experiment's own method (recording 81).
 func countTokens(c *api.Call) error {
 	a, err := c.Find(c.Text("userLogin"))
 	if err != nil {
@@ -82,14 +90,19 @@ func logoutUser(c *api.Call) error {
 	return c.Success()
 }
 
+// companionVersion lets a client see that the plugin is there and new enough.
 func companionVersion(c *api.Call) error { return c.Value("1.0.0") }
 
+// matomoVersion is the first call of every client, and needs some access: a good
+// token without any is refused like a bad one.
 func matomoVersion(c *api.Call) error { return c.Value(c.Version) }
 
+// phpVersion answers the PHP under the recordings.
 func phpVersion(c *api.Call) error {
 	return c.Object(func(o *php.Object) {
 		o.Set("version", "8.2.36", "major", 8, "minor", 2, "release", 36, "versionId", 80236, "extra", "")
 	})
 }
 
+// isPluginActivated answers false for plugins that nobody has heard of.
 func isPluginActivated(c *api.Call) error { return c.Value(c.Plugins[c.Text("pluginName")]) }

@@ -13,6 +13,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/php"
 )
 
+// Reads of accounts. Recordings 06, 09, 10, 38 and 43.
+//
+// What is shown depends on who asks: a superuser sees everything, an admin the
+// logins on the own sites, everybody the own account and the superusers.
+
 // userExists finds "anonymous" for anybody, and others for whoever sees anything
 // at all.
 func userExists(c *api.Call) error {
@@ -25,8 +30,10 @@ func userExists(c *api.Call) error {
 	return c.Value(c.Instance.Find(login) != nil)
 }
 
+// userEmailExists compares without case, like the unique key (FACTS f).
 func userEmailExists(c *api.Call) error { return c.Value(c.FindEmail(c.Text("userEmail")) != nil) }
 
+// getUser answers the stored spelling of the login, whatever was asked.
 func getUser(c *api.Call) error {
 	a, err := c.Find(c.Text("userLogin"))
 	if err != nil {
@@ -35,6 +42,7 @@ func getUser(c *api.Call) error {
 	return c.Object(func(o *php.Object) { writeUser(c, o, a) })
 }
 
+// getUserByEmail refuses with the e-mail in place of the login.
 func getUserByEmail(c *api.Call) error {
 	a := c.FindEmail(c.Text("userEmail"))
 	if a == nil {
@@ -43,6 +51,7 @@ func getUserByEmail(c *api.Call) error {
 	return c.Object(func(o *php.Object) { writeUser(c, o, a) })
 }
 
+// getUserLoginFromUserEmail tells any admin, whoever the person is.
 func getUserLoginFromUserEmail(c *api.Call) error {
 	a := c.FindEmail(c.Text("userEmail"))
 	if a == nil {
@@ -64,6 +73,7 @@ func getUsers(c *api.Call) error {
 	return c.Objects(len(list), func(o *php.Object, i int) { writeUser(c, o, list[i]) })
 }
 
+// getUsersLogin includes "anonymous", and those who are invited.
 func getUsersLogin(c *api.Call) error {
 	list := c.Visible()
 	return c.List(len(list), func(b []byte, i int) []byte { return php.AppendString(b, list[i].Login) })
@@ -87,6 +97,8 @@ func writeUser(c *api.Call, o *php.Object, a *model.Account) {
 	o.Set("invite_status", a.InviteStatus(), "uses_2fa", a.TwoFactor)
 }
 
+// writeRegistration writes how the account came to be; null stands for not
+// invited.
 func writeRegistration(o *php.Object, a *model.Account) {
 	o.Set("date_registered", a.Registered.Format(model.DateTime), "invited_by", textOrNull(a.InvitedBy),
 		"invite_expired_at", timeOrNull(a.InviteExpires), "invite_accept_at", timeOrNull(a.InviteAccepted))
@@ -138,6 +150,8 @@ func wanted(c *api.Call, a *model.Account, site int) bool {
 	}
 }
 
+// writeUserPlusRole differs from writeUser in more than the role: the flag is a
+// bool here, and last_seen a span of time (recording 43).
 func writeUserPlusRole(c *api.Call, o *php.Object, a *model.Account, site int) {
 	all := c.Caller.Superuser()
 	role, capabilities := a.On(site)
@@ -178,6 +192,7 @@ func paged[T any](c *api.Call, list []T) []T {
 // noAccess is Matomo's word for no role.
 const noAccess = "noaccess"
 
+// bit is how a column of MySQL shows a bool.
 func bit(b bool) int {
 	if b {
 		return 1
@@ -185,6 +200,7 @@ func bit(b bool) int {
 	return 0
 }
 
+// textOrNull and timeOrNull show a column without a value as null.
 func textOrNull(s string) any {
 	if s == "" {
 		return nil

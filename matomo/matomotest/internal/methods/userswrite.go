@@ -8,6 +8,12 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest/internal/model"
 )
 
+// Writes to accounts. Recordings 02 to 05, 11, 12, 17, 26, 30 and 31.
+//
+// Each follows Matomo's order: rights (in the table), what is malformed or taken,
+// the password of the caller where it is asked for, the write, the mails. No
+// method here writes access for a site without going through model.AddRow.
+
 // addUser adds an account without access. An admin who is no superuser has to
 // name one of the own sites.
 func addUser(c *api.Call) error {
@@ -79,6 +85,8 @@ func updateUser(c *api.Call) error {
 	if err != nil {
 		return err
 	}
+	// Matomo checks everything it was given before it asks for the password, so
+	// a mistake in the new values is told even without one.
 	hash, email, old := a.Password, c.Text("email"), a.Email
 	newSecret := c.Text("password") != ""
 	if newSecret {
@@ -89,6 +97,8 @@ func updateUser(c *api.Call) error {
 	if email == "" {
 		email = old
 	}
+	// A change of case alone is written, without a password and without a mail
+	// (recording 12).
 	newEmail := !strings.EqualFold(email, old)
 	if newEmail {
 		if err := checkEmail(c, "email", email, a); err != nil {
@@ -161,6 +171,7 @@ func setSuperUserAccess(c *api.Call) error {
 	if err != nil {
 		return err
 	}
+	// The rows go even if nothing changes (recording 11).
 	grant := c.True("hasSuperUserAccess")
 	if !grant && onlySuperuser(c, a, login) {
 		return api.Refuse("Removing the Super User access from user '" + login + "'" + textLastSuperuser)
@@ -201,6 +212,7 @@ func inviteUser(c *api.Call) error {
 	return c.Success()
 }
 
+// inviteEnd is a week from now unless the call says otherwise.
 func inviteEnd(c *api.Call) time.Time { return c.Now.AddDate(0, 0, c.Int("expiryInDays", 7)) }
 
 // renewInvite finds a login whose invitation is open and prolongs it.
@@ -213,6 +225,7 @@ func renewInvite(c *api.Call) (*model.Account, error) {
 	return a, nil
 }
 
+// resendInvite mails once more; for everybody else the login does not exist.
 func resendInvite(c *api.Call) error {
 	a, err := renewInvite(c)
 	if err != nil {
@@ -222,6 +235,7 @@ func resendInvite(c *api.Call) error {
 	return c.Success()
 }
 
+// generateInviteLink makes the link of the mail without the mail.
 func generateInviteLink(c *api.Call) error {
 	if _, err := renewInvite(c); err != nil {
 		return err

@@ -95,7 +95,8 @@ func (in *Instance) Find(login string) *Account { return in.byLogin[php.Fold(log
 // FindEmail returns the account with an e-mail, or nil.
 func (in *Instance) FindEmail(email string) *Account { return in.byEmail[php.Fold(email)] }
 
-// SetEmail changes the e-mail of an account.
+// SetEmail changes the e-mail and its index; that nobody else has it is for the
+// caller to check. It changes the e-mail of an account.
 func (in *Instance) SetEmail(a *Account, email string) {
 	delete(in.byEmail, php.Fold(a.Email))
 	a.Email = email
@@ -136,6 +137,8 @@ func (in *Instance) Accounts() []*Account {
 	}
 	slices.SortFunc(in.fresh, byLogin)
 	merged := make([]*Account, 0, len(in.sorted)+len(in.fresh))
+	// Merging costs one pass over the list instead of sorting it again, which
+	// matters when 1,000 people join 100,000.
 	old, fresh := in.sorted, in.fresh
 	for len(old) > 0 && len(fresh) > 0 {
 		if byLogin(old[0], fresh[0]) < 0 {

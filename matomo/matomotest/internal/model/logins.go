@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// Who may try to come in, and who is in: the log of failed logins and the browser
+// sessions.
+
 // Matomo locks an address after more than LockAfter failures within LockWindow.
 const (
 	LockAfter  = 20

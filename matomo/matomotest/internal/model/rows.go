@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// The access table. Its columns are the login, the site and a word, and nothing
+// keeps a row from being there twice, in two spellings, or for no site at all.
+
 // Rank orders the roles; what is no role has rank 0.
 type Rank int
 

@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+// App tokens, and the cache in which the Tracking API keeps them alive.
+
 // Token is an app token.
 type Token struct {
 	Owner       *Account

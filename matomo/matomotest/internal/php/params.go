@@ -67,6 +67,7 @@ func (ps Params) Parse(query string, decode bool) {
 		}
 		return s
 	}
+	// Variables without a name are not counted and not kept.
 	for count := 0; query != "" && count < MaxInputVars; {
 		var piece string
 		piece, query, _ = strings.Cut(query, "&")
