@@ -23,16 +23,26 @@ type row struct {
 // and opens transactions that span directory, bindings and audit.
 var table = map[string]row{
 	// 0: words and tools that know nothing of each other.
-	"scim/schema":       {pure: true},
-	"scim/filter":       {pure: true, imports: []string{"scim/schema"}},
+	"scim/schema": {pure: true, imports: []string{
+		"scim/schema/attribute", "scim/schema/jsonobject", "scim/schema/projection", "scim/schema/value",
+	}},
+	"scim/filter":       {pure: true, imports: []string{"scim/filter/grammar", "scim/schema"}},
 	"matomo/access":     {pure: true},
 	"internal/database": {},
 	"internal/web":      {},
 	"config":            {},
 
+	// What the SCIM words are made of. Only schema, filter and patch see these.
+	"scim/schema/jsonobject": {pure: true},
+	"scim/schema/attribute":  {pure: true},
+	"scim/schema/value":      {pure: true, imports: []string{"scim/schema/attribute", "scim/schema/jsonobject"}},
+	"scim/schema/projection": {pure: true, imports: []string{"scim/schema/attribute"}},
+	"scim/filter/grammar":    {pure: true, imports: []string{"scim/schema"}},
+	"scim/patch/elements":    {pure: true, imports: []string{"scim/filter", "scim/schema"}},
+
 	// 1: what can be said with those words. The rules know sites and roles but
 	// no Matomo; the client knows Matomo but no rules.
-	"scim/patch": {pure: true, imports: []string{"scim/filter", "scim/schema"}},
+	"scim/patch": {pure: true, imports: []string{"scim/filter", "scim/patch/elements", "scim/schema"}},
 	"mapping": {pure: true, imports: []string{"matomo/access"}, libraries: []string{
 		"go.yaml.in/yaml/v3", "github.com/go-ldap/ldap/v3", "github.com/go-asn1-ber/asn1-ber",
 	}},
@@ -53,8 +63,12 @@ var table = map[string]row{
 	}},
 	"internal/samlsp":     {imports: []string{"internal/directory", "internal/web"}},
 	"internal/ldapsource": {imports: []string{"internal/directory"}},
+	"internal/reconcile/course": {imports: []string{
+		"internal/bindings", "internal/directory", "mapping", "matomo", "matomo/access",
+	}},
 	"internal/reconcile": {imports: []string{
-		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "mapping", "matomo", "matomo/access",
+		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "internal/reconcile/course",
+		"mapping", "matomo", "matomo/access",
 	}},
 
 	// 4: the pages look at everything and own nothing.

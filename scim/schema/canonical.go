@@ -5,7 +5,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/matomo-scim/bridge/scim/schema/attribute"
+	"github.com/matomo-scim/bridge/scim/schema/jsonobject"
+	"github.com/matomo-scim/bridge/scim/schema/value"
 )
+
+// coercer is the coercer of values with what only whole bodies need: where a
+// member belongs.
+type coercer struct{ value.Coercer }
 
 // Canonicalize turns the body of a POST or PUT into the form that is stored:
 // attribute names as the schema spells them (any case, dotted and URN-prefixed
@@ -20,10 +28,10 @@ import (
 // is an error. Errors are *Error: invalidValue for a wrong type, invalidSyntax
 // for a name given twice or unknown (strict).
 func (rt *ResourceType) Canonicalize(doc Document, mode Mode) (Document, []Fixup, error) {
-	c := coercer{strict: mode.Strict}
+	c := coercer{value.Coercer{Strict: mode.Strict}}
 	out := make(Document, len(doc)+1)
 	var buf [32]string
-	for _, key := range sortedKeys(doc, buf[:0]) {
+	for _, key := range jsonobject.SortedKeys(doc, buf[:0]) {
 		if err := rt.put(&c, out, key, doc[key]); err != nil {
 			return nil, nil, err
 		}
@@ -32,54 +40,15 @@ func (rt *ResourceType) Canonicalize(doc Document, mode Mode) (Document, []Fixup
 		return nil, nil, err
 	}
 	rt.SetSchemas(out)
-	return out, c.fixups, nil
-}
-
-// CanonicalValue brings one value for attribute a into the stored form, as
-// Canonicalize does for whole documents; nil stands for unassigned. Fixups are
-// added to fx. For a multi-valued attribute v is the list; CanonicalElement is
-// for one value of it. Read-only sub-attributes are left out. The path of an
-// error begins with the name of the attribute.
-func CanonicalValue(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
-	return canonicalised(a, v, mode, fx, (*coercer).value)
-}
-
-// CanonicalElement is CanonicalValue for one value of a multi-valued attribute,
-// or for the value of a single-valued one.
-func CanonicalElement(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
-	return canonicalised(a, v, mode, fx, (*coercer).single)
-}
-
-// canonicalised runs one of the coercer's methods with a mode and hands back
-// what it noted. The errors of a password are replaced by one that does not
-// show the value.
-func canonicalised(
-	a *Attribute, v any, mode Mode, fx *Fixups, coerce func(*coercer, *Attribute, any) (any, bool, *Error),
-) (any, error) {
-	c := coercer{strict: mode.Strict}
-	v, _, err := coerce(&c, a, v)
-	fx.Add(c.fixups...)
-	switch {
-	case err == nil:
-		return v, nil
-	case a.Returned == ReturnedNever:
-		return nil, hidden(a, err)
-	default:
-		return nil, err.under(a.Name, ".")
-	}
-}
-
-// hidden replaces an error whose detail would repeat a password.
-func hidden(a *Attribute, err *Error) *Error {
-	return Errorf(err.ScimType, a.Name, "a value of type %s is expected", a.Type)
+	return out, c.Fixups, nil
 }
 
 // put places one member of a body into out.
 func (rt *ResourceType) put(c *coercer, out Document, key string, v any) error {
-	if a := rt.core.find(key); a != nil {
+	if a := rt.index.Core.Find(key); a != nil {
 		return c.set(out, a, v)
 	}
-	if i, ok := rt.findURN(key); ok {
+	if i, ok := rt.index.URN(key); ok {
 		return rt.putSchema(c, out, i, v)
 	}
 	ref, ok := rt.LookupName(key)
@@ -93,8 +62,8 @@ func (rt *ResourceType) put(c *coercer, out Document, key string, v any) error {
 	case strings.IndexByte(key, ':') >= 0:
 		kind = FixURNKey
 	}
-	if err := c.tolerate(kind, "the name is not allowed here"); err != nil {
-		return err.under(key, "")
+	if err := c.Tolerate(kind, "the name is not allowed here"); err != nil {
+		return err.Under(key, "")
 	}
 	return c.putRef(out, ref, v)
 }
@@ -102,7 +71,7 @@ func (rt *ResourceType) put(c *coercer, out Document, key string, v any) error {
 // putSchema places the object of an extension; the object of the core schema,
 // which nobody should send, is spread over the document.
 func (rt *ResourceType) putSchema(c *coercer, out Document, i int, v any) error {
-	if unassigned(v) {
+	if jsonobject.Empty(v) {
 		return nil
 	}
 	if i < 0 {
@@ -111,13 +80,13 @@ func (rt *ResourceType) putSchema(c *coercer, out Document, i int, v any) error 
 	id := rt.Extensions[i].ID
 	obj, ok := v.(map[string]any)
 	if !ok {
-		return wrongType("an object", v).under(id, "")
+		return value.WrongType("an object", v).Under(id, "")
 	}
 	if _, twice := out[id]; twice {
 		return Errorf(InvalidSyntax, id, "the schema is there twice")
 	}
 	target := make(map[string]any, len(obj))
-	if err := c.members(target, rt.ext[i], obj, id); err != nil {
+	if err := c.members(target, rt.index.Ext[i], obj, id); err != nil {
 		return err
 	}
 	if len(target) > 0 {
@@ -131,12 +100,12 @@ func (rt *ResourceType) putSchema(c *coercer, out Document, i int, v any) error 
 func (rt *ResourceType) spread(c *coercer, out Document, v any) error {
 	obj, ok := v.(map[string]any)
 	if !ok {
-		return wrongType("an object", v).under(rt.Core.ID, "")
+		return value.WrongType("an object", v).Under(rt.Core.ID, "")
 	}
-	if err := c.tolerate(FixURNKey, "the attributes of the core schema stand at the top"); err != nil {
-		return err.under(rt.Core.ID, "")
+	if err := c.Tolerate(FixURNKey, "the attributes of the core schema stand at the top"); err != nil {
+		return err.Under(rt.Core.ID, "")
 	}
-	for _, key := range sortedKeys(obj, nil) {
+	for _, key := range jsonobject.SortedKeys(obj, nil) {
 		if err := rt.put(c, out, key, obj[key]); err != nil {
 			return inside(err, rt.Core.ID, ":")
 		}
@@ -145,11 +114,11 @@ func (rt *ResourceType) spread(c *coercer, out Document, v any) error {
 }
 
 // members places the members of an object whose attributes are known.
-func (c *coercer) members(target map[string]any, known names, obj map[string]any, id string) error {
+func (c *coercer) members(target map[string]any, known attribute.Names, obj map[string]any, id string) error {
 	var buf [16]string
-	for _, key := range sortedKeys(obj, buf[:0]) {
+	for _, key := range jsonobject.SortedKeys(obj, buf[:0]) {
 		var err error
-		if a := known.find(key); a != nil {
+		if a := known.Find(key); a != nil {
 			err = c.set(target, a, obj[key])
 		} else {
 			err = c.keep(target, key, obj[key])
@@ -164,7 +133,7 @@ func (c *coercer) members(target map[string]any, known names, obj map[string]any
 // inside puts the name of what encloses it in front of the path of an error.
 func inside(err error, parent, separator string) error {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e.under(parent, separator)
+		return e.Under(parent, separator)
 	}
 	return err
 }
@@ -211,12 +180,12 @@ func (c *coercer) set(target map[string]any, a *Attribute, v any) error {
 	if a.Mutability == ReadOnly || a.Name == "schemas" {
 		return nil
 	}
-	v, _, err := c.value(a, v)
+	v, _, err := c.Value(a, v)
 	switch {
 	case err != nil && a.Returned == ReturnedNever:
-		return hidden(a, err)
+		return value.Hidden(a, err)
 	case err != nil:
-		return err.under(a.Name, ".")
+		return err.Under(a.Name, ".")
 	}
 	if v == nil || a.Returned == ReturnedNever {
 		return nil
@@ -234,11 +203,11 @@ func (c *coercer) keep(target map[string]any, key string, v any) error {
 	if strings.IndexByte(key, ':') >= 0 {
 		kind = FixUnknownSchema
 	}
-	if err := c.tolerate(kind, "no schema has this attribute"); err != nil {
+	if err := c.Tolerate(kind, "no schema has this attribute"); err != nil {
 		err.ScimType = InvalidSyntax
-		return err.under(key, "")
+		return err.Under(key, "")
 	}
-	if !unassigned(v) {
+	if !jsonobject.Empty(v) {
 		target[key] = v
 	}
 	return nil
@@ -249,25 +218,25 @@ func (c *coercer) keep(target map[string]any, key string, v any) error {
 func (rt *ResourceType) checkSchemas(c *coercer, out, doc Document) error {
 	listed, err := rt.listed(c, doc)
 	if err != nil {
-		return err.under("schemas", ".")
+		return err.Under("schemas", ".")
 	}
 	if !contains(listed, rt.Core.ID) {
-		if err := c.tolerate(FixSchemasMissing, rt.Core.ID+" is missing"); err != nil {
-			return err.under("schemas", ".")
+		if err := c.Tolerate(FixSchemasMissing, rt.Core.ID+" is missing"); err != nil {
+			return err.Under("schemas", ".")
 		}
 	}
 	for _, u := range listed {
 		urn, _ := u.(string)
-		if _, ok := rt.findURN(urn); !ok {
-			if err := c.tolerate(FixUnknownSchema, "an unknown schema"); err != nil {
-				return err.under("schemas", ".")
+		if _, ok := rt.index.URN(urn); !ok {
+			if err := c.Tolerate(FixUnknownSchema, "an unknown schema"); err != nil {
+				return err.Under("schemas", ".")
 			}
 		}
 	}
 	for _, e := range rt.Extensions {
 		if _, used := out[e.ID]; used && !contains(listed, e.ID) {
-			if err := c.tolerate(FixSchemaUnlisted, e.ID+" is in use and missing"); err != nil {
-				return err.under("schemas", ".")
+			if err := c.Tolerate(FixSchemaUnlisted, e.ID+" is in use and missing"); err != nil {
+				return err.Under("schemas", ".")
 			}
 		}
 	}
@@ -282,7 +251,7 @@ func (rt *ResourceType) listed(c *coercer, doc Document) ([]any, *Error) {
 			v = doc[key]
 		}
 	}
-	v, _, err := c.value(rt.core["schemas"], v)
+	v, _, err := c.Value(rt.index.Core["schemas"], v)
 	urns, _ := v.([]any)
 	return urns, err
 }
@@ -312,7 +281,7 @@ func (rt *ResourceType) SetSchemas(doc Document) {
 	var foreign []string
 	for key, v := range doc {
 		if _, isObject := v.(map[string]any); isObject && strings.IndexByte(key, ':') >= 0 {
-			if _, known := rt.urns[key]; !known {
+			if _, known := rt.index.Spelt(key); !known {
 				foreign = append(foreign, key)
 			}
 		}
@@ -322,64 +291,4 @@ func (rt *ResourceType) SetSchemas(doc Document) {
 		urns = append(urns, urn)
 	}
 	doc["schemas"] = urns
-}
-
-// sortedKeys gives the keys in order, in buf when they fit: errors do not
-// depend on the order of a map, and a plain key comes before the dotted and
-// URN-prefixed ones that reach into its value.
-func sortedKeys(m map[string]any, buf []string) []string {
-	for k := range m {
-		buf = append(buf, k)
-	}
-	slices.Sort(buf)
-	return buf
-}
-
-// unassigned reports whether v stands for no value: null and the empty list
-// (RFC 7643 section 2.5), and the empty object.
-func unassigned(v any) bool {
-	switch t := v.(type) {
-	case nil:
-		return true
-	case []any:
-		return len(t) == 0
-	case map[string]any:
-		return len(t) == 0
-	default:
-		return false
-	}
-}
-
-// Clone copies a document, or any value of one, so that the copy can be written
-// into.
-func Clone[T any](v T) T {
-	c, _ := clone(any(v)).(T)
-	return c
-}
-
-// clone is Clone without the type; strings, numbers and booleans are shared,
-// for nobody can change them.
-func clone(v any) any {
-	switch t := v.(type) {
-	case map[string]any:
-		if t == nil {
-			return t
-		}
-		m := make(map[string]any, len(t))
-		for k, e := range t {
-			m[k] = clone(e)
-		}
-		return m
-	case []any:
-		if t == nil {
-			return t
-		}
-		l := make([]any, len(t))
-		for i, e := range t {
-			l[i] = clone(e)
-		}
-		return l
-	default:
-		return v
-	}
 }

@@ -3,7 +3,10 @@ package schema
 import (
 	"maps"
 	"slices"
-	"strings"
+
+	"github.com/matomo-scim/bridge/scim/schema/attribute"
+	"github.com/matomo-scim/bridge/scim/schema/jsonobject"
+	"github.com/matomo-scim/bridge/scim/schema/value"
 )
 
 // Validate checks a canonical document, such as the result of a PATCH: required
@@ -12,11 +15,11 @@ import (
 // errors. The error is an *Error with scimType invalidValue.
 func (rt *ResourceType) Validate(doc Document) error {
 	for _, a := range rt.required {
-		if blank(doc[a.Name]) {
+		if value.Blank(doc[a.Name]) {
 			return Errorf(InvalidValue, a.Name, "the attribute is required")
 		}
 	}
-	if err := validateMembers(rt.core, doc); err != nil {
+	if err := validateMembers(rt.index.Core, doc); err != nil {
 		return err
 	}
 	for i, e := range rt.Extensions {
@@ -26,32 +29,26 @@ func (rt *ResourceType) Validate(doc Document) error {
 		}
 		obj, ok := v.(map[string]any)
 		if !ok {
-			return wrongType("an object", v).under(e.ID, "")
+			return value.WrongType("an object", v).Under(e.ID, "")
 		}
 		for j := range e.Attributes {
-			if a := &e.Attributes[j]; a.Required && blank(obj[a.Name]) {
+			if a := &e.Attributes[j]; a.Required && value.Blank(obj[a.Name]) {
 				return Errorf(InvalidValue, e.ID+":"+a.Name, "the attribute is required")
 			}
 		}
-		if err := validateMembers(rt.ext[i], obj); err != nil {
-			return err.under(e.ID, ":")
+		if err := validateMembers(rt.index.Ext[i], obj); err != nil {
+			return err.Under(e.ID, ":")
 		}
 	}
 	return nil
 }
 
-// blank reports whether a required attribute has no value worth the name.
-func blank(v any) bool {
-	s, ok := v.(string)
-	return ok && strings.TrimSpace(s) == "" || unassigned(v)
-}
-
 // validateMembers gives the first error in the order of the names; the order
 // only matters, and is only made, when there is an error.
-func validateMembers(known names, obj map[string]any) *Error {
+func validateMembers(known attribute.Names, obj map[string]any) *Error {
 	failed := false
 	for key, v := range obj {
-		if a := known[key]; a != nil && validate(a, v) != nil {
+		if a := known[key]; a != nil && value.Check(a, v) != nil {
 			failed = true
 			break
 		}
@@ -61,62 +58,8 @@ func validateMembers(known names, obj map[string]any) *Error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(obj)) {
 		if a := known[key]; a != nil {
-			if err := validate(a, obj[key]); err != nil {
-				return err.under(a.Name, ".")
-			}
-		}
-	}
-	return nil
-}
-
-// validate checks all values of an attribute.
-func validate(a *Attribute, v any) *Error {
-	if !a.MultiValued {
-		return validateOne(a, v)
-	}
-	list, ok := v.([]any)
-	if !ok {
-		if _, typed := v.([]string); typed && a.Type != Complex { // schemas, as a Go program writes them
-			return nil
-		}
-		return wrongType("a list", v)
-	}
-	primary := false
-	for _, e := range list {
-		if err := validateOne(a, e); err != nil {
-			return err
-		}
-		if obj, ok := e.(map[string]any); ok && obj["primary"] == true {
-			if primary {
-				return Errorf(InvalidValue, "", "more than one value is primary")
-			}
-			primary = true
-		}
-	}
-	return nil
-}
-
-// validateOne checks one value. It goes through the table rather than the
-// value, so that the first error is always the same and unknown sub-attributes
-// do not matter.
-func validateOne(a *Attribute, v any) *Error {
-	if a.Type != Complex {
-		return checkScalar(a, v)
-	}
-	obj, ok := v.(map[string]any)
-	if !ok {
-		return wrongType("an object", v)
-	}
-	for i := range a.SubAttributes {
-		s := &a.SubAttributes[i]
-		sv, there := obj[s.Name]
-		switch {
-		case s.Required && blank(sv):
-			return Errorf(InvalidValue, s.Name, "the sub-attribute is required")
-		case !there:
-		default:
-			if err := validate(s, sv); err != nil {
-				return err.under(s.Name, ".")
+			if err := value.Check(a, obj[key]); err != nil {
+				return err.Under(a.Name, ".")
 			}
 		}
 	}
@@ -135,7 +78,7 @@ func (rt *ResourceType) CheckImmutable(before, after Document) error {
 		was, _ := before[e.ID].(map[string]any)
 		is, _ := after[e.ID].(map[string]any)
 		if err := immutableMembers(e.Attributes, was, is); err != nil {
-			return err.under(e.ID, ":")
+			return err.Under(e.ID, ":")
 		}
 	}
 	return nil
@@ -150,45 +93,15 @@ func immutableMembers(attrs []Attribute, before, after map[string]any) *Error {
 		was, set := before[a.Name]
 		switch {
 		case !set:
-		case a.Mutability == Immutable && !Equal(was, after[a.Name]):
+		case a.Mutability == Immutable && !jsonobject.Equal(was, after[a.Name]):
 			return Errorf(Mutability, a.Name, "the attribute is immutable")
 		case a.Type == Complex && !a.MultiValued:
 			b, _ := was.(map[string]any)
 			n, _ := after[a.Name].(map[string]any)
 			if err := immutableMembers(a.SubAttributes, b, n); err != nil && n != nil {
-				return err.under(a.Name, ".")
+				return err.Under(a.Name, ".")
 			}
 		}
 	}
 	return nil
-}
-
-// Equal compares two values of documents: objects without order, lists in
-// order, numbers by their text.
-func Equal(a, b any) bool {
-	switch x := a.(type) {
-	case map[string]any:
-		y, ok := b.(map[string]any)
-		if !ok || len(x) != len(y) {
-			return false
-		}
-		for k, v := range x {
-			w, there := y[k]
-			if !there || !Equal(v, w) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		y, ok := b.([]any)
-		return ok && slices.EqualFunc(x, y, Equal)
-	case []string:
-		y, ok := b.([]string)
-		return ok && slices.Equal(x, y)
-	}
-	switch b.(type) {
-	case map[string]any, []any, []string: // not comparable with ==
-		return false
-	}
-	return a == b
 }

@@ -1,14 +1,24 @@
-package schema
+// Package projection cuts an answer down to what was asked for: the parameters
+// attributes and excludedAttributes of RFC 7644 section 3.9, on top of what the
+// schema says is returned always, never, by default or on request (RFC 7643
+// section 7).
+//
+// It is apart from the schemas because it reads and never writes: nothing that
+// stands here can change what is stored, which is the trap of a PATCH with
+// attributes= (PA43).
+package projection
 
 import (
 	"strings"
+
+	"github.com/matomo-scim/bridge/scim/schema/attribute"
 )
 
 // Projection is what a client wants to see of a resource (RFC 7644 section
 // 3.9). The zero value shows everything that is returned by default. It may be
 // shared.
 type Projection struct {
-	rt               *ResourceType
+	index            *attribute.Index
 	include, exclude *branch // nil: not given
 }
 
@@ -19,14 +29,14 @@ type branch struct {
 	folded bool // some kids are no names of a schema
 }
 
-// ParseProjection reads the values of the parameters attributes and
+// Parse reads the values of the parameters attributes and
 // excludedAttributes: names in any case, with URNs and sub-attributes, each
-// value one name or several with commas between them. Unknown names are no
+// value one name or several with commas between them. Unknown attribute.Names are no
 // error; they select unknown attributes that were kept. Blank values count as
 // not given. When both are given, a name must be in the first and not in the
 // second.
-func ParseProjection(rt *ResourceType, attributes, excluded []string) Projection {
-	return Projection{rt: rt, include: rt.tree(attributes), exclude: rt.tree(excluded)}
+func Parse(x *attribute.Index, attributes, excluded []string) Projection {
+	return Projection{index: x, include: tree(x, attributes), exclude: tree(x, excluded)}
 }
 
 // Given reports whether attributes or excludedAttributes were named, in which
@@ -34,7 +44,7 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) Projection
 func (p Projection) Given() bool { return p.include != nil || p.exclude != nil }
 
 // tree builds the set of names of one parameter, nil when there is none.
-func (rt *ResourceType) tree(values []string) *branch {
+func tree(x *attribute.Index, values []string) *branch {
 	var root *branch
 	for _, v := range values {
 		for name := range strings.SplitSeq(v, ",") {
@@ -44,19 +54,19 @@ func (rt *ResourceType) tree(values []string) *branch {
 			if root == nil {
 				root = &branch{kids: map[string]*branch{}}
 			}
-			rt.plant(root, name)
+			root.named(x, name)
 		}
 	}
 	return root
 }
 
-// plant adds one name.
-func (rt *ResourceType) plant(root *branch, name string) {
-	ref, ok := rt.LookupName(name)
+// named adds one name.
+func (b *branch) named(x *attribute.Index, name string) {
+	ref, ok := x.LookupName(name)
 	switch {
 	case ok && ref.Extension == nil && ref.Attr == nil: // the URN of the core
-		for i := range rt.Core.Attributes {
-			root.plant(rt.Core.Attributes[i].Name)
+		for i := range x.Schema.Attributes {
+			b.plant(x.Schema.Attributes[i].Name)
 		}
 	case ok:
 		steps := make([]string, 0, 3)
@@ -69,10 +79,10 @@ func (rt *ResourceType) plant(root *branch, name string) {
 		if ref.Sub != nil {
 			steps = append(steps, ref.Sub.Name)
 		}
-		root.plant(steps...)
+		b.plant(steps...)
 	default:
-		root.folded = true
-		root.plant(strings.ToLower(name))
+		b.folded = true
+		b.plant(strings.ToLower(name))
 	}
 }
 
@@ -115,10 +125,10 @@ func (b *branch) leaf() bool { return len(b.kids) == 0 }
 // before it reads what is costly. An unknown name is wanted only when it was
 // named, or nothing was.
 func (p Projection) Wants(attr string) bool {
-	if p.rt == nil {
+	if p.index == nil {
 		return true
 	}
-	ref, ok := p.rt.LookupName(attr)
+	ref, ok := p.index.LookupName(attr)
 	if !ok || ref.Attr == nil && ref.Extension == nil {
 		key := strings.ToLower(attr)
 		return (p.include == nil || p.include.find(key) != nil) && (p.exclude == nil || p.exclude.find(key) == nil)
@@ -139,8 +149,8 @@ func (p Projection) Wants(attr string) bool {
 // excludedAttributes on the way hides all; a branch in attributes that goes on
 // below the name shows a part, which is enough.
 func (p Projection) wants(returned string, steps []string) bool {
-	if returned == ReturnedNever || returned == ReturnedAlways {
-		return returned == ReturnedAlways
+	if returned == attribute.ReturnedNever || returned == attribute.ReturnedAlways {
+		return returned == attribute.ReturnedAlways
 	}
 	if b := p.exclude; b != nil {
 		for _, s := range steps {
@@ -153,7 +163,7 @@ func (p Projection) wants(returned string, steps []string) bool {
 		}
 	}
 	if p.include == nil {
-		return returned != ReturnedRequest
+		return returned != attribute.ReturnedRequest
 	}
 	b := p.include
 	for _, s := range steps {
@@ -166,11 +176,11 @@ func (p Projection) wants(returned string, steps []string) bool {
 
 // Apply cuts a canonical document down to what was asked. id and schemas always
 // stay, password never. The result shares parts with doc, which is not changed.
-func (p Projection) Apply(doc Document) Document {
-	if p.rt == nil {
+func (p Projection) Apply(doc map[string]any) map[string]any {
+	if p.index == nil {
 		return doc
 	}
-	out := make(Document, len(doc))
+	out := make(map[string]any, len(doc))
 	for key, v := range doc {
 		include, asked := p.include, p.include == nil
 		if include != nil {
@@ -181,10 +191,10 @@ func (p Projection) Apply(doc Document) Document {
 		if exclude != nil {
 			exclude = exclude.find(key)
 		}
-		if a := p.rt.core[key]; a != nil {
+		if a := p.index.Core[key]; a != nil {
 			v = cut(a, v, include, exclude, asked)
-		} else if i, ok := p.rt.urns[key]; ok && i >= 0 {
-			v = cutObject(p.rt.ext[i], v, include, exclude, asked)
+		} else if i, ok := p.index.Spelt(key); ok && i >= 0 {
+			v = cutObject(p.index.Ext[i], v, include, exclude, asked)
 		} else if !asked || exclude != nil {
 			continue
 		}
@@ -197,21 +207,21 @@ func (p Projection) Apply(doc Document) Document {
 
 // cut gives what is left of the value of attribute a; nil for nothing. include
 // nil and asked means everything.
-func cut(a *Attribute, v any, include, exclude *branch, asked bool) any {
+func cut(a *attribute.Attribute, v any, include, exclude *branch, asked bool) any {
 	switch {
-	case a.Returned == ReturnedNever:
+	case a.Returned == attribute.ReturnedNever:
 		return nil
-	case a.Returned == ReturnedAlways:
+	case a.Returned == attribute.ReturnedAlways:
 		return v
-	case !asked, exclude != nil && exclude.leaf(), a.Returned == ReturnedRequest && include == nil:
+	case !asked, exclude != nil && exclude.leaf(), a.Returned == attribute.ReturnedRequest && include == nil:
 		return nil
-	case a.Type != Complex:
+	case a.Type != attribute.Complex:
 		return v
 	}
 	if include != nil && include.leaf() {
 		include = nil
 	}
-	if include == nil && exclude == nil && !a.hides() {
+	if include == nil && exclude == nil && !a.Hides() {
 		return v
 	}
 	list, isList := v.([]any)
@@ -230,28 +240,18 @@ func cut(a *Attribute, v any, include, exclude *branch, asked bool) any {
 	return out
 }
 
-// hides reports whether a sub-attribute is not returned by default.
-func (a *Attribute) hides() bool {
-	for i := range a.SubAttributes {
-		if r := a.SubAttributes[i].Returned; r == ReturnedNever || r == ReturnedRequest {
-			return true
-		}
-	}
-	return false
-}
-
 // cutSubs cuts one value of a complex attribute. Sub-attributes no schema knows
 // are treated as ordinary text, so that they follow the value they are part of.
-func cutSubs(a *Attribute, v any, include, exclude *branch) any {
+func cutSubs(a *attribute.Attribute, v any, include, exclude *branch) any {
 	obj, ok := v.(map[string]any)
 	if !ok {
 		return v
 	}
 	out := make(map[string]any, len(obj))
 	for key, sv := range obj {
-		s := a.exactSub(key)
+		s := a.Exact(key)
 		if s == nil {
-			s = &Attribute{Name: key, Type: String}
+			s = &attribute.Attribute{Name: key, Type: attribute.String}
 		}
 		if sv = cutMember(s, key, sv, include, exclude, include == nil); sv != nil {
 			out[key] = sv
@@ -264,7 +264,7 @@ func cutSubs(a *Attribute, v any, include, exclude *branch) any {
 }
 
 // cutObject is for the object of an extension.
-func cutObject(known names, v any, include, exclude *branch, asked bool) any {
+func cutObject(known attribute.Names, v any, include, exclude *branch, asked bool) any {
 	obj, ok := v.(map[string]any)
 	if !ok || !asked || exclude != nil && exclude.leaf() {
 		return nil
@@ -276,7 +276,7 @@ func cutObject(known names, v any, include, exclude *branch, asked bool) any {
 	for key, av := range obj {
 		a := known[key]
 		if a == nil {
-			a = &Attribute{Name: key, Type: String}
+			a = &attribute.Attribute{Name: key, Type: attribute.String}
 		}
 		if av = cutMember(a, key, av, include, exclude, include == nil); av != nil {
 			out[key] = av
@@ -289,7 +289,7 @@ func cutObject(known names, v any, include, exclude *branch, asked bool) any {
 }
 
 // cutMember goes one level down in both trees.
-func cutMember(a *Attribute, key string, v any, include, exclude *branch, asked bool) any {
+func cutMember(a *attribute.Attribute, key string, v any, include, exclude *branch, asked bool) any {
 	if include != nil {
 		include = include.find(key)
 		asked = include != nil

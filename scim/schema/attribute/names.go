@@ -1,4 +1,4 @@
-package schema
+package attribute
 
 import (
 	"strings"
@@ -53,3 +53,22 @@ func equalASCII(a, b string) bool {
 // EqualName compares attribute names, operators and URNs: without regard to the
 // case of ASCII letters.
 func EqualName(a, b string) bool { return len(a) == len(b) && equalASCII(a, b) }
+
+// ValidName reports whether s is an attribute name of RFC 7643 section 2.1: a
+// letter (or $, for $ref), then letters, digits, - and _.
+func ValidName(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		switch {
+		case letter, c == '$' && i == 0 && len(s) > 1:
+		case i > 0 && (c >= '0' && c <= '9' || c == '-' || c == '_'):
+		default:
+			return false
+		}
+	}
+	return true
+}

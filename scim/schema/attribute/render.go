@@ -1,44 +1,17 @@
-package schema
+package attribute
 
 // Document renders the schema for the /Schemas endpoint (RFC 7643 section 7).
 // base is the URL under which the SCIM endpoints live, without a slash at the
 // end.
-func (s *Schema) Document(base string) Document {
-	return Document{
+func (s *Schema) Document(base string) map[string]any {
+	return map[string]any{
 		"schemas":     []any{SchemaURN},
 		"id":          s.ID,
 		"name":        s.Name,
 		"description": s.Description,
 		"attributes":  renderAttributes(s.Attributes),
-		"meta":        Document{"resourceType": "Schema", "location": base + "/Schemas/" + s.ID},
+		"meta":        map[string]any{"resourceType": "Schema", "location": base + "/Schemas/" + s.ID},
 	}
-}
-
-// Document renders the resource type for the /ResourceTypes endpoint (RFC 7643
-// section 6). base is as for Schema.Document.
-func (rt *ResourceType) Document(base string) Document {
-	extensions := make([]any, 0, len(rt.Extensions))
-	for _, e := range rt.Extensions {
-		extensions = append(extensions, Document{"schema": e.ID, "required": false})
-	}
-	doc := Document{
-		"schemas":     []any{ResourceTypeURN},
-		"id":          rt.Name,
-		"name":        rt.Name,
-		"endpoint":    rt.Endpoint,
-		"description": rt.Description,
-		"schema":      rt.Core.ID,
-		"meta":        Document{"resourceType": "ResourceType", "location": base + "/ResourceTypes/" + rt.Name},
-	}
-	if len(extensions) > 0 {
-		doc["schemaExtensions"] = extensions
-	}
-	return doc
-}
-
-// Schemas gives the core schema and the extensions, in order.
-func (rt *ResourceType) Schemas() []*Schema {
-	return append([]*Schema{rt.Core}, rt.Extensions...)
 }
 
 // renderAttributes keeps the order of the table, which is that of the RFC.
@@ -52,8 +25,8 @@ func renderAttributes(attrs []Attribute) []any {
 
 // render leaves out what has no meaning for the type: caseExact is for text,
 // uniqueness not for booleans and objects.
-func (a *Attribute) render() Document {
-	doc := Document{
+func (a *Attribute) render() map[string]any {
+	doc := map[string]any{
 		"name":        a.Name,
 		"type":        string(a.Type),
 		"multiValued": a.MultiValued,

@@ -1,9 +1,9 @@
-package schema
+package value
 
 import (
-	"encoding/json"
 	"fmt"
-	"strconv"
+
+	"github.com/matomo-scim/bridge/scim/schema/jsonobject"
 )
 
 // The scimType values of RFC 7644 section 3.12 that these packages and their
@@ -44,9 +44,9 @@ func Errorf(scimType, path, format string, args ...any) *Error {
 	return &Error{ScimType: scimType, Path: path, Detail: fmt.Sprintf(format, args...)}
 }
 
-// under puts the name of the enclosing attribute or schema in front of the path
+// Under puts the name of the enclosing attribute or schema in front of the path
 // of an error on its way up.
-func (e *Error) under(parent string, separator string) *Error {
+func (e *Error) Under(parent string, separator string) *Error {
 	if e.Path == "" {
 		e.Path = parent
 	} else {
@@ -55,32 +55,7 @@ func (e *Error) under(parent string, separator string) *Error {
 	return e
 }
 
-// wrongType says what was wanted and what came.
-func wrongType(want string, got any) *Error {
-	return Errorf(InvalidValue, "", "%s is expected, not %s", want, describe(got))
-}
-
-// describe names a value in an error without repeating more than a few
-// characters of it.
-func describe(v any) string {
-	const most = 40
-	switch t := v.(type) {
-	case nil:
-		return "null"
-	case string:
-		if r := []rune(t); len(r) > most {
-			t = string(r[:most]) + "…"
-		}
-		return "the string " + strconv.Quote(t)
-	case bool:
-		return "the boolean " + strconv.FormatBool(t)
-	case json.Number:
-		return "the number " + t.String()
-	case []any:
-		return "a list"
-	case map[string]any:
-		return "an object"
-	default:
-		return fmt.Sprintf("%T", v)
-	}
+// WrongType says what was wanted and what came.
+func WrongType(want string, got any) *Error {
+	return Errorf(InvalidValue, "", "%s is expected, not %s", want, jsonobject.Describe(got))
 }

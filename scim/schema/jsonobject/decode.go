@@ -1,36 +1,64 @@
-package schema
+// Package jsonobject reads the JSON of a request body, strictly, into the plain
+// Go values that the rest of SCIM works on, and has the few operations on such
+// values that need no schema: copying, comparing, and naming one in an error.
+//
+// It knows nothing of SCIM. It is apart because encoding/json is too forgiving
+// for a provisioning service: of {"active":true,"active":false} it takes the
+// last, another reader of the same bytes (a proxy, an audit tool) may take the
+// first, and the two then disagree about whether a person may sign in. Here
+// such a body is an error.
+package jsonobject
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // maxDepth is how deep objects and lists may nest in a body. Nothing in SCIM
-// needs more than seven levels (a group PATCH inside a bulk request).
+// needs more than seven levels (a group PATCH inside a bulk request). The limit
+// is what keeps the recursion of the decoder, and of everything that walks its
+// result, from being driven by whoever sends the body.
 const maxDepth = 32
 
-// Decode reads one JSON object. Numbers stay text (json.Number). It is stricter
-// than encoding/json where two readers of the same bytes could disagree:
-// duplicate keys, data after the object, invalid UTF-8 and lone surrogates,
-// NUL, numbers no float64 can hold and nesting beyond 32 levels are errors. The
-// strings of the document share one copy of data. The error is an *Error with
-// scimType invalidSyntax and the byte offset.
-func Decode(data []byte) (Document, error) {
+// Object is one JSON object as Decode gives it: its values are map[string]any,
+// []any, string, bool, json.Number and nil, and nothing else.
+type Object = map[string]any
+
+// SyntaxError says why a text is no acceptable JSON. Its text is for the sender
+// of the body and shows at most a name from it.
+type SyntaxError struct {
+	Offset int    // the byte where the problem was found, counted from 0
+	Detail string // the whole sentence, with the offset where it helps
+}
+
+// Error gives the sentence.
+func (e *SyntaxError) Error() string { return e.Detail }
+
+// Decode reads one JSON object. Numbers stay text (json.Number), so that
+// 12345678901234567890 and 1.50 come out as they went in. It is stricter than
+// encoding/json where two readers of the same bytes could disagree: duplicate
+// keys, data after the object, invalid UTF-8 and lone surrogates, NUL, numbers
+// no float64 can hold and nesting beyond 32 levels are errors. Names are
+// compared byte by byte here: {"a":1,"A":2} has two members.
+//
+// The strings of the object share one copy of data. The error is a
+// *SyntaxError.
+func Decode(data []byte) (Object, error) {
 	d := decoder{s: string(data)}
 	if !utf8.ValidString(d.s) {
-		return nil, Errorf(InvalidSyntax, "", "the body is not valid UTF-8")
+		return nil, &SyntaxError{Detail: "the body is not valid UTF-8"}
 	}
 	d.space()
 	switch {
 	case d.pos == len(d.s):
-		return nil, Errorf(InvalidSyntax, "", "the body is empty")
+		return nil, &SyntaxError{Offset: d.pos, Detail: "the body is empty"}
 	case d.s[d.pos] != '{':
 		return nil, d.fail("the body must be a JSON object")
 	}
-	doc, err := d.object()
+	obj, err := d.object()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +66,7 @@ func Decode(data []byte) (Document, error) {
 	if d.pos < len(d.s) {
 		return nil, d.fail("data after the object")
 	}
-	return doc, nil
+	return obj, nil
 }
 
 // decoder is one pass over the text of a body; pos is the next byte to read.
@@ -50,7 +78,7 @@ type decoder struct {
 
 // fail builds the error for a problem at the present position.
 func (d *decoder) fail(what string) error {
-	return Errorf(InvalidSyntax, "", "invalid JSON at byte %d: %s", d.pos, what)
+	return &SyntaxError{Offset: d.pos, Detail: fmt.Sprintf("invalid JSON at byte %d: %s", d.pos, what)}
 }
 
 // space skips the four blanks of RFC 8259 section 2.
@@ -151,7 +179,7 @@ func (d *decoder) object() (map[string]any, error) {
 		before := len(m)
 		if m[key] = v; len(m) == before {
 			d.pos = start
-			return nil, d.fail("the name " + describe(key)[len("the string "):] + " is there twice")
+			return nil, d.fail("the name " + quote(key) + " is there twice")
 		}
 		switch d.next() {
 		case ',':
@@ -250,125 +278,4 @@ func (d *decoder) str() (string, error) {
 		return "", d.fail(problem)
 	}
 	return s, nil
-}
-
-// Unquote reads the JSON string at the start of s, which begins with a quote,
-// and gives its value and how many bytes it took. It serves the values in
-// filters too. Lone surrogates, NUL and raw control characters are errors:
-// scimType invalidSyntax, with the offset in s.
-func Unquote(s string) (value string, size int, err error) {
-	value, size, problem := unquote(s)
-	if problem != "" {
-		return "", size, Errorf(InvalidSyntax, "", "invalid string at byte %d: %s", size, problem)
-	}
-	return value, size, nil
-}
-
-// unquote is Unquote with the problem as text; size is then where it was found.
-func unquote(s string) (value string, size int, problem string) {
-	for i := 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return s[1:i], i + 1, ""
-		case c == '\\':
-			return unescape(s, i)
-		case c < ' ':
-			return "", i, "a control character in a string"
-		}
-	}
-	return "", len(s), "a string without end"
-}
-
-// unescape goes on where the first backslash, at i, was found.
-func unescape(s string, i int) (value string, size int, problem string) {
-	b := append(make([]byte, 0, len(s[:i])+16), s[1:i]...)
-	for i < len(s) {
-		c := s[i]
-		switch {
-		case c == '"':
-			return string(b), i + 1, ""
-		case c < ' ':
-			return "", i, "a control character in a string"
-		case c != '\\':
-			b = append(b, c)
-			i++
-		case i+1 < len(s) && s[i+1] == 'u':
-			r, n := escapedRune(s[i:])
-			if n == 0 {
-				return "", i, "a malformed \\u escape, a lone surrogate or NUL"
-			}
-			b = utf8.AppendRune(b, r)
-			i += n
-		default:
-			e := byte(0)
-			if i+1 < len(s) {
-				e = simpleEscape(s[i+1])
-			}
-			if e == 0 {
-				return "", i, "an unknown escape"
-			}
-			b = append(b, e)
-			i += 2
-		}
-	}
-	return "", len(s), "a string without end"
-}
-
-// simpleEscape gives what stands for a backslash and one letter, 0 when that
-// means nothing.
-func simpleEscape(c byte) byte {
-	switch c {
-	case '"', '\\', '/':
-		return c
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	default:
-		return 0
-	}
-}
-
-// escapedRune reads one \uXXXX, or two that form a surrogate pair, and gives
-// how many bytes that took; 0 when it stands for nothing.
-func escapedRune(s string) (r rune, size int) {
-	r = hex4(s)
-	if r <= 0 {
-		return 0, 0
-	}
-	if !utf16.IsSurrogate(r) {
-		return r, 6
-	}
-	if r = utf16.DecodeRune(r, hex4(s[6:])); r == utf8.RuneError {
-		return 0, 0
-	}
-	return r, 12
-}
-
-// hex4 reads \uXXXX, -1 when it is not there.
-func hex4(s string) rune {
-	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
-		return -1
-	}
-	var r rune
-	for _, c := range []byte(s[2:6]) {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		case c >= 'A' && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return -1
-		}
-		r = r<<4 | rune(c)
-	}
-	return r
 }

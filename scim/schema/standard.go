@@ -7,50 +7,69 @@ package schema
 // resources are compared exactly, displayName of a group is required and
 // unique, addresses have primary, members have display.
 
-// attr gives an attribute with the defaults of RFC 7643 section 2.2.
-func attr(name string, t Type, description string) Attribute {
-	return Attribute{
+// trait changes one characteristic of an attribute from its default.
+type trait func(*Attribute)
+
+// exact: values are compared with regard to case.
+func exact(a *Attribute) { a.CaseExact = true }
+
+// required: a resource without it is refused.
+func required(a *Attribute) { a.Required = true }
+
+// unique: no two resources of this service have the same value.
+func unique(a *Attribute) { a.Uniqueness = UniqueServer }
+
+// always: part of every answer, whatever was asked.
+func always(a *Attribute) { a.Returned = ReturnedAlways }
+
+// mutable says who may change the value, and how often.
+func mutable(m string) trait { return func(a *Attribute) { a.Mutability = m } }
+
+// canonical suggests values.
+func canonical(values ...string) trait { return func(a *Attribute) { a.CanonicalValues = values } }
+
+// to names what a reference points to: resource types, or "external" or "uri"
+// (RFC 7643 section 7).
+func to(types ...string) trait { return func(a *Attribute) { a.ReferenceTypes = types } }
+
+// attr gives an attribute with the defaults of RFC 7643 section 2.2, changed by
+// traits.
+func attr(name string, t Type, description string, traits ...trait) Attribute {
+	a := Attribute{
 		Name: name, Type: t, Description: description,
 		Mutability: ReadWrite, Returned: ReturnedDefault, Uniqueness: UniqueNone,
 	}
+	for _, change := range traits {
+		change(&a)
+	}
+	return a
 }
 
 // text is an attribute of type string, compared without regard to case.
-func text(name, description string) Attribute { return attr(name, String, description) }
+func text(name, description string, traits ...trait) Attribute {
+	return attr(name, String, description, traits...)
+}
 
 // boolean is an attribute that is true or false.
 func boolean(name, description string) Attribute { return attr(name, Boolean, description) }
 
-// reference is a URI; types are the resource types it may point to, or
-// "external" or "uri" (RFC 7643 section 7).
-func reference(name, description string, types ...string) Attribute {
-	a := attr(name, Reference, description).exact()
-	a.ReferenceTypes = types
-	return a
+// reference is a URI, compared exactly; what it points to is among the traits.
+func reference(name, description string, traits ...trait) Attribute {
+	return attr(name, Reference, description, append(traits, exact)...)
 }
 
 // object is a single-valued complex attribute.
 func object(name, description string, sub ...Attribute) Attribute {
-	a := attr(name, Complex, description)
-	a.SubAttributes = sub
-	return a
+	return attr(name, Complex, description, func(a *Attribute) { a.SubAttributes = sub })
 }
 
 // list is a multi-valued complex attribute.
 func list(name, description string, sub ...Attribute) Attribute {
-	a := object(name, description, sub...)
-	a.MultiValued = true
-	return a
+	return attr(name, Complex, description, func(a *Attribute) { a.SubAttributes, a.MultiValued = sub, true })
 }
 
-func (a Attribute) exact() Attribute                     { a.CaseExact = true; return a }
-func (a Attribute) required() Attribute                  { a.Required = true; return a }
-func (a Attribute) unique() Attribute                    { a.Uniqueness = UniqueServer; return a }
-func (a Attribute) mutable(m string) Attribute           { a.Mutability = m; return a }
-func (a Attribute) canonical(values ...string) Attribute { a.CanonicalValues = values; return a }
-
-// readOnly marks the attribute and its sub-attributes.
-func (a Attribute) readOnly() Attribute {
+// readOnly marks an attribute and its sub-attributes.
+func readOnly(a Attribute) Attribute {
 	a.Mutability = ReadOnly
 	for i := range a.SubAttributes {
 		a.SubAttributes[i].Mutability = ReadOnly
@@ -64,7 +83,7 @@ func plural(value Attribute, types ...string) []Attribute {
 	return []Attribute{
 		value,
 		text("display", "A human-readable name, primarily used for display purposes."),
-		text("type", "A label indicating the attribute's function.").canonical(types...),
+		text("type", "A label indicating the attribute's function.", canonical(types...)),
 		boolean("primary", "Whether this is the preferred value. The value true occurs at most once."),
 	}
 }
@@ -72,30 +91,28 @@ func plural(value Attribute, types ...string) []Attribute {
 // commonAttributes are those of every resource (RFC 7643 section 3.1) and
 // schemas. They are not part of any schema document.
 func commonAttributes() []Attribute {
-	schemas := reference("schemas", "The URIs of the schemas in use.", "uri").required()
-	schemas.MultiValued, schemas.Returned = true, ReturnedAlways
-	id := text("id", "The identifier this service gave to the resource.").exact().unique().mutable(ReadOnly)
-	id.Returned = ReturnedAlways
+	schemas := reference("schemas", "The URIs of the schemas in use.", to("uri"), required, always)
+	schemas.MultiValued = true
 	return []Attribute{
 		schemas,
-		id,
-		text("externalId", "The identifier the client gave to the resource.").exact(),
-		object("meta", "What this service knows about the resource.",
-			text("resourceType", "The name of the resource type.").exact(),
+		text("id", "The identifier this service gave to the resource.", exact, unique, mutable(ReadOnly), always),
+		text("externalId", "The identifier the client gave to the resource.", exact),
+		readOnly(object("meta", "What this service knows about the resource.",
+			text("resourceType", "The name of the resource type.", exact),
 			attr("created", DateTime, "When the resource was created."),
 			attr("lastModified", DateTime, "When the resource was last changed."),
-			reference("location", "The URI of the resource.", "uri"),
-			text("version", "The entity tag of the resource.").exact(),
-		).readOnly(),
+			reference("location", "The URI of the resource.", to("uri")),
+			text("version", "The entity tag of the resource.", exact),
+		)),
 	}
 }
 
 // userSchema is RFC 7643 section 4.1.
 func userSchema() *Schema {
-	password := text("password", "Accepted and dropped: this service never uses, stores or returns a password.").mutable(WriteOnly)
+	password := text("password", "Accepted and dropped: this service never uses, stores or returns a password.", mutable(WriteOnly))
 	password.Returned = ReturnedNever
 	attrs := []Attribute{
-		text("userName", "The unique name the person signs in with.").required().unique(),
+		text("userName", "The unique name the person signs in with.", required, unique),
 		object("name", "The parts of the person's name.",
 			text("formatted", "The full name, formatted for display."),
 			text("familyName", "The family name, or last name."),
@@ -106,7 +123,7 @@ func userSchema() *Schema {
 		),
 		text("displayName", "The name of the person, suitable for display."),
 		text("nickName", "The casual way to address the person."),
-		reference("profileUrl", "A page that represents the person's online profile.", "external"),
+		reference("profileUrl", "A page that represents the person's online profile.", to("external")),
 		text("title", "The person's title, such as Vice President."),
 		text("userType", "The relationship between the organization and the person, such as Contractor."),
 		text("preferredLanguage", "The preferred languages, as in the Accept-Language header."),
@@ -120,14 +137,14 @@ func userSchema() *Schema {
 
 // userLists are the multi-valued attributes of a user (RFC 7643 section 4.1.2).
 func userLists() []Attribute {
-	certificate := attr("value", Binary, "A DER-encoded X.509 certificate in base64.").exact()
+	certificate := attr("value", Binary, "A DER-encoded X.509 certificate in base64.", exact)
 	return []Attribute{
 		list("emails", "E-mail addresses.", plural(text("value", "The e-mail address."), "work", "home", "other")...),
 		list("phoneNumbers", "Phone numbers.",
 			plural(text("value", "The phone number."), "work", "home", "mobile", "fax", "pager", "other")...),
 		list("ims", "Instant messaging addresses.",
 			plural(text("value", "The address."), "aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo")...),
-		list("photos", "URLs of photos.", plural(reference("value", "The URL of the photo.", "external"), "photo", "thumbnail")...),
+		list("photos", "URLs of photos.", plural(reference("value", "The URL of the photo.", to("external")), "photo", "thumbnail")...),
 		list("addresses", "Physical mailing addresses.",
 			text("formatted", "The full address, formatted for display."),
 			text("streetAddress", "The street address, which may have several lines."),
@@ -135,15 +152,15 @@ func userLists() []Attribute {
 			text("region", "The state or region."),
 			text("postalCode", "The postal code."),
 			text("country", "The country, as a two-letter code."),
-			text("type", "A label indicating the attribute's function.").canonical("work", "home", "other"),
+			text("type", "A label indicating the attribute's function.", canonical("work", "home", "other")),
 			boolean("primary", "Whether this is the preferred address. The value true occurs at most once."),
 		),
-		list("groups", "The groups the person is a member of, kept through the Group resource.",
-			text("value", "The id of the group.").exact(),
-			reference("$ref", "The URI of the group.", "User", "Group"),
+		readOnly(list("groups", "The groups the person is a member of, kept through the Group resource.",
+			text("value", "The id of the group.", exact),
+			reference("$ref", "The URI of the group.", to("User", "Group")),
 			text("display", "The name of the group."),
-			text("type", "Whether the membership is direct or through another group.").canonical("direct", "indirect"),
-		).readOnly(),
+			text("type", "Whether the membership is direct or through another group.", canonical("direct", "indirect")),
+		)),
 		list("entitlements", "Entitlements of the person.", plural(text("value", "The value of the entitlement."))...),
 		list("roles", "Roles of the person.", plural(text("value", "The value of the role."))...),
 		list("x509Certificates", "Certificates of the person.", plural(certificate)...),
@@ -162,9 +179,9 @@ func enterpriseSchema() *Schema {
 			text("division", "The name of the division."),
 			text("department", "The name of the department."),
 			object("manager", "The person's manager.",
-				text("value", "The id of the manager.").exact(),
-				reference("$ref", "The URI of the manager.", "User"),
-				text("displayName", "The name of the manager.").mutable(ReadOnly),
+				text("value", "The id of the manager.", exact),
+				reference("$ref", "The URI of the manager.", to("User")),
+				text("displayName", "The name of the manager.", mutable(ReadOnly)),
 			),
 		},
 	}
@@ -176,12 +193,12 @@ func groupSchema() *Schema {
 	return &Schema{
 		ID: GroupURN, Name: "Group", Description: "Group",
 		Attributes: []Attribute{
-			text("displayName", "The name of the group.").required().unique(),
+			text("displayName", "The name of the group.", required, unique),
 			list("members", "The members of the group.",
-				text("value", "The id of the member.").exact().required().mutable(Immutable),
-				reference("$ref", "The URI of the member.", "User", "Group").mutable(Immutable),
-				text("type", "The kind of the member.").canonical("User", "Group").mutable(Immutable),
-				text("display", "The name of the member.").mutable(Immutable),
+				text("value", "The id of the member.", exact, required, mutable(Immutable)),
+				reference("$ref", "The URI of the member.", to("User", "Group"), mutable(Immutable)),
+				text("type", "The kind of the member.", canonical("User", "Group"), mutable(Immutable)),
+				text("display", "The name of the member.", mutable(Immutable)),
 			),
 		},
 	}

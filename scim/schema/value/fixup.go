@@ -1,6 +1,10 @@
-package schema
+package value
 
 import "slices"
+
+// Mode says how much is forgiven. The zero value is tolerant: every Fixup is
+// applied and reported. Strict refuses them.
+type Mode struct{ Strict bool }
 
 // Fixup names a tolerance: something a client sent that the RFC does not allow
 // and that was understood all the same. The caller counts the kinds

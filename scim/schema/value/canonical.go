@@ -1,0 +1,42 @@
+package value
+
+import "github.com/matomo-scim/bridge/scim/schema/attribute"
+
+// Canonical brings one value for attribute a into the stored form, as
+// Canonicalize does for whole documents; nil stands for unassigned. Fixups are
+// added to fx. For a multi-valued attribute v is the list; Element is
+// for one value of it. Read-only sub-attributes are left out. The path of an
+// error begins with the name of the attribute.
+func Canonical(a *attribute.Attribute, v any, mode Mode, fx *Fixups) (any, error) {
+	return canonicalised(a, v, mode, fx, (*Coercer).Value)
+}
+
+// Element is Canonical for one value of a multi-valued attribute,
+// or for the value of a single-valued one.
+func Element(a *attribute.Attribute, v any, mode Mode, fx *Fixups) (any, error) {
+	return canonicalised(a, v, mode, fx, (*Coercer).single)
+}
+
+// canonicalised runs one of the Coercer's methods with a mode and hands back
+// what it noted. The errors of a password are replaced by one that does not
+// show the value.
+func canonicalised(
+	a *attribute.Attribute, v any, mode Mode, fx *Fixups, coerce func(*Coercer, *attribute.Attribute, any) (any, bool, *Error),
+) (any, error) {
+	c := Coercer{Strict: mode.Strict}
+	v, _, err := coerce(&c, a, v)
+	fx.Add(c.Fixups...)
+	switch {
+	case err == nil:
+		return v, nil
+	case a.Returned == attribute.ReturnedNever:
+		return nil, Hidden(a, err)
+	default:
+		return nil, err.Under(a.Name, ".")
+	}
+}
+
+// Hidden replaces an error whose detail would repeat a password.
+func Hidden(a *attribute.Attribute, err *Error) *Error {
+	return Errorf(err.ScimType, a.Name, "a value of type %s is expected", a.Type)
+}
