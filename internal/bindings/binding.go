@@ -35,12 +35,13 @@ const (
 	Blocked State = "blocked"
 	// Held is set when a guard keeps the plan back until HoldUntil or a decision.
 	Held State = "held"
-	// Conflict is set on the second of two live subjects that derive the same login. It is retried
-	// when either changes.
+	// Conflict is set when the login is somebody else's: of another person here, of an account that
+	// is not managed here, or protected. It is retried when the person changes and by full compares.
 	Conflict State = "conflict"
 	// Failed is set when Matomo refused this person's plan; the binding backs off and is retried.
 	Failed State = "failed"
-	// Leaving is set when a pass has begun to take a leaver's access away. Revoked follows.
+	// Leaving is set by RecordFacts before a pass sends the first step of a leaver's way, and stays
+	// while that fails. Revoked follows.
 	Leaving State = "leaving"
 	// Revoked is set after a read back showed no access and no live token. Done follows within
 	// seconds.

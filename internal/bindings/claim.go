@@ -112,16 +112,23 @@ func (s *Store) minTime(ctx context.Context, query string, args ...any) (*time.T
 	return database.FromNullMicros(at), err
 }
 
-// Renew extends every claim of lease.
-func (s *Store) Renew(ctx context.Context, lease string, until time.Time) error {
-	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE bindings SET lease_until = $1 WHERE lease = $2`, database.Micros(until), lease)
+// Renew extends every claim of lease. It returns false when there is none left to extend: the lease
+// has run out, and from that moment another worker may have taken the bindings.
+func (s *Store) Renew(ctx context.Context, lease string, until time.Time) (held bool, err error) {
+	err = s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		res, err := tx.Exec(ctx, `UPDATE bindings SET lease_until = $1 WHERE lease = $2 AND lease_until > $3`,
+			database.Micros(until), lease, database.Micros(tx.Now()))
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		held = n > 0
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("renew lease: %w", err)
+		return false, fmt.Errorf("renew lease: %w", err)
 	}
-	return nil
+	return held, nil
 }
 
 // Release gives claimed bindings back for a reason that is not theirs (the target does not answer,

@@ -86,8 +86,11 @@ func TestClaim_TakesOverALeaseThatRanOut(t *testing.T) {
 	run(t, func(t *testing.T, f *fixture) {
 		f.joiner()
 		b := f.claimOne("dead")
-		if err := f.Renew(t.Context(), "dead", time.Now().Add(-time.Second)); err != nil {
-			t.Fatal(err)
+		if held, err := f.Renew(t.Context(), "dead", time.Now().Add(-time.Second)); err != nil || !held {
+			t.Fatal(held, err)
+		}
+		if held, err := f.Renew(t.Context(), "dead", time.Now().Add(time.Hour)); err != nil || held {
+			t.Errorf("a lease that ran out was extended: %v, %v", held, err)
 		}
 		if got := f.claimOne("next"); got.ID != b.ID {
 			t.Errorf("claimed %s, want %s", got.ID, b.ID)
@@ -143,11 +146,11 @@ func TestRenew_KeepsTheLease(t *testing.T) {
 		f.joiner()
 		b := f.claimOne("one")
 		until := time.Now().Add(time.Hour).Truncate(time.Microsecond)
-		if err := f.Renew(t.Context(), "one", until); err != nil {
-			t.Fatal(err)
+		if held, err := f.Renew(t.Context(), "one", until); err != nil || !held {
+			t.Fatal(held, err)
 		}
-		if err := f.Renew(t.Context(), "other", time.Now()); err != nil {
-			t.Fatal(err)
+		if held, err := f.Renew(t.Context(), "other", time.Now()); err != nil || held {
+			t.Fatal(held, err)
 		}
 		if got := f.of(b.Subject); !got.LeaseUntil.Equal(until) {
 			t.Errorf("lease until %v, want %v", got.LeaseUntil, until)

@@ -20,6 +20,9 @@ type Outcome struct {
 	Next *time.Time
 	// Urgent gives that next look the priority of leavers, as the second phase of a leaver needs.
 	Urgent bool
+	// Waits says that the pass did what it could and the rest comes by itself at Next: Record does
+	// not count an attempt.
+	Waits bool
 	// Verified says that Matomo was read back and agrees (or that there was nothing to do): the
 	// propagation clock stops. Held, blocked and failed bindings keep it running.
 	Verified bool
@@ -71,8 +74,8 @@ func (s *Store) Observe(ctx context.Context, tx *database.Tx, o Outcome) (bool, 
 
 // Record ends a pass that did not reach its end, because it failed or because an event came
 // meanwhile: it keeps the facts (what was granted stays known) and gives the lease back without
-// observing. Without an event the binding is due again at Next with one more attempt; with one it
-// stays due now. It returns false when the lease is lost: whoever has it now writes newer facts.
+// observing. Without an event the binding is due again at Next, with one more attempt unless it
+// Waits; with one it stays due now. It returns false when the lease is lost: whoever has it now writes newer facts.
 func (s *Store) Record(ctx context.Context, tx *database.Tx, o Outcome) (bool, error) {
 	next := database.Micros(tx.Now())
 	if o.Next != nil {
@@ -80,9 +83,9 @@ func (s *Store) Record(ctx context.Context, tx *database.Tx, o Outcome) (bool, e
 	}
 	// An event may have set left_at since the claim; that is newer than what the pass knew.
 	ok, err := one(ctx, tx, `UPDATE bindings SET `+facts+`COALESCE($15, left_at), lease = NULL, lease_until = NULL, claimed = NULL,
-		attempts = CASE WHEN generation = $18 THEN attempts + 1 ELSE attempts END,
+		attempts = CASE WHEN generation = $18 AND NOT $20 THEN attempts + 1 ELSE attempts END,
 		due_at = CASE WHEN generation = $18 THEN $19 ELSE due_at END
-		WHERE id = $16 AND lease = $17`, append(o.facts(), o.ID, o.Lease, o.Generation, next)...)
+		WHERE id = $16 AND lease = $17`, append(o.facts(), o.ID, o.Lease, o.Generation, next, o.Waits)...)
 	if err != nil {
 		return false, fmt.Errorf("record binding %s: %w", o.ID, err)
 	}
@@ -129,6 +132,7 @@ func (s *Store) Unbind(ctx context.Context, tx *database.Tx, id string) error {
 
 // Facts are what is known of a binding whatever becomes of the pass. Nil leaves a column alone.
 type Facts struct {
+	State                           *State
 	CreatedByUs, Adopted, Superuser *bool
 	Grants                          []byte
 	Tokens                          *Tokens
@@ -141,7 +145,10 @@ type Facts struct {
 // RecordFacts writes facts of a binding that lease holds, without ending the pass: what was done in
 // Matomo stays known whatever happens next. It returns false when the lease is lost.
 func (s *Store) RecordFacts(ctx context.Context, tx *database.Tx, id, lease string, f Facts) (bool, error) {
-	var grants, tokens any
+	var grants, tokens, state any
+	if f.State != nil {
+		state = string(*f.State)
+	}
 	if f.Grants != nil {
 		grants = string(f.Grants)
 	}
@@ -152,9 +159,9 @@ func (s *Store) RecordFacts(ctx context.Context, tx *database.Tx, id, lease stri
 	ok, err := one(ctx, tx, `UPDATE bindings SET created_by_us = COALESCE($1, created_by_us), adopted = COALESCE($2, adopted),
 		superuser = COALESCE($3, superuser), grants = COALESCE($4, grants), tokens = COALESCE($5, tokens),
 		left_at = `+back+`COALESCE($6, left_at) END, revoked_at = `+back+`COALESCE($7, revoked_at) END,
-		delete_at = `+back+`COALESCE($8, delete_at) END WHERE id = $10 AND lease = $11`,
+		delete_at = `+back+`COALESCE($8, delete_at) END, state = COALESCE($12, state) WHERE id = $10 AND lease = $11`,
 		nullBool(f.CreatedByUs), nullBool(f.Adopted), nullBool(f.Superuser), grants, tokens,
-		database.NullMicros(f.LeftAt), database.NullMicros(f.RevokedAt), database.NullMicros(f.DeleteAt), f.CameBack, id, lease)
+		database.NullMicros(f.LeftAt), database.NullMicros(f.RevokedAt), database.NullMicros(f.DeleteAt), f.CameBack, id, lease, state)
 	if err != nil {
 		return false, fmt.Errorf("record facts of binding %s: %w", id, err)
 	}

@@ -7,15 +7,36 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
-// Moved returns the ids of the bindings of lease that an event met since the claim. A worker asks
-// before it writes: what it has planned for them is old, and somebody may have left.
-func (s *Store) Moved(ctx context.Context, lease string) ([]string, error) {
-	rows, err := s.db.Reader().Query(ctx, `SELECT id FROM bindings WHERE lease = $1 AND generation <> claimed ORDER BY id`, lease)
-	ids, err := scanAll(rows, err, func(r row) (id string, err error) { return id, r.Scan(&id) })
+// Held returns the bindings that lease still has, and of each whether an event met it since the
+// claim. A worker asks before it writes: what it has planned for those is old, and somebody may
+// have left.
+func (s *Store) Held(ctx context.Context, lease string) (moved map[string]bool, err error) {
+	type state struct {
+		id    string
+		moved bool
+	}
+	rows, err := s.db.Reader().Query(ctx, `SELECT id, generation <> claimed FROM bindings WHERE lease = $1`, lease)
+	all, err := scanAll(rows, err, func(r row) (h state, err error) { return h, r.Scan(&h.id, &h.moved) })
 	if err != nil {
 		return nil, fmt.Errorf("look for events since the claim: %w", err)
 	}
-	return ids, nil
+	moved = make(map[string]bool, len(all))
+	for _, h := range all {
+		moved[h.id] = h.moved
+	}
+	return moved, nil
+}
+
+// DueFor makes the bindings of target due now that wait for a reason which no longer holds: a
+// login, a place or the password has become free.
+func (s *Store) DueFor(ctx context.Context, tx *database.Tx, target, reason string) error {
+	_, err := tx.Exec(ctx, `UPDATE bindings SET generation = generation + 1, due_at = $1, attempts = 0 WHERE target = $2 AND reason = $3`,
+		database.Micros(tx.Now()), target, reason)
+	if err != nil {
+		return fmt.Errorf("make bindings due that wait for %s: %w", reason, err)
+	}
+	tx.AfterCommit(s.onDue)
+	return nil
 }
 
 // ReserveSuperuser lets a binding have superuser if fewer than limit bindings of the target have

@@ -3,7 +3,7 @@ package bindings_test
 import (
 	"context"
 	"errors"
-	"slices"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,17 +13,68 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
-func TestMoved(t *testing.T) {
+func TestHeld_TellsWhoMovedAndForgetsTheLost(t *testing.T) {
 	run(t, func(t *testing.T, f *fixture) {
 		f.mark(bindings.Mark{Event: bindings.Joiner}, f.people(3)...)
 		claimed := f.claim("one", 10)
-		if moved, err := f.Moved(t.Context(), "one"); err != nil || len(moved) != 0 {
-			t.Errorf("moved = %v, %v", moved, err)
+		want := map[string]bool{claimed[0].ID: false, claimed[1].ID: false, claimed[2].ID: false}
+		if held, err := f.Held(t.Context(), "one"); err != nil || !maps.Equal(held, want) {
+			t.Errorf("held = %v, %v", held, err)
 		}
 		f.mark(bindings.Mark{Event: bindings.Leaver}, claimed[1].Subject)
-		moved, err := f.Moved(t.Context(), "one")
-		if err != nil || !slices.Equal(moved, []string{claimed[1].ID}) {
-			t.Errorf("moved = %v, %v", moved, err)
+		f.observe(bindings.Outcome{Binding: claimed[2]})
+		want = map[string]bool{claimed[0].ID: false, claimed[1].ID: true}
+		if held, err := f.Held(t.Context(), "one"); err != nil || !maps.Equal(held, want) {
+			t.Errorf("held = %v, %v, want %v", held, err, want)
+		}
+	})
+}
+
+func TestDueFor_WakesThoseWhoWaitForTheReason(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.mark(bindings.Mark{Event: bindings.Joiner}, f.people(2)...)
+		claimed := f.claim("one", 10)
+		for i, reason := range []string{"needs_password", "email_taken"} {
+			b := claimed[i]
+			b.State, b.Reason = bindings.Blocked, reason
+			f.observe(bindings.Outcome{Binding: b})
+		}
+		if reasons, err := f.Reasons(t.Context()); err != nil || reasons[bindings.WaitReason{Target: "main", Reason: "needs_password"}] != 1 {
+			t.Errorf("reasons = %v, %v", reasons, err)
+		}
+		f.woken = 0
+		f.tx(func(ctx context.Context, tx *database.Tx) error { return f.DueFor(ctx, tx, "main", "needs_password") })
+		if got := f.claim("two", 10); len(got) != 1 || got[0].ID != claimed[0].ID {
+			t.Errorf("claimed %v, want the one that waits for the password", got)
+		}
+		if f.woken == 0 {
+			t.Error("nobody was woken")
+		}
+	})
+}
+
+func TestRecord_CountsNoAttemptOfWhoWaits(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.joiner()
+		b := f.claimOne("one")
+		later := time.Now().Add(time.Minute).Truncate(time.Microsecond)
+		f.tx(func(ctx context.Context, tx *database.Tx) error {
+			leaving := bindings.Leaving
+			if ok, err := f.RecordFacts(ctx, tx, b.ID, "one", bindings.Facts{State: &leaving}); err != nil || !ok {
+				t.Errorf("facts: %v, %v", ok, err)
+			}
+			return nil
+		})
+		if got := f.of(b.Subject); got.State != bindings.Leaving {
+			t.Errorf("state %s, want leaving", got.State)
+		}
+		b.State = bindings.Pending
+		f.tx(func(ctx context.Context, tx *database.Tx) error {
+			_, err := f.Record(ctx, tx, bindings.Outcome{Binding: b, Next: &later, Waits: true})
+			return err
+		})
+		if got := f.of(b.Subject); got.Attempts != 0 || got.DueAt == nil || !got.DueAt.Equal(later) {
+			t.Errorf("attempts %d, due %v; want none, %v", got.Attempts, got.DueAt, later)
 		}
 	})
 }

@@ -49,6 +49,24 @@ func (s *Store) Counts(ctx context.Context) ([]Count, error) {
 	return scanAll(rows, err, func(r row) (c Count, err error) { return c, r.Scan(&c.Target, &c.State, &c.N) })
 }
 
+// WaitReason is a reason for which bindings of a target are not as they should be.
+type WaitReason struct{ Target, Reason string }
+
+// Reasons returns how many bindings wait for each reason. It reads the whole table, as Counts.
+func (s *Store) Reasons(ctx context.Context) (map[WaitReason]int, error) {
+	type count struct {
+		WaitReason
+		n int
+	}
+	rows, err := s.db.Reader().Query(ctx, `SELECT target, reason, COUNT(*) FROM bindings WHERE reason <> '' GROUP BY target, reason`)
+	all, err := scanAll(rows, err, func(r row) (c count, err error) { return c, r.Scan(&c.Target, &c.Reason, &c.n) })
+	out := make(map[WaitReason]int, len(all))
+	for _, c := range all {
+		out[c.WaitReason] = c.n
+	}
+	return out, err
+}
+
 // Backlog is how much waits, and since when; Oldest is nil when nothing does.
 type Backlog struct {
 	N      int

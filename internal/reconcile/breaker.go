@@ -26,6 +26,13 @@ var pauseFor = map[matomo.ErrorKind]time.Duration{
 	matomo.NoPermission:  time.Minute,
 }
 
+// pauseMax bounds what a Retry-After is followed for: leavers wait meanwhile.
+const pauseMax = 15 * time.Minute
+
+// errNotAsked is the outcome of a pass that had nothing to ask the target, or was
+// stopped: it says nothing about the target.
+var errNotAsked = errors.New("target was not asked")
+
 // errPaused says that a target is left alone for now.
 var errPaused = errors.New("target is paused after a failure")
 
@@ -45,6 +52,7 @@ func newBreaker(name string, m *metrics) *breaker {
 		MaxRequests: 1,
 		Timeout:     breakerPause,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures > 0 },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNotAsked) },
 		OnStateChange: func(name string, _, to gobreaker.State) {
 			m.setCircuit(name, to.String())
 		},
@@ -52,7 +60,8 @@ func newBreaker(name string, m *metrics) *breaker {
 }
 
 // allow asks whether a pass may talk to the target. When it may, done must be
-// called with how it went; otherwise wait tells when to ask again.
+// called with how it went (errNotAsked when nothing was learnt about the
+// target); otherwise wait tells when to ask again.
 func (b *breaker) allow(now time.Time) (done func(error), wait time.Duration, err error) {
 	b.mu.Lock()
 	wait = b.until.Sub(now)
@@ -70,13 +79,17 @@ func (b *breaker) allow(now time.Time) (done func(error), wait time.Duration, er
 			report(e)
 			return
 		}
+		if errors.Is(failure, errNotAsked) {
+			report(failure)
+			return
+		}
 		report(nil)
 	}, 0, nil
 }
 
 // pause leaves the target alone for as long as the failure asks for.
 func (b *breaker) pause(e *matomo.Error) {
-	pause := max(e.RetryAfter, pauseFor[e.Kind])
+	pause := min(max(e.RetryAfter, pauseFor[e.Kind]), pauseMax)
 	if pause == 0 {
 		return
 	}

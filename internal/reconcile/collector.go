@@ -15,8 +15,8 @@ import (
 // are read again, however often the bridge is scraped.
 const collectEvery = 5 * time.Second
 
-// collector shows what the rows say: bindings by state, the queue, and leavers
-// that are not verified yet. It reads the database when it is scraped.
+// collector shows what the rows say: bindings by state, the queue, leavers
+// that are not verified yet, and guards that hold something back. It reads the database when it is scraped.
 type collector struct {
 	e        *Engine
 	bindings *prometheus.Desc
@@ -24,6 +24,7 @@ type collector struct {
 	oldest   *prometheus.Desc
 	open     *prometheus.Desc
 	openFrom *prometheus.Desc
+	guard    *prometheus.Desc
 
 	mu   sync.Mutex // guards the fields below
 	at   time.Time
@@ -42,12 +43,13 @@ func newCollector(e *Engine) *collector {
 		oldest:   desc("queue_oldest_timestamp_seconds", "When the binding that waits longest became due; 0 when none waits.", "target"),
 		open:     desc("leavers_unverified", "Leavers whose access has not been read back as gone.", "target"),
 		openFrom: desc("leaver_oldest_unverified_timestamp_seconds", "When the oldest of them left; 0 when there is none.", "target"),
+		guard:    desc("guard_active", "1 while a guard holds something back.", "target", "guard"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.bindings, c.depth, c.oldest, c.open, c.openFrom} {
+	for _, d := range []*prometheus.Desc{c.bindings, c.depth, c.oldest, c.open, c.openFrom, c.guard} {
 		ch <- d
 	}
 }
@@ -85,6 +87,10 @@ func (c *collector) read(ctx context.Context) ([]prometheus.Metric, error) {
 		}
 		byState[n.Target][n.State] = n.N
 	}
+	held, err := c.e.opt.Bindings.Reasons(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []prometheus.Metric
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		out = append(out, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...))
@@ -105,6 +111,9 @@ func (c *collector) read(ctx context.Context) ([]prometheus.Metric, error) {
 		}
 		gauge(c.open, float64(open.N), t.Name)
 		gauge(c.openFrom, seconds(open.Oldest), t.Name)
+		for _, g := range allGuards {
+			gauge(c.guard, float64(min(1, held[bindings.WaitReason{Target: t.Name, Reason: g}])), t.Name, g)
+		}
 	}
 	return out, nil
 }

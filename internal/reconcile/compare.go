@@ -2,13 +2,16 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
 	"github.com/matomo-scim/bridge/matomo/access"
@@ -38,7 +41,10 @@ type Difference struct {
 
 // Comparison is what one full compare of a target found.
 type Comparison struct {
-	Target      string
+	Target string
+	// Differing is how many people differ, and Differences are they; a compare
+	// that makes them due only counts.
+	Differing   int
 	Differences []Difference
 	// Bindings is how many were looked at.
 	Bindings int
@@ -46,6 +52,9 @@ type Comparison struct {
 	Drift map[string]int
 	// Unresolved counts grants whose site could not be resolved.
 	Unresolved int
+
+	mark bool                // make what differs due
+	ours map[string]struct{} // folded logins that are bound
 }
 
 // compareLoop runs the full compares of a target when they are due.
@@ -75,7 +84,7 @@ func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 	if err != nil {
 		return nil //nolint:nilerr // the target is paused; the compare stays due
 	}
-	var failure error
+	failure := errNotAsked
 	defer func() { done(failure) }()
 	lease := database.NewID()
 	claimed, err := e.opt.Bindings.ClaimCompare(ctx, t.Name, lease, time.Now().Add(compareLease))
@@ -83,19 +92,19 @@ func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 		return err
 	}
 	next := time.Now().Add(e.opt.FullCompare)
-	if _, err = e.compare(ctx, t, true); err != nil {
-		failure = err
+	_, err = e.compare(ctx, t, true)
+	if err != nil {
 		next = time.Now().Add(breakerPause)
 		e.m.runs.WithLabelValues(t.Name, "interval", "error").Inc()
 	} else {
 		e.m.runs.WithLabelValues(t.Name, "interval", "noop").Inc()
 		e.opt.Report("compare/"+t.Name, "ok", "", "", 2*e.opt.FullCompare+compareLease)
 	}
-	e.account(t, 1, failure)
-	if finish := e.opt.Bindings.CompareDone(context.WithoutCancel(ctx), t.Name, lease, next); finish != nil {
-		return finish
+	if ctx.Err() == nil {
+		failure = err
+		e.account(t, passed{asked: err == nil}, err)
 	}
-	return failure
+	return errors.Join(err, e.opt.Bindings.CompareDone(context.WithoutCancel(ctx), t.Name, lease, next))
 }
 
 // Compare reads the whole instance of a target once and returns everything
@@ -109,11 +118,13 @@ func (e *Engine) Compare(ctx context.Context, targetName string) (*Comparison, e
 }
 
 // compare is one full compare. With mark it makes the bindings that differ
-// due, so that the loop repairs them, and shows what it found as metrics.
+// due, so that the loop repairs them, and shows what it found as metrics; without
+// it lists them. What was read stays as it is for the whole compare; bindings are
+// looked at page by page, so that a large target needs little memory.
 func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison, error) {
-	p := &pass{Engine: e, t: t, trigger: "interval", now: time.Now()}
-	var err error
-	if p.rules, err = e.activeRules(ctx); err != nil {
+	p := &pass{Engine: e, t: t, trigger: "interval"}
+	rules, err := e.activeRules(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if mark {
@@ -121,15 +132,16 @@ func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison
 			return nil, err
 		}
 	}
-	if p.snap, err = t.Client.ReadInstance(ctx); err != nil {
+	p.round = course.NewRound(e.settings(t), rules, time.Now())
+	snap, err := t.Client.ReadInstance(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
-	p.policy = t.Client.Complete(t.Policy, p.snap)
-	if p.grantedSuperusers, err = e.opt.Bindings.GrantedSuperusers(ctx, t.Name); err != nil {
+	p.round.SetSnapshot(snap)
+	if p.round.GrantedSuperusers, err = e.opt.Bindings.GrantedSuperusers(ctx, t.Name); err != nil {
 		return nil, err
 	}
-	out := &Comparison{Target: t.Name, Drift: map[string]int{}}
-	ours := map[string]bool{}
+	out := &Comparison{Target: t.Name, Drift: map[string]int{}, mark: mark, ours: make(map[string]struct{}, snap.Len())}
 	for after := ""; ; {
 		page, err := e.opt.Bindings.AllBindings(ctx, t.Name, after, comparePage)
 		if err != nil {
@@ -139,11 +151,11 @@ func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison
 			break
 		}
 		after = page[len(page)-1].ID
-		if err := p.comparePage(ctx, page, out, ours, mark); err != nil {
+		if err := p.comparePage(ctx, page, out); err != nil {
 			return nil, err
 		}
 	}
-	e.countUnmanaged(p, ours, out)
+	e.countUnmanaged(p, out)
 	if mark {
 		e.showDrift(t, out)
 	}
@@ -151,41 +163,38 @@ func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison
 }
 
 // comparePage looks at one page of bindings.
-func (p *pass) comparePage(ctx context.Context, page []bindings.Binding, out *Comparison, ours map[string]bool, mark bool) error {
-	p.items = p.items[:0]
-	subjects := make([]string, 0, len(page))
-	for _, b := range page {
-		p.items = append(p.items, &item{b: b})
-		subjects = append(subjects, b.Subject)
+func (p *pass) comparePage(ctx context.Context, page []bindings.Binding, out *Comparison) error {
+	p.cases = make([]*work, len(page))
+	for i, b := range page {
+		p.cases[i] = &work{Case: course.Case{Binding: b}}
 	}
-	people, err := p.opt.Directory.People(ctx, subjects)
+	if err := p.introduce(ctx); err != nil {
+		return err
+	}
+	p.decide()
+	revived, err := p.minted(ctx, out)
 	if err != nil {
-		return fmt.Errorf("people: %w", err)
+		return err
 	}
-	for _, it := range p.items {
-		it.person = people[it.b.Subject]
-		p.triage(it)
-		if !it.concluded {
-			p.prepare(it)
-		}
-	}
-	p.guard()
 	var due []string
-	for _, it := range p.items {
+	for _, w := range p.cases {
 		out.Bindings++
-		if it.b.Login != "" {
-			ours[access.FoldLogin(it.b.Login)] = true
+		if w.Binding.Login != "" {
+			out.ours[access.FoldLogin(w.Binding.Login)] = struct{}{}
 		}
-		out.Unresolved += len(it.decision.Unknown)
-		if p.differs(it) {
-			out.add(it, p)
-			due = append(due, it.b.Subject)
-		}
-		if it.b.Tokens == bindings.TokensInert {
+		out.Unresolved += len(w.Decision.Unknown)
+		if w.Binding.Tokens == bindings.TokensInert || w.Binding.Tokens == bindings.TokensLive {
 			out.Drift["stale_token_risk"]++
 		}
+		if out.mark && onItsWay(w.Binding, p.round.Now) {
+			continue
+		}
+		if p.differs(w) || revived[w.Binding.ID] {
+			out.add(w)
+			due = append(due, w.Binding.Subject)
+		}
 	}
-	if !mark || len(due) == 0 {
+	if !out.mark || len(due) == 0 {
 		return nil
 	}
 	return p.opt.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
@@ -195,34 +204,90 @@ func (p *pass) comparePage(ctx context.Context, page []bindings.Binding, out *Co
 	})
 }
 
-// differs reports whether the loop has anything to do for a binding that it is
-// not already about to do.
-func (p *pass) differs(it *item) bool {
-	switch {
-	case it.b.DueAt != nil && !it.b.DueAt.After(p.now):
-		return false // the loop is on its way to it
-	case it.concluded:
-		// Somebody else's account went away, or an account of ours did.
-		return it.out.state != it.b.State && it.b.State != bindings.Done && it.out.state != bindings.Gone ||
-			it.out.state == bindings.Gone && it.b.Login != ""
-	case it.work == workPurge:
+// onItsWay reports whether the loop is about to look at a binding anyway: it is
+// due, somebody works on it, or it backs off.
+func onItsWay(b bindings.Binding, now time.Time) bool {
+	return b.DueAt != nil && (!b.DueAt.After(now) || b.Attempts > 0)
+}
+
+// differs reports whether there is anything to do for a binding, or to tell anew
+// about it.
+func (p *pass) differs(w *work) bool {
+	b := w.Binding
+	if p.round.Observe && !w.Concluded {
+		return b.State != bindings.Observed || b.Detail != course.PlanText(w.Plan, w.Blocks())
+	}
+	switch w.Work {
+	case course.WorkLeave:
+		if w.Concluded {
+			break
+		}
+		// Suspended people stay as they are; the steps that are always planned do
+		// not count.
+		return b.State != bindings.Done || p.round.HasAccess(*w.Account)
+	case course.WorkSeal, course.WorkDelete:
 		return true
-	case it.work == workLeave:
-		// Finished leavers keep their access removed; the steps that are
-		// always planned do not count.
-		return it.b.State != bindings.Done || !matomo.VerifyGone(*it.account, p.policy).Revoked
-	case p.t.Mode == Observe:
-		return it.b.Detail != planText(it.plan, p.blocksOf(it))
 	default:
-		return !it.plan.Empty() || it.b.State == bindings.Failed || it.b.State == bindings.Conflict ||
-			(it.b.State == bindings.Blocked || it.b.State == bindings.Held) && len(p.blocksOf(it)) == 0
+		if !w.Concluded && !w.Plan.Empty() {
+			return true
+		}
+		if !w.Concluded {
+			p.round.Judge(&w.Case, *w.Account)
+		}
+	}
+	switch {
+	case w.State == bindings.Gone:
+		return b.Login != ""
+	case w.Failed:
+		return false // nothing is known
+	default:
+		return w.State != b.State || w.Reason != b.Reason
 	}
 }
 
+// tokenBatch is how many suspended people are asked for their tokens together.
+const tokenBatch = 80
+
+// minted returns the bindings of suspended people who have a token again: who can
+// still sign in, or reset the password by mail, can mint one. It looks where tokens
+// can be seen, and only for the loop, which ends them.
+func (p *pass) minted(ctx context.Context, out *Comparison) (map[string]bool, error) {
+	if !out.mark || p.round.Observe || !p.round.SeesTokens() {
+		return nil, nil
+	}
+	var suspended []*work
+	for _, w := range p.cases {
+		if w.Work == course.WorkLeave && !w.Concluded && w.Binding.State == bindings.Done {
+			suspended = append(suspended, w)
+		}
+	}
+	revived := map[string]bool{}
+	for batch := range slices.Chunk(suspended, tokenBatch) {
+		logins := make([]string, len(batch))
+		for i, w := range batch {
+			logins[i] = w.Login
+		}
+		snap, err := p.t.Client.ReadTokens(ctx, logins)
+		if err != nil {
+			return nil, fmt.Errorf("tokens of suspended people: %w", err)
+		}
+		for _, w := range batch {
+			if account, known := snap.Account(w.Login); known && len(account.Tokens) > 0 {
+				revived[w.Binding.ID] = true
+				out.Drift["stale_token_risk"]++
+			}
+		}
+	}
+	return revived, nil
+}
+
 // add notes one difference.
-func (c *Comparison) add(it *item, p *pass) {
-	c.Differences = append(c.Differences, p.differenceOf(it))
-	for _, s := range it.plan.Steps {
+func (c *Comparison) add(w *work) {
+	c.Differing++
+	if !c.mark {
+		c.Differences = append(c.Differences, differenceOf(w))
+	}
+	for _, s := range w.Plan.Steps {
 		switch s.Kind {
 		case matomo.SetAccess:
 			if s.Reduces {
@@ -239,20 +304,20 @@ func (c *Comparison) add(it *item, p *pass) {
 	}
 }
 
-// differenceOf describes an item for people.
-func (p *pass) differenceOf(it *item) Difference {
+// differenceOf describes a case for people.
+func differenceOf(w *work) Difference {
 	return Difference{
-		Subject: it.b.Subject, Person: it.person.UserName, Login: it.login, State: it.b.State, Plan: it.plan,
-		Withheld: p.blocksOf(it), Reasons: reasonTexts(it), Reason: it.out.reason, Detail: it.out.detail, Settles: it.settle,
+		Subject: w.Binding.Subject, Person: w.Person.UserName, Login: w.Login, State: w.Binding.State, Plan: w.Plan,
+		Withheld: w.Blocks(), Reasons: course.ReasonTexts(w.Decision), Reason: w.Reason, Detail: w.Detail, Settles: w.Settle,
 	}
 }
 
 // countUnmanaged counts what is in Matomo and not ours.
-func (e *Engine) countUnmanaged(p *pass, ours map[string]bool, out *Comparison) {
+func (e *Engine) countUnmanaged(p *pass, out *Comparison) {
 	classes := map[string]int{"managed": 0, "protected": 0, "unmanaged": 0}
-	for account := range p.snap.Each() {
+	for account := range p.round.Snapshot.Each() {
 		protected := p.t.Client.IsProtected(account.Login)
-		managed := ours[access.FoldLogin(account.Login)]
+		_, managed := out.ours[access.FoldLogin(account.Login)]
 		if !managed && !protected {
 			out.Drift["unmanaged_user"]++
 		}
@@ -280,9 +345,9 @@ func (e *Engine) showDrift(t *target, out *Comparison) {
 		e.m.drift.WithLabelValues(t.Name, kind).Set(float64(out.Drift[kind]))
 	}
 	e.m.unresolved.WithLabelValues(t.Name).Set(float64(out.Unresolved))
-	if len(out.Differences) > 0 {
+	if out.Differing > 0 {
 		e.log.Info("full compare found differences", zap.String("target", t.Name), zap.Int("bindings", out.Bindings),
-			zap.Int("differences", len(out.Differences)))
+			zap.Int("differences", out.Differing))
 	}
 }
 

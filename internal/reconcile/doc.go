@@ -9,11 +9,11 @@
 //
 //	claim -> people -> decide -> read -> plan -> guards -> intent -> apply -> read back -> observe
 //
-// The files follow that line: engine.go (what it is made of), loop.go (when a
-// pass runs), pass.go (one pass), person.go and leaver.go (what one binding
-// needs), guard.go (what may hold it back), enforce.go (intent, apply, read
-// back), conclude.go (what is recorded), compare.go (drift and new sites),
-// preview.go and explain.go (the same without writing).
+// What is decided is in package course, which does no I/O; here is when and how
+// it is done: engine.go (what it is made of), loop.go (when a pass runs),
+// pass.go (one pass up to the guards), enforce.go and intent.go (intent, apply,
+// read back), record.go (what is kept), compare.go (drift and new sites) and
+// explain.go (the same without writing).
 //
 // Failures of a target (no answer, a refused token, a lock) belong to its
 // breaker and never to a binding's attempts: everything stays due. A binding's

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
 )
@@ -45,14 +47,17 @@ type TargetOptions struct {
 	DeleteAfter time.Duration
 }
 
-// Guards are the limits between plan and apply.
-type Guards struct {
-	// MaxSuperusers bounds the superusers the bridge granted on a target.
-	MaxSuperusers int
-	// MinSuperusers is the number of superusers besides the bridge's login
-	// below which nobody but an explicit leaver is demoted.
-	MinSuperusers int
-}
+// What the decisions of an engine are made of, see package course.
+type (
+	// Guards are the limits between plan and apply.
+	Guards = course.Guards
+	// Identity says how a person becomes a Matomo account.
+	Identity = course.Identity
+)
+
+// ReasonTexts are the reasons of a decision, a line each: who matched which
+// rule, and what it gives.
+func ReasonTexts(d mapping.Decision) []string { return course.ReasonTexts(d) }
 
 // Options is what an Engine is made of. Everything but Report and Logger is
 // required.
@@ -95,8 +100,17 @@ type target struct {
 	breaker *breaker
 	wake    [lanes]chan struct{}
 
-	mu       sync.Mutex // guards failures
-	failures int        // passes in a row that the target failed
+	mu          sync.Mutex // guards what follows
+	failures    int        // passes in a row that the target failed
+	hadPassword bool       // there was a usable password when it was last looked at
+}
+
+// settings are what the decisions about t are made with.
+func (e *Engine) settings(t *target) course.Settings {
+	return course.Settings{
+		Target: t.Name, Observe: t.Mode == Observe, Client: t.Client, Policy: t.Policy, Identity: e.opt.Identity,
+		Guards: e.opt.Guards, CreateUnmapped: e.opt.CreateUnmapped, Settle: e.opt.Settle, DeleteAfter: t.DeleteAfter,
+	}
 }
 
 // New returns an engine over opt. It does nothing until Run or Drain.
@@ -172,6 +186,10 @@ type ruleCache struct {
 	rules *mapping.Rules
 }
 
+// errNoRules stops every pass before the first rule set is active: without rules
+// nobody has access, and that must never be concluded from their absence (I1).
+var errNoRules = errors.New("no rules are active yet")
+
 // activeRules returns the rules of the active row, parsed once per content.
 func (e *Engine) activeRules(ctx context.Context) (*mapping.Rules, error) {
 	e.rules.mu.Lock()
@@ -183,6 +201,9 @@ func (e *Engine) activeRules(ctx context.Context) (*mapping.Rules, error) {
 	set, err := e.opt.Bindings.ActiveRules(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("active rules: %w", err)
+	}
+	if set.Hash == "" {
+		return nil, errNoRules
 	}
 	e.rules.mu.Lock()
 	defer e.rules.mu.Unlock()

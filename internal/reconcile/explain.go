@@ -7,9 +7,9 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
-	"github.com/matomo-scim/bridge/matomo/access"
 )
 
 // Explanation is everything that leads from a person to their access on one
@@ -64,29 +64,21 @@ func (e *Engine) Explain(ctx context.Context, subject string) ([]Explanation, er
 
 // explain takes one binding through a pass up to the guards.
 func (e *Engine) explain(ctx context.Context, t *target, b bindings.Binding) (Explanation, error) {
-	it := &item{b: b}
-	p := &pass{Engine: e, t: t, trigger: "manual", now: time.Now(), items: []*item{it}}
+	w := &work{Case: course.Case{Binding: b}}
+	p := &pass{Engine: e, t: t, trigger: "manual", cases: []*work{w}}
 	x := Explanation{Target: t.Name, Mode: t.Mode, Binding: b}
 	if err := p.meet(ctx); err != nil {
 		return x, err
 	}
-	x.ReadError = p.read(ctx)
-	switch {
-	case x.ReadError == nil && p.snap != nil && !it.concluded:
-		p.prepare(it)
-		p.guard()
-	case it.work == workPerson || it.concluded:
-		// Without sites only the rules that match can be told.
-		var sites []access.Site
-		if p.snap != nil {
-			sites = p.snap.Sites
-		}
-		it.decision = mapping.Decide(p.rules, subjectOf(it.person), t.Name, sites, p.now)
+	p.round.Trip = nil // nothing is held back by looking
+	if x.ReadError = p.read(ctx); x.ReadError == nil {
+		p.decide()
 	}
-	x.Person, x.Login, x.Account = it.person, it.login, it.account
-	x.Decision, x.Reasons = it.decision, reasonTexts(it)
-	x.Plan, x.Withheld, x.Settles = it.plan, p.blocksOf(it), it.settle
-	x.Reason, x.Detail = it.out.reason, it.out.detail
+	p.round.DecideAnyway(&w.Case)
+	x.Person, x.Login, x.Account = w.Person, w.Login, w.Account
+	x.Decision, x.Reasons = w.Decision, course.ReasonTexts(w.Decision)
+	x.Plan, x.Withheld, x.Settles = w.Plan, w.Blocks(), w.Settle
+	x.Reason, x.Detail = w.Reason, w.Detail
 	return x, nil
 }
 

@@ -36,11 +36,12 @@ func (l *lease) extend(until time.Time) {
 	l.until = until
 }
 
-// enough is asked before every write.
+// enough is asked before every write. Both clocks are asked: the monotonic one
+// stands still while the machine sleeps, and the other one may be set back.
 func (l *lease) enough() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Until(l.until) <= leaseNeeded {
+	if time.Until(l.until) <= leaseNeeded || l.until.Round(0).Sub(time.Now().Round(0)) <= leaseNeeded {
 		return errLeaseShort
 	}
 	return nil
@@ -60,12 +61,14 @@ func (p *pass) keepLease(ctx context.Context) (stop func()) {
 			case <-ticker.C:
 			}
 			until := time.Now().Add(leaseFor)
-			if err := p.opt.Bindings.Renew(ctx, p.lease.id, until); err != nil {
+			held, err := p.opt.Bindings.Renew(ctx, p.lease.id, until)
+			switch {
+			case err != nil && ctx.Err() == nil:
 				// The lease runs out by itself, and enough refuses further writes.
 				p.log.Warn("renew lease", zap.String("target", p.t.Name), zap.Error(err))
-				continue
+			case held:
+				p.lease.extend(until)
 			}
-			p.lease.extend(until)
 		}
 	})
 	return func() {

@@ -10,6 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/matomo"
 )
 
@@ -73,63 +75,108 @@ func (e *Engine) Run(ctx context.Context) {
 }
 
 // work is one worker: pass after pass, waiting in between for a wake-up, the
-// next due time, or the end of a pause.
+// next poll, or the end of a pause.
 func (e *Engine) work(ctx context.Context, t *target, l lane) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	wake := t.wake[l]
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-t.wake[l]:
+		case <-wake:
 		case <-timer.C:
 		}
-		timer.Reset(e.turn(ctx, t, l))
+		wait, calm := e.turn(ctx, t, l)
+		timer.Reset(wait)
+		if wake = t.wake[l]; !calm {
+			// Whatever wakes the worker cannot be done before the wait is over; and
+			// giving back what was claimed is a wake-up itself.
+			wake = nil
+		}
 	}
 }
 
-// turn runs passes until nothing is due and returns how long to wait.
-func (e *Engine) turn(ctx context.Context, t *target, l lane) time.Duration {
+// turn runs passes until nothing is due and returns how long to wait; calm is
+// false when nothing can be done before.
+func (e *Engine) turn(ctx context.Context, t *target, l lane) (wait time.Duration, calm bool) {
 	component := "reconcile/" + t.Name + "/" + l.String()
+	e.noticePassword(ctx, t)
 	for ctx.Err() == nil {
 		done, wait, err := t.breaker.allow(time.Now())
 		if err != nil {
 			e.opt.Report(component, "ok", "waiting for "+t.Name+" to answer again", "", heartbeatValid)
-			return wait
+			return min(wait, time.Minute), false
 		}
-		n, err := e.pass(ctx, t, l, "event")
-		done(err)
-		e.account(t, n, err)
-		if err != nil && ctx.Err() == nil {
+		went, err := e.pass(ctx, t, l, "event")
+		switch {
+		case ctx.Err() != nil, err == nil && !went.asked:
+			done(errNotAsked) // stopping says nothing about the target
+		default:
+			done(err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		e.account(t, went, err)
+		if err != nil {
 			e.reportFailure(t, l, component, err)
-			return pollEvery
+			return pollEvery, false
 		}
-		if n == 0 {
-			e.opt.Report(component, "ok", "", "", heartbeatValid)
-			return pollEvery
+		e.opt.Report(component, "ok", "", "", heartbeatValid)
+		if went.claimed == 0 {
+			break
 		}
 	}
-	return pollEvery
+	return pollEvery, true
+}
+
+// noticePassword makes those due who waited for the bridge's password, when there
+// is one that Matomo has not refused: a new one needs no restart.
+func (e *Engine) noticePassword(ctx context.Context, t *target) {
+	has := t.Client.HasPassword()
+	t.mu.Lock()
+	news := has && !t.hadPassword
+	t.hadPassword = has
+	t.mu.Unlock()
+	if !news {
+		return
+	}
+	err := e.opt.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		return e.opt.Bindings.DueFor(ctx, tx, t.Name, course.ReasonPassword)
+	})
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("look for people who wait for the password", zap.String("target", t.Name), zap.Error(err))
+		t.mu.Lock()
+		t.hadPassword = false // tried again at the next turn
+		t.mu.Unlock()
+	}
 }
 
 // account keeps the target's failure count and its two timestamps: attempt and
 // success are two metrics.
-func (e *Engine) account(t *target, n int, err error) {
-	if n == 0 && err == nil {
+func (e *Engine) account(t *target, went passed, err error) {
+	failed := targetFailure(err) != nil
+	if !went.asked && !failed {
 		return
 	}
 	now := float64(time.Now().Unix())
 	e.m.lastRun.WithLabelValues(t.Name).Set(now)
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err != nil {
-		t.failures++
-	} else {
+	if t.failures++; !failed {
 		t.failures = 0
-		e.m.lastSuccess.WithLabelValues(t.Name).Set(now)
-		e.opt.Report("matomo/"+t.Name, "ok", "", "", 0)
 	}
 	e.m.failures.WithLabelValues(t.Name).Set(float64(t.failures))
+	t.mu.Unlock()
+	if err != nil {
+		return
+	}
+	e.m.lastSuccess.WithLabelValues(t.Name).Set(now)
+	if h := t.Client.Health(); h.PasswordBad {
+		e.opt.Report("matomo/"+t.Name, "degraded", "Matomo refused the bridge's password; what needs it waits", h.Advice, 0)
+		return
+	}
+	e.opt.Report("matomo/"+t.Name, "ok", "", "", 0)
 }
 
 // reportFailure tells people once what is wrong with a target and what to do.
@@ -139,6 +186,10 @@ func (e *Engine) reportFailure(t *target, l lane, component string, err error) {
 		e.opt.Report(component, "ok", "everything stays due until "+t.Name+" answers", "", heartbeatValid)
 		e.log.Warn("target does not do as asked; everything stays due",
 			zap.String("target", t.Name), zap.String("kind", string(f.Kind)), zap.String("remedy", remedy(f.Kind)), zap.Error(err))
+		return
+	}
+	if errors.Is(err, errNoRules) {
+		e.opt.Report(component, "degraded", err.Error(), "activate rules: nothing is decided without", heartbeatValid)
 		return
 	}
 	e.opt.Report(component, "degraded", err.Error(), "look at the log", heartbeatValid)
@@ -180,27 +231,32 @@ func (e *Engine) Drain(ctx context.Context) (int, error) {
 	total := 0
 	var errs []error
 	for _, t := range e.targets {
-		for l := range lanes {
-			n, err := e.drain(ctx, t, l)
-			total += n
-			if err != nil {
-				errs = append(errs, fmt.Errorf("target %s: %w", t.Name, err))
-				break
-			}
+		e.noticePassword(ctx, t)
+		n, err := e.drain(ctx, t)
+		total += n
+		if err != nil {
+			errs = append(errs, fmt.Errorf("target %s: %w", t.Name, err))
 		}
 	}
 	return total, errors.Join(errs...)
 }
 
-// drain runs passes of one lane until one finds nothing.
-func (e *Engine) drain(ctx context.Context, t *target, l lane) (int, error) {
+// drain runs passes of both lanes until neither finds anything: what one does may
+// make something due in the other.
+func (e *Engine) drain(ctx context.Context, t *target) (int, error) {
 	total := 0
 	for {
-		n, err := e.pass(ctx, t, l, "manual")
-		e.account(t, n, err)
-		total += n
-		if err != nil || n == 0 {
-			return total, err
+		before := total
+		for l := range lanes {
+			went, err := e.pass(ctx, t, l, "manual")
+			e.account(t, went, err)
+			total += went.claimed
+			if err != nil {
+				return total, err
+			}
+		}
+		if total == before {
+			return total, nil
 		}
 	}
 }

@@ -5,6 +5,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/matomo"
 )
 
 // propagationBuckets are the seconds of DESIGN section 10: from the fastest
@@ -23,7 +26,7 @@ var (
 	}
 	allOutcomes = []string{"ok", "error", "blocked", "dry_run"}
 	allDrift    = []string{"missing_grant", "extra_grant", "wrong_role", "unmanaged_user", "unmanaged_superuser", "stale_token_risk"}
-	allGuards   = []string{"protected", "superuser_cap", "min_superusers", "incomplete_source"}
+	allGuards   = []string{course.GuardProtected, course.GuardCap, course.GuardFloor, course.GuardIncomplete}
 	allCircuits = []string{"closed", "half-open", "open"}
 )
 
@@ -38,7 +41,6 @@ type metrics struct {
 	changes     *prometheus.CounterVec
 	propagation *prometheus.HistogramVec
 	drift       *prometheus.GaugeVec
-	guardActive *prometheus.GaugeVec
 	guardTrips  *prometheus.CounterVec
 	circuit     *prometheus.GaugeVec
 	unresolved  *prometheus.GaugeVec
@@ -73,7 +75,6 @@ func newMetrics(reg prometheus.Registerer, targets []string) *metrics {
 		changes:     counter("changes_total", "Changes in Matomo, by action and result.", "target", "action", "result"),
 		propagation: histogram("propagation_duration_seconds", "From the accepted request to the verified state in Matomo.", propagationBuckets, "event", "target"),
 		drift:       gauge("drift", "Differences between what the rules want and what the last full compare found, by kind.", "target", "kind"),
-		guardActive: gauge("guard_active", "1 while a guard holds something back.", "target", "guard"),
 		guardTrips:  counter("guard_trips_total", "Times a guard held something back.", "target", "guard"),
 		circuit:     gauge("matomo_circuit_state", "State of the target's circuit breaker: 1 for the current one.", "target", "state"),
 		unresolved:  gauge("mapping_unresolved_grants", "Grants of active rules whose site could not be resolved in the last full compare.", "target"),
@@ -108,7 +109,6 @@ func (m *metrics) zero(targets []string) {
 			m.drift.WithLabelValues(t, kind)
 		}
 		for _, g := range allGuards {
-			m.guardActive.WithLabelValues(t, g)
 			m.guardTrips.WithLabelValues(t, g)
 		}
 		m.setCircuit(t, "closed")
@@ -131,5 +131,55 @@ func (m *metrics) setCircuit(target, state string) {
 			value = 1
 		}
 		m.circuit.WithLabelValues(target, s).Set(value)
+	}
+}
+
+// actionOf is the label under which a step is counted.
+func actionOf(s matomo.Step) string {
+	switch s.Kind {
+	case matomo.AddUser, matomo.InviteUser:
+		return "user_create"
+	case matomo.DeleteUser:
+		return "user_delete"
+	case matomo.RevokeTokens:
+		return "token_revoke"
+	case matomo.Demote:
+		return "superuser_revoke"
+	case matomo.Promote:
+		return "superuser_grant"
+	case matomo.RemoveAccess:
+		return "revoke"
+	case matomo.SetAccess:
+		return "grant"
+	case matomo.Logout:
+		return "session_logout"
+	case matomo.RandomPassword:
+		return "user_suspend"
+	default:
+		return "user_update"
+	}
+}
+
+// blockedAction is the label of what a blocked person does not get.
+func blockedAction(c *course.Case) string {
+	switch matomo.Reason(c.Reason) {
+	case matomo.UnknownSite, matomo.UnknownCap, matomo.AdditionsHeld:
+		return "grant"
+	case matomo.TokensLive:
+		return "token_revoke"
+	case matomo.PasswordNeeded, matomo.SuperuserByUs:
+		superuser := c.Account != nil && c.Account.Access.Superuser
+		switch {
+		case superuser && !c.Want.Access.Superuser:
+			return "superuser_revoke"
+		case c.Want.Access.Superuser && !superuser:
+			return "superuser_grant"
+		}
+		return "user_update"
+	default:
+		if c.Account != nil && c.Account.Exists {
+			return "user_update"
+		}
+		return "user_create"
 	}
 }

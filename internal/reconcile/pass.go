@@ -10,8 +10,7 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
-	"github.com/matomo-scim/bridge/internal/directory"
-	"github.com/matomo-scim/bridge/mapping"
+	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/matomo"
 )
 
@@ -27,103 +26,57 @@ const (
 type pass struct {
 	*Engine
 	t       *target
-	lane    lane
 	trigger string
-	now     time.Time
 	lease   lease
-	rules   *mapping.Rules
-	items   []*item
-	// snap is what Matomo answered, nil until it was asked; policy is the
-	// target's policy with what the instance can do filled in.
-	snap   *matomo.Snapshot
-	policy matomo.Policy
-	// grantedSuperusers is how many have superuser from us at the start.
-	grantedSuperusers int
+	round   *course.Round
+	cases   []*work
+	// freed are the reasons for which nobody has to wait any more.
+	freed map[string]bool
 }
 
-// item is one binding on its way through a pass.
-type item struct {
-	b      bindings.Binding
-	person directory.Person
-	work   work
+// work is one case with what the pass has done about its row.
+type work struct {
+	course.Case
 
-	login    string // the bound login, or the one a new account would get
-	email    string
-	account  *matomo.Account // as read; nil while unknown
-	decision mapping.Decision
-	want     matomo.Want
-	plan     matomo.Plan
-	// settle is until when the reductions of the plan wait; zero when none do.
-	settle time.Time
-	// withheld is what a guard took out of the plan.
-	withheld []matomo.Block
-	applied  matomo.Result
-	found    *matomo.Account // as read back
-
-	out       outcome
-	concluded bool // out is final
-	audited   bool // what was applied is in the audit trail
+	// recorded: the row is written, or somebody else's business now.
+	recorded bool
+	// audited: what was applied is in the audit trail.
+	audited bool
 }
 
-// work is what a binding needs in this pass.
-type work int
-
-const (
-	// workNone: there is nothing of ours in Matomo and nothing to give.
-	workNone work = iota
-	// workPerson: an active person's account and access.
-	workPerson
-	// workLeave: first phase of a leaver.
-	workLeave
-	// workPurge: second phase of a leaver.
-	workPurge
-	// workDelete: the grace period is over, or another person needs the login.
-	workDelete
-)
-
-// label names the work in audit entries and evidence.
-func (w work) label() string {
-	switch w {
-	case workPerson:
-		return "access"
-	case workLeave:
-		return "revoke"
-	case workPurge:
-		return "seal"
-	case workDelete:
-		return "delete"
-	default:
-		return "none"
-	}
+// passed is how a pass went.
+type passed struct {
+	// claimed is how many bindings it had.
+	claimed int
+	// asked: Matomo answered at least one read.
+	asked bool
 }
 
-// pass claims what is due in lane l and works it. The number is that of the
-// bindings it claimed; an error of the target leaves them due.
-func (e *Engine) pass(ctx context.Context, t *target, l lane, trigger string) (int, error) {
-	p := &pass{Engine: e, t: t, lane: l, trigger: trigger, now: time.Now()}
+// pass claims what is due in lane l and works it. An error of the target leaves
+// the bindings due.
+func (e *Engine) pass(ctx context.Context, t *target, l lane, trigger string) (passed, error) {
+	p := &pass{Engine: e, t: t, trigger: trigger, freed: map[string]bool{}}
 	p.lease.id = database.NewID()
 	lowest, highest := l.priorities()
+	from := time.Now()
 	claimed, err := e.opt.Bindings.Claim(ctx, bindings.ClaimRequest{
 		Target: t.Name, Lease: p.lease.id, Limit: claimLimit, Min: lowest, Max: highest, LeaseFor: leaseFor,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("claim: %w", err)
+		return passed{}, fmt.Errorf("claim: %w", err)
 	}
 	if len(claimed) == 0 {
-		return 0, nil
+		return passed{}, nil
 	}
-	p.lease.extend(p.now.Add(leaseFor))
+	p.lease.extend(from.Add(leaseFor))
 	for _, b := range claimed {
-		p.items = append(p.items, &item{b: b})
+		p.cases = append(p.cases, &work{Case: course.Case{Binding: b}})
 	}
 	stop := p.keepLease(ctx)
 	defer stop()
-	err = p.run(l.context(ctx))
-	if giveBack := p.giveBack(ctx, err); giveBack != nil {
-		err = errors.Join(err, giveBack)
-	}
+	err = errors.Join(p.run(l.context(ctx)), p.giveBack(ctx), p.callWaiting(ctx))
 	e.m.runs.WithLabelValues(t.Name, trigger, p.result(err)).Inc()
-	return len(claimed), err
+	return passed{claimed: len(claimed), asked: p.round != nil && p.round.Snapshot != nil}, err
 }
 
 // run takes the claimed bindings through the pass. It returns only errors that
@@ -136,12 +89,7 @@ func (p *pass) run(ctx context.Context) error {
 		return err
 	}
 	started := time.Now()
-	for _, it := range p.items {
-		if !it.concluded {
-			p.prepare(it)
-		}
-	}
-	p.guard()
+	p.decide()
 	p.m.duration.WithLabelValues(p.t.Name, "plan").Observe(time.Since(started).Seconds())
 	return p.act(ctx)
 }
@@ -153,87 +101,50 @@ func (p *pass) meet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.rules = rules
-	subjects := make([]string, len(p.items))
-	for i, it := range p.items {
-		subjects[i] = it.b.Subject
+	p.round = course.NewRound(p.settings(p.t), rules, time.Now())
+	p.round.Trip = func(guard string) { p.m.guardTrips.WithLabelValues(p.t.Name, guard).Inc() }
+	return p.introduce(ctx)
+}
+
+// introduce fetches the people behind the cases and triages them.
+func (p *pass) introduce(ctx context.Context) error {
+	subjects := make([]string, len(p.cases))
+	for i, w := range p.cases {
+		subjects[i] = w.Binding.Subject
 	}
 	people, err := p.opt.Directory.People(ctx, subjects)
 	if err != nil {
 		return fmt.Errorf("people: %w", err)
 	}
-	for _, it := range p.items {
-		it.person = people[it.b.Subject]
-		p.triage(it)
+	for _, w := range p.cases {
+		w.Person = people[w.Binding.Subject]
+		p.round.Triage(&w.Case)
 	}
 	return nil
 }
 
-// triage decides what a binding needs, from the person and the binding alone.
-func (p *pass) triage(it *item) {
-	it.login = it.b.Login
-	switch {
-	case !it.person.Active:
-		it.work = leaverWork(it.b, p.now)
-		if it.work == workNone {
-			p.concludeWithoutAccount(it)
-		}
-	case p.nothingToGive(it):
-		p.concludeUnmapped(it)
-	default:
-		it.work = workPerson
-		p.identify(it)
-	}
-}
-
-// nothingToGive reports whether an active person has no account of ours and
-// gets none: no rule matches, whatever the sites are.
-func (p *pass) nothingToGive(it *item) bool {
-	if it.b.Login != "" || p.opt.CreateUnmapped {
-		return false
-	}
-	d := mapping.Decide(p.rules, subjectOf(it.person), p.t.Name, nil, p.now)
-	return len(d.Reasons) == 0 && len(d.Unknown) == 0
-}
-
-// identify finds the login and the e-mail address of a person; one that Matomo
-// cannot hold is blocked without asking Matomo.
-func (p *pass) identify(it *item) {
-	var block *matomo.Block
-	if it.b.Login == "" {
-		if it.login, block = p.opt.Identity.Login(it.person); block != nil {
-			it.block(block.Reason, block.Detail)
-			return
-		}
-		if p.t.Client.IsProtected(it.login) {
-			it.conclude(bindings.Conflict, "protected", fmt.Sprintf("login %q is protected and is never touched", it.login))
-			p.m.guardTrips.WithLabelValues(p.t.Name, "protected").Inc()
-			return
+// decide plans all open cases and takes them past the guards.
+func (p *pass) decide() {
+	open := make([]*course.Case, 0, len(p.cases))
+	for _, w := range p.cases {
+		if !w.Concluded {
+			p.round.Prepare(&w.Case)
+			open = append(open, &w.Case)
 		}
 	}
-	if it.email, block = p.opt.Identity.Email(it.person); block == nil {
-		return
+	if left, broken := p.round.Guard(open); broken && p.lease.id != "" {
+		p.log.Error("a leaver takes the number of superusers below guards.min_superusers; leavers are never kept",
+			zap.String("target", p.t.Name), zap.Int("superusers_left", left))
 	}
-	it.email = "" // an account keeps the address it has
-	if it.b.Login == "" {
-		it.block(block.Reason, block.Detail)
-		return
-	}
-	it.withheld = append(it.withheld, *block)
-}
-
-// block concludes an item that Matomo could not hold.
-func (it *item) block(reason matomo.Reason, detail string) {
-	it.conclude(bindings.Blocked, string(reason), detail)
 }
 
 // read asks Matomo once for everything the pass needs. An incomplete answer is
 // an error, so that nothing is ever decided on it (I1).
 func (p *pass) read(ctx context.Context) error {
-	var open []*item
-	for _, it := range p.items {
-		if !it.concluded {
-			open = append(open, it)
+	var open []*work
+	for _, w := range p.cases {
+		if !w.Concluded {
+			open = append(open, w)
 		}
 	}
 	if len(open) == 0 {
@@ -243,8 +154,8 @@ func (p *pass) read(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	p.snap, p.policy = snap, p.t.Client.Complete(p.t.Policy, snap)
-	p.grantedSuperusers, err = p.opt.Bindings.GrantedSuperusers(ctx, p.t.Name)
+	p.round.SetSnapshot(snap)
+	p.round.GrantedSuperusers, err = p.opt.Bindings.GrantedSuperusers(ctx, p.t.Name)
 	return err
 }
 
@@ -252,32 +163,36 @@ func (p *pass) read(ctx context.Context) error {
 // instance costs less than asking for each of them.
 const wholeReadFrom = 200
 
-// fetch is one timed read of the accounts of items. With evidence it carries
+// fetch is one timed read of the accounts of cases. With evidence it carries
 // what a removal would delete for good.
-func (p *pass) fetch(ctx context.Context, items []*item, evidence bool) (*matomo.Snapshot, error) {
+func (p *pass) fetch(ctx context.Context, cases []*work, evidence bool) (*matomo.Snapshot, error) {
 	started := time.Now()
+	phase := "verify"
+	if evidence {
+		phase = "observe"
+	}
 	defer func() {
-		p.m.duration.WithLabelValues(p.t.Name, "observe").Observe(time.Since(started).Seconds())
+		p.m.duration.WithLabelValues(p.t.Name, phase).Observe(time.Since(started).Seconds())
 	}()
-	if len(items) >= wholeReadFrom {
+	if len(cases) >= wholeReadFrom {
 		return p.t.Client.ReadInstance(ctx)
 	}
 	opt := matomo.Read{Tokens: true}
-	logins := make([]string, 0, len(items))
-	for _, it := range items {
-		logins = append(logins, it.login)
-		opt.Orphans = opt.Orphans || it.work != workPerson
-		if evidence && it.b.Login != "" {
-			opt.Evidence = max(opt.Evidence, evidenceFor(it))
+	logins := make([]string, 0, len(cases))
+	for _, w := range cases {
+		logins = append(logins, w.Login)
+		opt.Orphans = opt.Orphans || w.Work.OfLeaver()
+		if evidence && w.Binding.Login != "" {
+			opt.Evidence = max(opt.Evidence, evidenceFor(w))
 		}
 	}
 	return p.t.Client.ReadAccounts(ctx, logins, opt)
 }
 
-// evidenceFor is what has to be saved before the item's plan may run: reports
-// before a site is taken away, everything before an account is deleted.
-func evidenceFor(it *item) matomo.EvidenceLevel {
-	if it.work == workDelete || it.b.LeftAt != nil {
+// evidenceFor is what has to be saved before the plan may run: reports before a
+// site is taken away, everything before an account is deleted.
+func evidenceFor(w *work) matomo.EvidenceLevel {
+	if w.Work == course.WorkDelete || w.Binding.LeftAt != nil {
 		return matomo.EvidenceAll
 	}
 	return matomo.EvidenceReports
@@ -289,11 +204,11 @@ func (p *pass) result(err error) string {
 		return "error"
 	}
 	applied, blocked := 0, 0
-	for _, it := range p.items {
+	for _, w := range p.cases {
 		switch {
-		case it.out.state == bindings.Blocked || it.out.state == bindings.Failed || it.out.state == bindings.Held:
+		case w.State == bindings.Blocked || w.State == bindings.Failed || w.State == bindings.Held:
 			blocked++
-		case len(it.applied.Steps) > 0:
+		case len(w.Applied.Steps) > 0:
 			applied++
 		}
 	}
@@ -308,27 +223,26 @@ func (p *pass) result(err error) string {
 	return "noop"
 }
 
-// giveBack ends the leases of bindings that were not concluded. They stay due
-// as they were: a failure of the target is not theirs.
-func (p *pass) giveBack(ctx context.Context, cause error) error {
+// giveBackWithin bounds giving leases back, also when the service is stopping:
+// one that is not given back makes the next service wait for its end.
+const giveBackWithin = 5 * time.Second
+
+// giveBack ends the leases of bindings that were not recorded. They stay due as
+// they were: a failure of the target is not theirs.
+func (p *pass) giveBack(ctx context.Context) error {
 	var rest []string
-	for _, it := range p.items {
-		if !it.out.recorded {
-			rest = append(rest, it.b.ID)
+	for _, w := range p.cases {
+		if !w.recorded {
+			rest = append(rest, w.Binding.ID)
 		}
 	}
 	if len(rest) == 0 {
 		return nil
 	}
-	// Also when the service is stopping: a lease that is not given back makes
-	// the next one wait for its end.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackWithin)
 	defer cancel()
-	if err := p.opt.Bindings.Release(ctx, p.lease.id, rest, p.now); err != nil {
+	if err := p.opt.Bindings.Release(ctx, p.lease.id, rest, time.Now()); err != nil {
 		return fmt.Errorf("give back leases: %w", err)
-	}
-	if cause == nil {
-		p.log.Debug("bindings given back", zap.Int("count", len(rest)))
 	}
 	return nil
 }

@@ -3,190 +3,179 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
-	"github.com/matomo-scim/bridge/matomo"
+	"github.com/matomo-scim/bridge/internal/reconcile/course"
 )
 
-// record writes the outcomes of all concluded items that are not recorded yet,
-// and the audit entries of what was applied, in one transaction.
-func (p *pass) record(ctx context.Context, items []*item) error {
-	var open []*item
-	for _, it := range items {
-		if it.concluded && !it.out.recorded {
-			open = append(open, it)
+// record writes what was sent, concluded or not, and the outcomes of all
+// concluded cases that are not recorded yet, in one transaction.
+func (p *pass) record(ctx context.Context, cases []*work) error {
+	var sent, open []*work
+	for _, w := range cases {
+		if w.recorded {
+			continue
 		}
-	}
-	// What was sent must be on record even when the read-back failed.
-	var sent []*item
-	for _, it := range items {
-		if len(it.applied.Steps) > 0 && !it.audited {
-			sent = append(sent, it)
+		if len(w.Applied.Steps) > 0 && !w.audited {
+			sent = append(sent, w)
+		}
+		if w.Concluded {
+			open = append(open, w)
 		}
 	}
 	if len(open) == 0 && len(sent) == 0 {
 		return nil
 	}
-	var seen []bool
+	seen := make([]bool, len(open))
 	err := p.opt.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *database.Tx) error {
-		seen = seen[:0]
-		for _, it := range sent {
-			if err := audit.Append(ctx, tx, p.outcomeEntry(it)); err != nil {
+		for _, w := range sent {
+			if err := p.recordSent(ctx, tx, w); err != nil {
 				return err
 			}
 		}
-		for _, it := range open {
-			ok, err := p.recordOne(ctx, tx, it)
-			if err != nil {
+		for i, w := range open {
+			var err error
+			if seen[i], err = p.recordOne(ctx, tx, w); err != nil {
 				return err
 			}
-			seen = append(seen, ok)
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
-	for _, it := range sent {
-		it.audited = true
+	for _, w := range sent {
+		w.audited = true
 	}
-	for i, it := range open {
-		it.out.recorded = true
-		p.measure(it, seen[i])
+	for i, w := range open {
+		w.recorded = true
+		p.measure(w, seen[i])
 	}
 	return nil
+}
+
+// recordSent writes what Matomo's answers say by themselves: it is true also when
+// nothing can be read back.
+func (p *pass) recordSent(ctx context.Context, tx *database.Tx, w *work) error {
+	if err := audit.Append(ctx, tx, p.outcomeEntry(w)); err != nil {
+		return err
+	}
+	if w.LostAll() {
+		kind := bindings.ByGroup
+		if w.Work.OfLeaver() {
+			kind = bindings.ByLeaver
+		}
+		if err := p.opt.Bindings.RecordRemoval(ctx, tx, kind, w.Binding, tx.Now()); err != nil {
+			return err
+		}
+	}
+	facts := bindings.Facts{CameBack: w.CameBack}
+	if w.Created {
+		facts.CreatedByUs = &w.Created
+	}
+	if w.CameBack {
+		facts.Tokens = &w.Tokens
+	}
+	ours, err := p.opt.Bindings.RecordFacts(ctx, tx, w.Binding.ID, p.lease.id, facts)
+	if err != nil || !ours || !w.Unbind {
+		return err
+	}
+	return p.opt.Bindings.Unbind(ctx, tx, w.Binding.ID)
 }
 
 // recordOne writes one binding. True means that the pass saw the newest
 // generation; otherwise the binding stays due and only the facts are kept.
-func (p *pass) recordOne(ctx context.Context, tx *database.Tx, it *item) (bool, error) {
-	out, err := p.outcomeOf(it)
+func (p *pass) recordOne(ctx context.Context, tx *database.Tx, w *work) (bool, error) {
+	out, err := p.round.Row(&w.Case, tx.Now())
 	if err != nil {
 		return false, err
 	}
-	if it.plan.LosesAll && it.out.verified && len(it.applied.Steps) > 0 {
-		kind := bindings.ByGroup
-		if it.work != workPerson {
-			kind = bindings.ByLeaver
+	ours := false
+	seen := !w.Failed && !w.Waits
+	if seen {
+		if seen, err = p.opt.Bindings.Observe(ctx, tx, out); err != nil {
+			return false, err
 		}
-		if err := p.opt.Bindings.RecordRemoval(ctx, tx, kind, it.b, tx.Now()); err != nil {
+		ours = seen
+	}
+	if !seen {
+		if ours, err = p.opt.Bindings.Record(ctx, tx, out); err != nil {
 			return false, err
 		}
 	}
-	if it.out.unbind {
-		if err := p.opt.Bindings.Unbind(ctx, tx, it.b.ID); err != nil {
+	if !ours {
+		return false, nil // whoever has the lease now writes newer facts
+	}
+	if w.Unbind {
+		if err := p.opt.Bindings.Unbind(ctx, tx, w.Binding.ID); err != nil {
 			return false, err
 		}
 	}
-	if it.out.failed || it.out.partial {
-		_, err := p.opt.Bindings.Record(ctx, tx, out)
-		return false, err
+	if w.Unbind {
+		p.freed[course.ReasonWaitsForDelete] = true
 	}
-	ok, err := p.opt.Bindings.Observe(ctx, tx, out)
-	if err != nil || ok {
-		return ok, err
+	if w.Binding.Superuser && !out.Superuser {
+		p.freed[course.GuardCap] = true
 	}
-	_, err = p.opt.Bindings.Record(ctx, tx, out)
-	return false, err
+	return seen, nil
 }
 
-// outcomeOf turns what the pass found into the row.
-func (p *pass) outcomeOf(it *item) (bindings.Outcome, error) {
-	out := bindings.Outcome{Binding: it.b, Next: it.out.next, Verified: it.out.verified || p.t.Mode == Observe}
-	out.State, out.Reason, out.Detail = it.out.state, it.out.reason, it.out.detail
-	out.CreatedByUs = it.b.CreatedByUs || it.out.created
-	if it.out.tokens != "" {
-		out.Tokens = it.out.tokens
-	}
-	if it.out.unbind {
-		out.CreatedByUs, out.Adopted, out.Superuser = false, false, false
-	}
-	if it.out.failed {
-		next := p.now.Add(backoff(it.b.Attempts+1, nil))
-		out.Next = &next
-	}
-	switch {
-	case p.t.Mode == Observe:
-	case it.work == workPerson && it.account != nil:
-		return out, p.personFacts(it, &out)
-	case it.work != workPerson:
-		p.leaverFacts(it, &out)
-	}
-	return out, nil
-}
-
-// personFacts are what an active person's binding remembers.
-func (p *pass) personFacts(it *item, out *bindings.Outcome) error {
-	if it.out.cameBack {
-		out.LeftAt = nil
-	}
-	if out.LeftAt == nil {
-		out.RevokedAt, out.DeleteAt = nil, nil
-	}
-	if !it.out.verified {
+// callWaiting makes those due at once who waited for what the pass gave free: a
+// login, or the place of a superuser. Should it be lost, the next full compare
+// finds them.
+func (p *pass) callWaiting(ctx context.Context) error {
+	if len(p.freed) == 0 {
 		return nil
 	}
-	grants, err := grantsJSON(it)
-	if err != nil {
-		return err
-	}
-	out.Grants = grants
-	out.Superuser = it.want.Access.Superuser && !p.withheldSuperuser(it)
-	out.ValidUntil = p.nextDecision(it)
-	return nil
-}
-
-// withheldSuperuser reports whether superuser was wanted and not given.
-func (p *pass) withheldSuperuser(it *item) bool {
-	for _, b := range p.blocksOf(it) {
-		if b.Reason == reasonCap || b.Reason == matomo.PasswordNeeded && it.plan.Has(matomo.Promote) {
-			return true
+	err := p.opt.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *database.Tx) error {
+		for reason := range p.freed {
+			if err := p.opt.Bindings.DueFor(ctx, tx, p.t.Name, reason); err != nil {
+				return err
+			}
 		}
-	}
-	return false
+		return nil
+	})
+	clear(p.freed)
+	return err
 }
 
-// leaverFacts are what a leaver's binding remembers.
-func (p *pass) leaverFacts(it *item, out *bindings.Outcome) {
-	if out.LeftAt == nil {
-		at := p.now // left before this binding existed
-		out.LeftAt = &at
+// measure shows a recorded outcome: the propagation of a verified change, what
+// leavers leave behind, and leavers who cannot be worked.
+func (p *pass) measure(w *work, observed bool) {
+	b := w.Binding
+	if observed && w.Verified && w.Account != nil && !p.round.Observe && !b.AcceptedAt.IsZero() && isPersons(b.Event) {
+		p.m.propagation.WithLabelValues(string(b.Event), p.t.Name).Observe(time.Since(b.AcceptedAt).Seconds())
 	}
-	if !it.out.revoked {
+	if w.State == bindings.Blocked && (b.State != bindings.Blocked || b.Reason != w.Reason) {
+		p.m.changes.WithLabelValues(p.t.Name, blockedAction(&w.Case), "blocked").Inc()
+	}
+	if p.round.TokensLeft(&w.Case) {
+		p.m.tokensLeft.WithLabelValues(p.t.Name).Inc()
+	}
+	if !w.Work.OfLeaver() {
 		return
 	}
-	if out.RevokedAt == nil {
-		at := p.now
-		out.RevokedAt = &at
+	if w.Revoked && b.RevokedAt == nil && w.Account != nil && w.Account.Evidence != nil {
+		p.m.stillMailed.WithLabelValues(p.t.Name).Add(float64(len(w.Account.Evidence.MailedBy)))
 	}
-	out.Superuser, out.Grants = false, nil
-	out.Urgent = it.out.state == bindings.Revoked
-	if out.DeleteAt == nil && p.t.DeleteAfter > 0 && it.out.state != bindings.Gone {
-		at := out.LeftAt.Add(p.t.DeleteAfter)
-		out.DeleteAt = &at
-	}
-	if it.out.state == bindings.Done {
-		out.Next = out.DeleteAt
-	}
-	if it.out.state == bindings.Gone {
-		out.DeleteAt = nil
+	if w.Failed && !w.Revoked {
+		p.log.Error("a leaver may still have access", zap.String("target", p.t.Name), zap.String("login", w.Login),
+			zap.String("subject", b.Subject), zap.String("reason", w.Reason), zap.String("detail", w.Detail))
 	}
 }
 
-// measure stops the propagation clock of a verified change.
-func (p *pass) measure(it *item, observed bool) {
-	if !observed || !it.out.verified || it.b.AcceptedAt.IsZero() || it.b.Event == bindings.NoEvent || it.account == nil {
-		return
-	}
-	p.m.propagation.WithLabelValues(string(it.b.Event), p.t.Name).Observe(p.sinceAccepted(it).Seconds())
-}
+// isPersons reports whether the propagation of an event is measured.
+func isPersons(e bindings.Event) bool { return e != bindings.NoEvent && e != bindings.Drift }
 
 // outcomeEntry is the audit entry of what was sent, with Matomo's answers.
-func (p *pass) outcomeEntry(it *item) audit.Entry {
-	answers := make([]map[string]any, 0, len(it.applied.Steps))
-	for _, s := range it.applied.Steps {
+func (p *pass) outcomeEntry(w *work) audit.Entry {
+	answers := make([]map[string]any, 0, len(w.Applied.Steps))
+	for _, s := range w.Applied.Steps {
 		a := map[string]any{"step": s.Step.String(), "why": s.Step.Why, "answer": "ok"}
 		if s.Err != nil {
 			a["answer"] = s.Err.Error()
@@ -194,14 +183,17 @@ func (p *pass) outcomeEntry(it *item) audit.Entry {
 		answers = append(answers, a)
 	}
 	e := audit.Entry{
-		Kind: "outcome." + it.work.label(), Actor: "bridge", Subject: it.b.Subject, Target: p.t.Name, Login: it.login,
-		Rule: firstRule(it), Answer: answers, Detail: string(it.out.state),
+		Kind: "outcome." + w.Work.Label(), Actor: "bridge", Subject: w.Binding.Subject, Target: p.t.Name, Login: w.Login,
+		Rule: w.FirstRule(), Answer: answers, Detail: "not read back",
 	}
-	if it.out.detail != "" {
-		e.Detail += ": " + it.out.detail
+	if w.Concluded {
+		e.Detail = string(w.State)
+		if w.Detail != "" {
+			e.Detail += ": " + w.Detail
+		}
 	}
-	if it.found != nil {
-		e.After = accountFacts(*it.found)
+	if w.Found != nil {
+		e.After = course.AccountFacts(*w.Found)
 	}
 	return e
 }

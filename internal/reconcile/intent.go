@@ -1,0 +1,161 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/matomo-scim/bridge/internal/audit"
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/matomo"
+	"github.com/matomo-scim/bridge/matomo/access"
+)
+
+// intend writes, in one transaction and before anything is sent, what is about
+// to be done: the login that becomes ours, the place of a superuser, what is
+// granted, evidence, and the audit entry. Without it nothing is done. It returns
+// the cases that go on; the others are recorded.
+func (p *pass) intend(ctx context.Context, chunk []*work) ([]*work, error) {
+	var going []*work
+	before := make([]work, len(chunk))
+	for i, w := range chunk {
+		before[i] = *w
+	}
+	err := p.opt.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		going = going[:0]
+		for i, w := range chunk {
+			*w = before[i] // the transaction may run more than once
+			ok, err := p.intendOne(ctx, tx, w)
+			if err != nil {
+				return err
+			}
+			if ok {
+				going = append(going, w)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("intent: %w", err)
+	}
+	return going, p.record(ctx, chunk)
+}
+
+// intendOne writes the intent of one case. False means that the case was
+// concluded instead: the login belongs to somebody else, the last place of a
+// superuser is taken, or another worker has the binding.
+func (p *pass) intendOne(ctx context.Context, tx *database.Tx, w *work) (bool, error) {
+	if ok, err := p.reserve(ctx, tx, w); err != nil || !ok {
+		return false, err
+	}
+	if w.Binding.Login == "" {
+		err := p.opt.Bindings.Bind(ctx, tx, w.Binding.ID, w.Login, access.FoldLogin(w.Login))
+		if taken, ok := errors.AsType[*bindings.LoginTakenError](err); ok {
+			return false, p.loginTaken(ctx, tx, w, taken)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	ours, err := p.remember(ctx, tx, w)
+	if err != nil {
+		return false, err
+	}
+	if w.recorded = !ours; !ours {
+		return false, nil
+	}
+	if err := p.keepEvidence(ctx, tx, w); err != nil {
+		return false, err
+	}
+	return true, audit.Append(ctx, tx, p.intentEntry(w))
+}
+
+// reserve takes the place of a superuser. Another replica may have taken the
+// last one since the guard looked: then the case is decided anew, at once.
+func (p *pass) reserve(ctx context.Context, tx *database.Tx, w *work) (bool, error) {
+	if !w.Plan.Has(matomo.Promote) {
+		return true, nil
+	}
+	ok, err := p.opt.Bindings.ReserveSuperuser(ctx, tx, p.t.Name, w.Binding.ID, p.opt.Guards.MaxSuperusers)
+	if err != nil || ok {
+		return ok, err
+	}
+	w.Postpone(course.GuardCap, "the last place of a superuser was taken meanwhile", tx.Now())
+	return false, nil
+}
+
+// remember writes the facts that must not be lost whatever becomes of the pass.
+// False means that the lease is.
+func (p *pass) remember(ctx context.Context, tx *database.Tx, w *work) (bool, error) {
+	var facts bindings.Facts
+	if w.Work == course.WorkPerson {
+		grants, err := w.Intended()
+		if err != nil {
+			return false, err
+		}
+		w.Binding.Grants, facts.Grants = grants, grants
+	}
+	if w.Work == course.WorkLeave {
+		leaving := bindings.Leaving
+		facts.State = &leaving
+	}
+	return p.opt.Bindings.RecordFacts(ctx, tx, w.Binding.ID, p.lease.id, facts)
+}
+
+// keepEvidence stores what was read before a plan that deletes it.
+func (p *pass) keepEvidence(ctx context.Context, tx *database.Tx, w *work) error {
+	if !w.Plan.Loses || w.Account.Evidence == nil {
+		return nil
+	}
+	data, err := json.Marshal(struct {
+		Account  matomo.Account
+		Evidence *matomo.Evidence
+	}{*w.Account, w.Account.Evidence})
+	if err != nil {
+		return fmt.Errorf("evidence of %s: %w", w.Login, err)
+	}
+	return p.opt.Bindings.SaveEvidence(ctx, tx, bindings.Evidence{
+		Kind: w.Work.Label(), Target: p.t.Name, Login: w.Account.Login, LoginKey: access.FoldLogin(w.Account.Login), Data: data,
+	})
+}
+
+// loginTaken concludes a case whose login another binding has. When nobody
+// is behind that one any more, its deletion is brought forward and the new
+// person waits for it; otherwise the first keeps the login.
+func (p *pass) loginTaken(ctx context.Context, tx *database.Tx, w *work, taken *bindings.LoginTakenError) error {
+	other, err := p.opt.Bindings.Get(ctx, tx, taken.BindingID)
+	if err != nil {
+		return err
+	}
+	loose, err := p.opt.Bindings.IsLoose(ctx, tx, other.Subject)
+	if err != nil {
+		return err
+	}
+	if !loose {
+		w.Conflict(course.ReasonLoginTaken, fmt.Sprintf("login %q belongs to another person", taken.Login))
+		return nil
+	}
+	if err := p.opt.Bindings.BringDeletionForward(ctx, tx, other.ID); err != nil {
+		return err
+	}
+	w.Postpone(course.ReasonWaitsForDelete, fmt.Sprintf("the account %q of somebody who left is deleted first", taken.Login),
+		tx.Now().Add(deletionSoon))
+	return nil
+}
+
+// deletionSoon is when a person who waits for a deletion is looked at again if
+// nothing says earlier that it is done.
+const deletionSoon = breakerPause
+
+// intentEntry is the audit entry before a plan is sent.
+func (p *pass) intentEntry(w *work) audit.Entry {
+	return audit.Entry{
+		Kind: "intent." + w.Work.Label(), Actor: "bridge", Subject: w.Binding.Subject, Target: p.t.Name, Login: w.Login,
+		Rule: w.FirstRule(), Before: course.AccountFacts(*w.Account),
+		After:  map[string]any{"steps": w.Plan.Steps, "withheld": w.Blocks(), "reasons": course.ReasonTexts(w.Decision), "event": string(w.Binding.Event)},
+		Detail: course.PlanText(w.Plan, nil),
+	}
+}
