@@ -2,8 +2,8 @@ package filter
 
 import (
 	"encoding/json"
-	"strings"
 
+	"github.com/matomo-scim/bridge/scim/filter/grammar"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -79,7 +79,7 @@ type binder struct {
 // tolerate reports a kind, or says that it is refused.
 func (b *binder) tolerate(k schema.Fixup) bool {
 	if b.opt.Tolerant {
-		b.opt.fixup(k)
+		b.opt.Report(k)
 	}
 	return b.opt.Tolerant
 }
@@ -127,7 +127,7 @@ func (b *binder) resolve(p Path) (ref schema.Ref, canonical Path, known bool) {
 		return schema.Ref{}, p, false
 	}
 	if ref.Short {
-		b.opt.fixup(schema.FixShortExtension)
+		b.opt.Report(schema.FixShortExtension)
 	}
 	out := Path{Attr: ref.Attr.Name}
 	if ref.Extension != nil {
@@ -197,9 +197,7 @@ func (b *binder) value(a *schema.Attribute, c Compare) (any, *schema.Error) {
 	if !b.tolerate(schema.FixUnquotedValue) {
 		return nil, fail("%s: a string in quotes is expected", c.Path)
 	}
-	var text strings.Builder
-	writeValue(&text, c.Value)
-	return text.String(), nil
+	return grammar.ValueText(c.Value), nil
 }
 
 // boolean checks a comparison with a boolean; unfit says that the operator has

@@ -1,231 +1,71 @@
 // Package filter reads, prints and evaluates SCIM filters (RFC 7644 section
 // 3.4.2.2) and the paths of PATCH operations (section 3.5.2).
 //
-// Parse knows only the grammar. Bind checks the result against a resource type:
-// it spells names as the schema does, checks which operators and values fit
-// which types, and says what "emails co" means. Match evaluates a document. A
-// store that turns filters into SQL works on what Bind gives.
+// Parse knows only the grammar (package grammar, whose words stand here too).
+// Bind checks the result against a resource type: it spells names as the schema
+// does, checks which operators and values fit which types, and says what
+// "emails co" means. Match evaluates a document. A store that turns filters
+// into SQL works on what Bind gives.
+//
+//	e, err := filter.Parse(`EMAILS co "@example.com"`, opt)
+//	b, err := filter.Bind(e, schema.User(), opt) // b.Expr: emails.value co "@example.com"
+//	found := b.Match(doc)
 //
 // Errors are *schema.Error with scimType invalidFilter (or invalidPath) and the
 // byte offset of the problem.
 package filter
 
 import (
-	"encoding/json"
-	"strings"
-
+	"github.com/matomo-scim/bridge/scim/filter/grammar"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// Expr is a filter: one of And, Or, Not, Compare, Present and ValuePath. String
-// gives text that parses to the same expression.
-type Expr interface {
-	String() string
-	// write appends the text; within is the precedence of the place it stands
-	// in: parentheses are needed below it.
-	write(b *strings.Builder, within int)
-}
-
-// And holds when both sides hold.
-type And struct{ L, R Expr }
-
-// Or holds when at least one side holds.
-type Or struct{ L, R Expr }
-
-// Not holds when X does not.
-type Not struct{ X Expr }
-
-// Compare holds when a value of the attribute stands in the relation Op to
-// Value: a string, bool, json.Number or nil. A multi-valued attribute matches
-// when any of its values does. An attribute without value is different from
-// every value (ne) and in no other relation; it is eq null.
-type Compare struct {
-	Path  Path
-	Op    Op
-	Value any
-}
-
-// Present holds when the attribute has a value that is not empty.
-type Present struct{ Path Path }
-
-// ValuePath holds when one value of a multi-valued attribute satisfies Filter,
-// whose names are sub-attributes.
-type ValuePath struct {
-	Path   Path
-	Filter Expr
-}
-
-// Op is a comparison.
-type Op string
-
-// The comparisons of RFC 7644 table 3, always in lower case. Present is its own
-// kind of expression.
-const (
-	Eq Op = "eq"
-	Ne Op = "ne"
-	Co Op = "co"
-	Sw Op = "sw"
-	Ew Op = "ew"
-	Gt Op = "gt"
-	Ge Op = "ge"
-	Lt Op = "lt"
-	Le Op = "le"
+// Expressions, as package grammar describes them.
+type (
+	// Expr is a filter: one of And, Or, Not, Compare, Present and ValuePath.
+	Expr = grammar.Expr
+	// And holds when both sides hold.
+	And = grammar.And
+	// Or holds when at least one side holds.
+	Or = grammar.Or
+	// Not holds when X does not.
+	Not = grammar.Not
+	// Compare holds when a value of the attribute stands in the relation Op to
+	// Value.
+	Compare = grammar.Compare
+	// Present holds when the attribute has a value that is not empty.
+	Present = grammar.Present
+	// ValuePath holds when one value of a multi-valued attribute satisfies
+	// Filter.
+	ValuePath = grammar.ValuePath
+	// Op is a comparison.
+	Op = grammar.Op
+	// Path names an attribute.
+	Path = grammar.Path
+	// PatchPath is the path of a PATCH operation.
+	PatchPath = grammar.PatchPath
+	// Options limit what is accepted.
+	Options = grammar.Options
 )
 
-// Path names an attribute. Parse keeps the spelling of the client; after Bind
-// URN is set for extensions only, and Sub is "value" where the client left out
-// the sub-attribute of a complex attribute in a comparison.
-type Path struct{ URN, Attr, Sub string }
-
-// String gives the name as it is written: [URN:]attr[.sub].
-func (p Path) String() string {
-	s := p.Attr
-	if p.URN != "" {
-		s = p.URN + ":" + s
-	}
-	if p.Sub != "" {
-		s += "." + p.Sub
-	}
-	return s
-}
-
-// PatchPath is the path of a PATCH operation: an attribute, or with Filter the
-// values of a multi-valued attribute that satisfy it. The Sub of the Path is
-// what stands after the filter.
-type PatchPath struct {
-	Path
-	Filter Expr
-}
-
-// String gives the path as it is written.
-func (p PatchPath) String() string {
-	if p.Filter == nil {
-		return p.Path.String()
-	}
-	s := Path{URN: p.URN, Attr: p.Attr}.String() + "[" + p.Filter.String() + "]"
-	if p.Sub != "" {
-		s += "." + p.Sub
-	}
-	return s
-}
-
-// Precedence of the operators, weakest first.
+// The comparisons of RFC 7644 table 3.
 const (
-	precOr = iota
-	precAnd
-	precUnary
+	Eq = grammar.Eq
+	Ne = grammar.Ne
+	Co = grammar.Co
+	Sw = grammar.Sw
+	Ew = grammar.Ew
+	Gt = grammar.Gt
+	Ge = grammar.Ge
+	Lt = grammar.Lt
+	Le = grammar.Le
 )
 
-// text prints an expression that stands alone.
-func text(e Expr) string {
-	var b strings.Builder
-	e.write(&b, precOr)
-	return b.String()
-}
+// Parse reads a filter: see grammar.Parse.
+func Parse(s string, opt Options) (Expr, error) { return grammar.Parse(s, opt) }
 
-// String gives the filter as text.
-func (e And) String() string { return text(e) }
-
-// String gives the filter as text.
-func (e Or) String() string { return text(e) }
-
-// String gives the filter as text.
-func (e Not) String() string { return text(e) }
-
-// String gives the filter as text.
-func (e Compare) String() string { return text(e) }
-
-// String gives the filter as text.
-func (e Present) String() string { return text(e) }
-
-// String gives the filter as text.
-func (e ValuePath) String() string { return text(e) }
-
-// write puts both sides down; see binary.
-func (e And) write(b *strings.Builder, within int) { binary(b, e.L, " and ", e.R, precAnd, within) }
-
-// write puts both sides down; see binary.
-func (e Or) write(b *strings.Builder, within int) { binary(b, e.L, " or ", e.R, precOr, within) }
-
-// binary writes an operator that groups to the left: the same one on its right
-// side needs parentheses.
-func binary(b *strings.Builder, l Expr, op string, r Expr, own, within int) {
-	if own < within {
-		b.WriteByte('(')
-		defer b.WriteByte(')')
-	}
-	l.write(b, own)
-	b.WriteString(op)
-	r.write(b, own+1)
-}
-
-// write always sets parentheses: the grammar has no not without them.
-func (e Not) write(b *strings.Builder, _ int) {
-	b.WriteString("not (")
-	e.X.write(b, precOr)
-	b.WriteByte(')')
-}
-
-// write puts down name, operator and value.
-func (e Compare) write(b *strings.Builder, _ int) {
-	b.WriteString(e.Path.String())
-	b.WriteByte(' ')
-	b.WriteString(string(e.Op))
-	b.WriteByte(' ')
-	writeValue(b, e.Value)
-}
-
-// write puts down the name and pr.
-func (e Present) write(b *strings.Builder, _ int) {
-	b.WriteString(e.Path.String())
-	b.WriteString(" pr")
-}
-
-// write puts down the name and the filter in brackets.
-func (e ValuePath) write(b *strings.Builder, _ int) {
-	b.WriteString(e.Path.String())
-	b.WriteByte('[')
-	e.Filter.write(b, precOr)
-	b.WriteByte(']')
-}
-
-// writeValue puts down a value as JSON.
-func writeValue(b *strings.Builder, v any) {
-	switch t := v.(type) {
-	case string:
-		quote(b, t)
-	case bool:
-		if t {
-			b.WriteString("true")
-		} else {
-			b.WriteString("false")
-		}
-	case json.Number:
-		b.WriteString(t.String())
-	default:
-		b.WriteString("null")
-	}
-}
-
-// quote writes a JSON string with as few escapes as possible.
-func quote(b *strings.Builder, s string) {
-	const hex = "0123456789abcdef"
-	b.WriteByte('"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c < ' ':
-			b.WriteString(`\u00`)
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
-		default:
-			b.WriteByte(c)
-		}
-	}
-	b.WriteByte('"')
-}
+// ParsePath reads the path of a PATCH operation: see grammar.ParsePath.
+func ParsePath(s string, opt Options) (PatchPath, error) { return grammar.ParsePath(s, opt) }
 
 // fail builds the error for a problem in a filter.
 func fail(format string, args ...any) *schema.Error {

@@ -2,8 +2,11 @@ package filter_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +15,24 @@ import (
 	"github.com/matomo-scim/bridge/scim/filter"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
+
+const (
+	coreURN = "urn:ietf:params:scim:schemas:core:2.0:User"
+	entURN  = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+)
+
+var tolerant = filter.Options{Tolerant: true}
+
+func wantError(t testing.TB, err error, scimType, contains string) {
+	t.Helper()
+	var e *schema.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("error %v is no *schema.Error", err)
+	}
+	if e.ScimType != scimType || !strings.Contains(e.Error(), contains) {
+		t.Errorf("%s %q, want %s %q", e.ScimType, e.Error(), scimType, contains)
+	}
+}
 
 func document(t testing.TB, text string) schema.Document {
 	t.Helper()
@@ -352,6 +373,40 @@ func TestBind_KeepsTheOriginal(t *testing.T) {
 	if diff := cmp.Diff(before, e.String()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// FuzzBind checks on any text that parses that binding it and matching it crash nothing, that Match is Bind and then Match, that what Bind gives needs no
+// tolerance any more, and that a filter and its negation share the documents between them.
+func FuzzBind(f *testing.F) {
+	for _, s := range []string{
+		`userName eq "a"`, `emails[type eq "work"].value eq "x"`, entURN + `:manager.value ne null`, `meta.created le "2015-10-10T14:38:21.8617979-07:00"`,
+		`not(active eq "True")or roles co b`, `password pr or nope[a pr]`, `emails[primary eq "true" and value ew "X"] and department sw 5`, `x509Certificates eq "TUlJ"`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e, err := filter.Parse(s, tolerant)
+		if err != nil {
+			return // FuzzParse looks at these
+		}
+		bound, err := filter.Bind(e, schema.User(), tolerant)
+		if err != nil {
+			wantError(t, err, schema.InvalidFilter, "")
+			return
+		}
+		doc := schema.Document{"userName": "a", "emails": []any{map[string]any{"value": "x", "type": "work"}}}
+		direct, err := filter.Match(e, schema.User(), doc)
+		if err != nil || direct != bound.Match(doc) {
+			t.Fatalf("%q: Match gives %v, %v", s, direct, err)
+		}
+		twice, err := filter.Bind(bound.Expr, schema.User(), filter.Options{})
+		if err != nil || !reflect.DeepEqual(bound.Expr, twice.Expr) {
+			t.Fatalf("%q: bound twice gives %v, %v", s, twice.Expr, err)
+		}
+		if b, err := filter.Match(filter.Not{X: e}, schema.User(), doc); err != nil || b == direct {
+			t.Fatalf("%q: the negation gives %v too, %v", s, b, err)
+		}
+	})
 }
 
 func BenchmarkMatch(b *testing.B) {

@@ -1,4 +1,4 @@
-package filter_test
+package grammar_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/matomo-scim/bridge/scim/filter"
+	"github.com/matomo-scim/bridge/scim/filter/grammar"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -20,14 +20,14 @@ const (
 	entURN  = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 )
 
-var tolerant = filter.Options{Tolerant: true}
+var tolerant = grammar.Options{Tolerant: true}
 
 // eq is a comparison with a plain attribute.
-func eq(attr string, value any) filter.Expr {
-	return filter.Compare{Path: filter.Path{Attr: attr}, Op: filter.Eq, Value: value}
+func eq(attr string, value any) grammar.Expr {
+	return grammar.Compare{Path: grammar.Path{Attr: attr}, Op: grammar.Eq, Value: value}
 }
 
-func pr(attr string) filter.Expr { return filter.Present{Path: filter.Path{Attr: attr}} }
+func pr(attr string) grammar.Expr { return grammar.Present{Path: grammar.Path{Attr: attr}} }
 
 func wantError(t testing.TB, err error, scimType, contains string) {
 	t.Helper()
@@ -41,40 +41,40 @@ func wantError(t testing.TB, err error, scimType, contains string) {
 }
 
 func TestParse(t *testing.T) {
-	name := func(sub string) filter.Path { return filter.Path{Attr: "name", Sub: sub} }
+	name := func(sub string) grammar.Path { return grammar.Path{Attr: "name", Sub: sub} }
 	for _, tc := range []struct {
 		name, in string
-		want     filter.Expr
+		want     grammar.Expr
 	}{
 		{"F01 eq", `userName eq "ada"`, eq("userName", "ada")},
-		{"F04 every comparison", `a sw "x"`, filter.Compare{Path: filter.Path{Attr: "a"}, Op: filter.Sw, Value: "x"}},
+		{"F04 every comparison", `a sw "x"`, grammar.Compare{Path: grammar.Path{Attr: "a"}, Op: grammar.Sw, Value: "x"}},
 		{"F06 pr", `title pr`, pr("title")},
-		{"F07 not", `not (title pr)`, filter.Not{X: pr("title")}},
-		{"not without a blank, any case", `NOT(title pr)`, filter.Not{X: pr("title")}},
-		{"F12 and before or", `a pr or b pr and c pr`, filter.Or{L: pr("a"), R: filter.And{L: pr("b"), R: pr("c")}}},
-		{"F12 and before or, other side", `a pr and b pr or c pr`, filter.Or{L: filter.And{L: pr("a"), R: pr("b")}, R: pr("c")}},
-		{"same operators group to the left", `a pr and b pr and c pr`, filter.And{L: filter.And{L: pr("a"), R: pr("b")}, R: pr("c")}},
-		{"F13 grouping", `(a pr or b pr) and c pr`, filter.And{L: filter.Or{L: pr("a"), R: pr("b")}, R: pr("c")}},
-		{"F14 not with a group", `not (a pr or b pr)`, filter.Not{X: filter.Or{L: pr("a"), R: pr("b")}}},
-		{"not binds tighter than and", `not (a pr) and b pr`, filter.And{L: filter.Not{X: pr("a")}, R: pr("b")}},
-		{"F15 value path", `emails[type eq "work" and value co "@y"]`, filter.ValuePath{
-			Path:   filter.Path{Attr: "emails"},
-			Filter: filter.And{L: eq("type", "work"), R: filter.Compare{Path: filter.Path{Attr: "value"}, Op: filter.Co, Value: "@y"}},
+		{"F07 not", `not (title pr)`, grammar.Not{X: pr("title")}},
+		{"not without a blank, any case", `NOT(title pr)`, grammar.Not{X: pr("title")}},
+		{"F12 and before or", `a pr or b pr and c pr`, grammar.Or{L: pr("a"), R: grammar.And{L: pr("b"), R: pr("c")}}},
+		{"F12 and before or, other side", `a pr and b pr or c pr`, grammar.Or{L: grammar.And{L: pr("a"), R: pr("b")}, R: pr("c")}},
+		{"same operators group to the left", `a pr and b pr and c pr`, grammar.And{L: grammar.And{L: pr("a"), R: pr("b")}, R: pr("c")}},
+		{"F13 grouping", `(a pr or b pr) and c pr`, grammar.And{L: grammar.Or{L: pr("a"), R: pr("b")}, R: pr("c")}},
+		{"F14 not with a group", `not (a pr or b pr)`, grammar.Not{X: grammar.Or{L: pr("a"), R: pr("b")}}},
+		{"not binds tighter than and", `not (a pr) and b pr`, grammar.And{L: grammar.Not{X: pr("a")}, R: pr("b")}},
+		{"F15 value path", `emails[type eq "work" and value co "@y"]`, grammar.ValuePath{
+			Path:   grammar.Path{Attr: "emails"},
+			Filter: grammar.And{L: eq("type", "work"), R: grammar.Compare{Path: grammar.Path{Attr: "value"}, Op: grammar.Co, Value: "@y"}},
 		}},
-		{"value path with blanks", `emails[ type eq "work" ] and a pr`, filter.And{
-			L: filter.ValuePath{Path: filter.Path{Attr: "emails"}, Filter: eq("type", "work")}, R: pr("a"),
+		{"value path with blanks", `emails[ type eq "work" ] and a pr`, grammar.And{
+			L: grammar.ValuePath{Path: grammar.Path{Attr: "emails"}, Filter: eq("type", "work")}, R: pr("a"),
 		}},
-		{"value path with not and or", `emails[not (type pr) or primary eq true]`, filter.ValuePath{
-			Path: filter.Path{Attr: "emails"}, Filter: filter.Or{L: filter.Not{X: pr("type")}, R: eq("primary", true)},
+		{"value path with not and or", `emails[not (type pr) or primary eq true]`, grammar.ValuePath{
+			Path: grammar.Path{Attr: "emails"}, Filter: grammar.Or{L: grammar.Not{X: pr("type")}, R: eq("primary", true)},
 		}},
-		{"F18 operators in any case", `name.familyName EQ "Z" AND title Pr`, filter.And{
-			L: filter.Compare{Path: name("familyName"), Op: filter.Eq, Value: "Z"}, R: pr("title"),
+		{"F18 operators in any case", `name.familyName EQ "Z" AND title Pr`, grammar.And{
+			L: grammar.Compare{Path: name("familyName"), Op: grammar.Eq, Value: "Z"}, R: pr("title"),
 		}},
-		{"F19 names as written", `NAME.FAMILYNAME eq "Z"`, filter.Compare{Path: filter.Path{Attr: "NAME", Sub: "FAMILYNAME"}, Op: filter.Eq, Value: "Z"}},
-		{"F23 URN", coreURN + `:name.familyName eq "Z"`, filter.Compare{
-			Path: filter.Path{URN: coreURN, Attr: "name", Sub: "familyName"}, Op: filter.Eq, Value: "Z",
+		{"F19 names as written", `NAME.FAMILYNAME eq "Z"`, grammar.Compare{Path: grammar.Path{Attr: "NAME", Sub: "FAMILYNAME"}, Op: grammar.Eq, Value: "Z"}},
+		{"F23 URN", coreURN + `:name.familyName eq "Z"`, grammar.Compare{
+			Path: grammar.Path{URN: coreURN, Attr: "name", Sub: "familyName"}, Op: grammar.Eq, Value: "Z",
 		}},
-		{"F24 extension", entURN + `:department pr`, filter.Present{Path: filter.Path{URN: entURN, Attr: "department"}}},
+		{"F24 extension", entURN + `:department pr`, grammar.Present{Path: grammar.Path{URN: entURN, Attr: "department"}}},
 		{"F26 boolean", `active eq false`, eq("active", false)},
 		{"F27 escapes", `title eq "Sa\"y \\ \u00e9 \/"`, eq("title", `Sa"y \ é /`)},
 		{"null", `title eq null`, eq("title", nil)},
@@ -82,21 +82,21 @@ func TestParse(t *testing.T) {
 		{"brackets and keywords inside text", `a eq ") and (b[ or "`, eq("a", `) and (b[ or `)},
 		{"F38 nested deep", `((((a pr))))`, pr("a")},
 		{"blanks everywhere", "  ( \t a   pr ) \n", pr("a")},
-		{"no blank around parentheses", `(a pr)and(b pr)`, filter.And{L: pr("a"), R: pr("b")}},
-		{"names that look like keywords", `not pr and and pr or or eq "or"`, filter.Or{
-			L: filter.And{L: pr("not"), R: pr("and")}, R: eq("or", "or"),
+		{"no blank around parentheses", `(a pr)and(b pr)`, grammar.And{L: pr("a"), R: pr("b")}},
+		{"names that look like keywords", `not pr and and pr or or eq "or"`, grammar.Or{
+			L: grammar.And{L: pr("not"), R: pr("and")}, R: eq("or", "or"),
 		}},
-		{"$ref", `members.$ref pr`, filter.Present{Path: filter.Path{Attr: "members", Sub: "$ref"}}},
+		{"$ref", `members.$ref pr`, grammar.Present{Path: grammar.Path{Attr: "members", Sub: "$ref"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := filter.Parse(tc.in, filter.Options{})
+			got, err := grammar.Parse(tc.in, grammar.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("Parse(%s) (-want +got):\n%s", tc.in, diff)
 			}
-			again, err := filter.Parse(got.String(), filter.Options{})
+			again, err := grammar.Parse(got.String(), grammar.Options{})
 			if err != nil {
 				t.Fatalf("%q does not parse: %v", got.String(), err)
 			}
@@ -109,14 +109,14 @@ func TestParse(t *testing.T) {
 
 // TestParse_Tolerant holds what is read in tolerant mode only.
 func TestParse_Tolerant(t *testing.T) {
-	work := func(op filter.Op) filter.Expr {
-		return filter.ValuePath{Path: filter.Path{Attr: "emails"}, Filter: filter.And{
-			L: eq("type", "work"), R: filter.Compare{Path: filter.Path{Attr: "value"}, Op: op, Value: "x"},
+	work := func(op grammar.Op) grammar.Expr {
+		return grammar.ValuePath{Path: grammar.Path{Attr: "emails"}, Filter: grammar.And{
+			L: eq("type", "work"), R: grammar.Compare{Path: grammar.Path{Attr: "value"}, Op: op, Value: "x"},
 		}}
 	}
 	for _, tc := range []struct {
 		name, in string
-		want     filter.Expr
+		want     grammar.Expr
 		fixup    schema.Fixup
 	}{
 		{"word", `userName eq ada`, eq("userName", "ada"), schema.FixUnquotedValue},
@@ -124,22 +124,22 @@ func TestParse_Tolerant(t *testing.T) {
 		{"id that begins like a number", `id eq 2819c223-7f76`, eq("id", "2819c223-7f76"), schema.FixUnquotedValue},
 		{"True is a word", `active eq True`, eq("active", "True"), schema.FixUnquotedValue},
 		{"number no float64 holds", `id eq 1e999`, eq("id", "1e999"), schema.FixUnquotedValue},
-		{"in brackets", `members[value eq 12-34]`, filter.ValuePath{Path: filter.Path{Attr: "members"}, Filter: eq("value", "12-34")}, schema.FixUnquotedValue},
-		{"F34 Entra", `emails[type eq "work"].value eq "x"`, work(filter.Eq), schema.FixValuePathSuffix},
-		{"F34 other operators", `emails[type eq "work"].value co "x"`, work(filter.Co), schema.FixValuePathSuffix},
-		{"F34 in a larger filter", `emails[type eq "work"].value eq "x" and a pr`, filter.And{L: work(filter.Eq), R: pr("a")}, schema.FixValuePathSuffix},
-		{"F34 pr", `emails[type eq "work"].value pr`, filter.ValuePath{
-			Path: filter.Path{Attr: "emails"}, Filter: filter.And{L: eq("type", "work"), R: pr("value")},
+		{"in brackets", `members[value eq 12-34]`, grammar.ValuePath{Path: grammar.Path{Attr: "members"}, Filter: eq("value", "12-34")}, schema.FixUnquotedValue},
+		{"F34 Entra", `emails[type eq "work"].value eq "x"`, work(grammar.Eq), schema.FixValuePathSuffix},
+		{"F34 other operators", `emails[type eq "work"].value co "x"`, work(grammar.Co), schema.FixValuePathSuffix},
+		{"F34 in a larger filter", `emails[type eq "work"].value eq "x" and a pr`, grammar.And{L: work(grammar.Eq), R: pr("a")}, schema.FixValuePathSuffix},
+		{"F34 pr", `emails[type eq "work"].value pr`, grammar.ValuePath{
+			Path: grammar.Path{Attr: "emails"}, Filter: grammar.And{L: eq("type", "work"), R: pr("value")},
 		}, schema.FixValuePathSuffix},
-		{"F34 after or", `emails[type eq "work" or primary eq true].value eq "x"`, filter.ValuePath{
-			Path:   filter.Path{Attr: "emails"},
-			Filter: filter.And{L: filter.Or{L: eq("type", "work"), R: eq("primary", true)}, R: eq("value", "x")},
+		{"F34 after or", `emails[type eq "work" or primary eq true].value eq "x"`, grammar.ValuePath{
+			Path:   grammar.Path{Attr: "emails"},
+			Filter: grammar.And{L: grammar.Or{L: eq("type", "work"), R: eq("primary", true)}, R: eq("value", "x")},
 		}, schema.FixValuePathSuffix},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var fixups schema.Fixups
-			opt := filter.Options{Tolerant: true, OnFixup: func(k schema.Fixup) { fixups.Add(k) }}
-			got, err := filter.Parse(tc.in, opt)
+			opt := grammar.Options{Tolerant: true, OnFixup: func(k schema.Fixup) { fixups.Add(k) }}
+			got, err := grammar.Parse(tc.in, opt)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,10 +149,10 @@ func TestParse_Tolerant(t *testing.T) {
 			if !slices.Equal(fixups, schema.Fixups{tc.fixup}) {
 				t.Errorf("fixups %v, want %v", fixups, tc.fixup)
 			}
-			if _, err := filter.Parse(got.String(), filter.Options{}); err != nil {
+			if _, err := grammar.Parse(got.String(), grammar.Options{}); err != nil {
 				t.Errorf("the text %q is not of the RFC: %v", got.String(), err)
 			}
-			_, err = filter.Parse(tc.in, filter.Options{})
+			_, err = grammar.Parse(tc.in, grammar.Options{})
 			wantError(t, err, schema.InvalidFilter, "byte")
 		})
 	}
@@ -206,12 +206,12 @@ func TestParse_F30(t *testing.T) {
 		{"suffix without operator", `emails[type pr].value`, "an operator is expected"},
 		{"text in the middle of a word", `a eq b"c"`, "quotes"},
 	} {
-		for mode, opt := range map[string]filter.Options{"strict": {}, "tolerant": tolerant} {
+		for mode, opt := range map[string]grammar.Options{"strict": {}, "tolerant": tolerant} {
 			if mode == "strict" && strings.HasPrefix(tc.name, "suffix") || mode == "tolerant" && tc.name == "object" {
 				continue
 			}
 			t.Run(tc.name+"/"+mode, func(t *testing.T) {
-				_, err := filter.Parse(tc.in, opt)
+				_, err := grammar.Parse(tc.in, opt)
 				wantError(t, err, schema.InvalidFilter, tc.contains)
 			})
 		}
@@ -223,23 +223,23 @@ func TestParse_Limits(t *testing.T) {
 	nest := func(n int) string { return strings.Repeat("(", n) + "a pr" + strings.Repeat(")", n) }
 	for _, tc := range []struct {
 		name, in, contains string
-		opt                filter.Options
+		opt                grammar.Options
 	}{
-		{"M06 10000 parentheses", nest(10000), "longer than 16384 bytes", filter.Options{}},
-		{"M06 8000 parentheses", nest(8000), "deeper than 32 levels", filter.Options{}},
-		{"32 levels", nest(32), "", filter.Options{}},
-		{"33 levels", nest(33), "deeper than 32 levels", filter.Options{}},
-		{"nots count", strings.Repeat("not (", 33) + "a pr" + strings.Repeat(")", 33), "deeper", filter.Options{}},
-		{"brackets count", `((a[b pr]))`, "deeper than 2", filter.Options{MaxDepth: 2}},
-		{"levels side by side do not add up", strings.TrimSuffix(strings.Repeat("(a pr) or ", 100), " or "), "", filter.Options{}},
-		{"250 names", or(250), "", filter.Options{}},
-		{"251 names", or(251), "more than 500 expressions", filter.Options{}},
-		{"few names", or(3), "more than 4 expressions", filter.Options{MaxNodes: 4}},
-		{"short", `a eq "0123456789"`, "longer than 10 bytes", filter.Options{MaxLen: 10}},
-		{"1 MB of text", `a eq "` + strings.Repeat("x", 1<<20) + `"`, "longer", filter.Options{}},
+		{"M06 10000 parentheses", nest(10000), "longer than 16384 bytes", grammar.Options{}},
+		{"M06 8000 parentheses", nest(8000), "deeper than 32 levels", grammar.Options{}},
+		{"32 levels", nest(32), "", grammar.Options{}},
+		{"33 levels", nest(33), "deeper than 32 levels", grammar.Options{}},
+		{"nots count", strings.Repeat("not (", 33) + "a pr" + strings.Repeat(")", 33), "deeper", grammar.Options{}},
+		{"brackets count", `((a[b pr]))`, "deeper than 2", grammar.Options{MaxDepth: 2}},
+		{"levels side by side do not add up", strings.TrimSuffix(strings.Repeat("(a pr) or ", 100), " or "), "", grammar.Options{}},
+		{"250 names", or(250), "", grammar.Options{}},
+		{"251 names", or(251), "more than 500 expressions", grammar.Options{}},
+		{"few names", or(3), "more than 4 expressions", grammar.Options{MaxNodes: 4}},
+		{"short", `a eq "0123456789"`, "longer than 10 bytes", grammar.Options{MaxLen: 10}},
+		{"1 MB of text", `a eq "` + strings.Repeat("x", 1<<20) + `"`, "longer", grammar.Options{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := filter.Parse(tc.in, tc.opt)
+			_, err := grammar.Parse(tc.in, tc.opt)
 			if tc.contains != "" {
 				wantError(t, err, schema.InvalidFilter, tc.contains)
 			} else if err != nil {
@@ -252,23 +252,23 @@ func TestParse_Limits(t *testing.T) {
 func TestParsePath(t *testing.T) {
 	for _, tc := range []struct {
 		in   string
-		want filter.PatchPath
+		want grammar.PatchPath
 	}{
-		{`members`, filter.PatchPath{Path: filter.Path{Attr: "members"}}},
-		{`name.familyName`, filter.PatchPath{Path: filter.Path{Attr: "name", Sub: "familyName"}}},
-		{`members[value eq "1"]`, filter.PatchPath{Path: filter.Path{Attr: "members"}, Filter: eq("value", "1")}},
-		{`emails[type eq "work"].value`, filter.PatchPath{Path: filter.Path{Attr: "emails", Sub: "value"}, Filter: eq("type", "work")}},
-		{`emails[type eq "work" and primary eq true].value`, filter.PatchPath{
-			Path: filter.Path{Attr: "emails", Sub: "value"}, Filter: filter.And{L: eq("type", "work"), R: eq("primary", true)},
+		{`members`, grammar.PatchPath{Path: grammar.Path{Attr: "members"}}},
+		{`name.familyName`, grammar.PatchPath{Path: grammar.Path{Attr: "name", Sub: "familyName"}}},
+		{`members[value eq "1"]`, grammar.PatchPath{Path: grammar.Path{Attr: "members"}, Filter: eq("value", "1")}},
+		{`emails[type eq "work"].value`, grammar.PatchPath{Path: grammar.Path{Attr: "emails", Sub: "value"}, Filter: eq("type", "work")}},
+		{`emails[type eq "work" and primary eq true].value`, grammar.PatchPath{
+			Path: grammar.Path{Attr: "emails", Sub: "value"}, Filter: grammar.And{L: eq("type", "work"), R: eq("primary", true)},
 		}},
-		{entURN + `:department`, filter.PatchPath{Path: filter.Path{URN: entURN, Attr: "department"}}},
-		{entURN + `:manager.value`, filter.PatchPath{Path: filter.Path{URN: entURN, Attr: "manager", Sub: "value"}}},
-		{entURN, filter.PatchPath{Path: filter.Path{URN: entURN[:len(entURN)-5], Attr: "User"}}},
-		{`urn:example:custom:1.0`, filter.PatchPath{Path: filter.Path{URN: "urn:example:custom", Attr: "1", Sub: "0"}}},
-		{coreURN + `:emails[type pr].display`, filter.PatchPath{Path: filter.Path{URN: coreURN, Attr: "emails", Sub: "display"}, Filter: pr("type")}},
+		{entURN + `:department`, grammar.PatchPath{Path: grammar.Path{URN: entURN, Attr: "department"}}},
+		{entURN + `:manager.value`, grammar.PatchPath{Path: grammar.Path{URN: entURN, Attr: "manager", Sub: "value"}}},
+		{entURN, grammar.PatchPath{Path: grammar.Path{URN: entURN[:len(entURN)-5], Attr: "User"}}},
+		{`urn:example:custom:1.0`, grammar.PatchPath{Path: grammar.Path{URN: "urn:example:custom", Attr: "1", Sub: "0"}}},
+		{coreURN + `:emails[type pr].display`, grammar.PatchPath{Path: grammar.Path{URN: coreURN, Attr: "emails", Sub: "display"}, Filter: pr("type")}},
 	} {
 		t.Run(tc.in, func(t *testing.T) {
-			got, err := filter.ParsePath(tc.in, filter.Options{})
+			got, err := grammar.ParsePath(tc.in, grammar.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,7 +290,7 @@ func TestParsePath_PA24(t *testing.T) {
 		`emails.value[type pr]`, `emails[type ist "x"]`, `emails[a[b pr]]`, `a b`, `a and b`, `(a)`, `"a"`, `a]`, `x:y`, `urn:x:`, `1`, "a\x00", "\xff",
 		strings.Repeat("a", 20000), `a[` + strings.Repeat("(", 100),
 	} {
-		if _, err := filter.ParsePath(in, tolerant); err == nil {
+		if _, err := grammar.ParsePath(in, tolerant); err == nil {
 			t.Errorf("ParsePath(%.40q) is accepted", in)
 		} else {
 			wantError(t, err, schema.InvalidPath, "invalid path at byte")
@@ -299,51 +299,51 @@ func TestParsePath_PA24(t *testing.T) {
 }
 
 // exprs draws expressions of any shape.
-func exprs() *rapid.Generator[filter.Expr] {
+func exprs() *rapid.Generator[grammar.Expr] {
 	names := rapid.SampledFrom([]string{"a", "userName", "not", "and", "or", "pr", "x-1_y", "$ref"})
-	path := rapid.Custom(func(t *rapid.T) filter.Path {
-		return filter.Path{
+	path := rapid.Custom(func(t *rapid.T) grammar.Path {
+		return grammar.Path{
 			URN:  rapid.SampledFrom([]string{"", "", coreURN, "urn:x:1.0"}).Draw(t, "urn"),
 			Attr: names.Draw(t, "attr"), Sub: rapid.SampledFrom([]string{"", "", "value", "b"}).Draw(t, "sub"),
 		}
 	})
-	simple := func(p *rapid.Generator[filter.Path]) *rapid.Generator[filter.Expr] {
+	simple := func(p *rapid.Generator[grammar.Path]) *rapid.Generator[grammar.Expr] {
 		value := rapid.OneOf(
 			rapid.Map(rapid.StringOf(rapid.RuneFrom([]rune("aä\"\\\n\x01 ()[]😀"))), func(s string) any { return s }),
 			rapid.SampledFrom([]any{true, false, nil, json.Number("1"), json.Number("-2.5e3")}),
 		)
-		return rapid.Custom(func(t *rapid.T) filter.Expr {
+		return rapid.Custom(func(t *rapid.T) grammar.Expr {
 			if rapid.Bool().Draw(t, "present") {
-				return filter.Present{Path: p.Draw(t, "path")}
+				return grammar.Present{Path: p.Draw(t, "path")}
 			}
-			op := rapid.SampledFrom([]filter.Op{filter.Eq, filter.Ne, filter.Co, filter.Sw, filter.Ew, filter.Gt, filter.Ge, filter.Lt, filter.Le})
-			return filter.Compare{Path: p.Draw(t, "path"), Op: op.Draw(t, "op"), Value: value.Draw(t, "value")}
+			op := rapid.SampledFrom([]grammar.Op{grammar.Eq, grammar.Ne, grammar.Co, grammar.Sw, grammar.Ew, grammar.Gt, grammar.Ge, grammar.Lt, grammar.Le})
+			return grammar.Compare{Path: p.Draw(t, "path"), Op: op.Draw(t, "op"), Value: value.Draw(t, "value")}
 		})
 	}
-	var combine func(leaf *rapid.Generator[filter.Expr], depth int) *rapid.Generator[filter.Expr]
-	combine = func(leaf *rapid.Generator[filter.Expr], depth int) *rapid.Generator[filter.Expr] {
+	var combine func(leaf *rapid.Generator[grammar.Expr], depth int) *rapid.Generator[grammar.Expr]
+	combine = func(leaf *rapid.Generator[grammar.Expr], depth int) *rapid.Generator[grammar.Expr] {
 		if depth == 0 {
 			return leaf
 		}
-		return rapid.Custom(func(t *rapid.T) filter.Expr {
+		return rapid.Custom(func(t *rapid.T) grammar.Expr {
 			below := combine(leaf, depth-1)
 			switch rapid.IntRange(0, 3).Draw(t, "kind") {
 			case 0:
-				return filter.And{L: below.Draw(t, "l"), R: below.Draw(t, "r")}
+				return grammar.And{L: below.Draw(t, "l"), R: below.Draw(t, "r")}
 			case 1:
-				return filter.Or{L: below.Draw(t, "l"), R: below.Draw(t, "r")}
+				return grammar.Or{L: below.Draw(t, "l"), R: below.Draw(t, "r")}
 			case 2:
-				return filter.Not{X: below.Draw(t, "x")}
+				return grammar.Not{X: below.Draw(t, "x")}
 			default:
 				return leaf.Draw(t, "leaf")
 			}
 		})
 	}
-	sub := rapid.Map(names, func(n string) filter.Path { return filter.Path{Attr: n} })
-	valuePath := rapid.Custom(func(t *rapid.T) filter.Expr {
+	sub := rapid.Map(names, func(n string) grammar.Path { return grammar.Path{Attr: n} })
+	valuePath := rapid.Custom(func(t *rapid.T) grammar.Expr {
 		p := path.Draw(t, "path")
 		p.Sub = ""
-		return filter.ValuePath{Path: p, Filter: combine(simple(sub), 2).Draw(t, "filter")}
+		return grammar.ValuePath{Path: p, Filter: combine(simple(sub), 2).Draw(t, "filter")}
 	})
 	return combine(rapid.OneOf(simple(path), valuePath), 4)
 }
@@ -352,7 +352,7 @@ func exprs() *rapid.Generator[filter.Expr] {
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := exprs().Draw(t, "expr")
-		got, err := filter.Parse(e.String(), filter.Options{MaxNodes: 10000, MaxLen: 1 << 20, MaxDepth: 100})
+		got, err := grammar.Parse(e.String(), grammar.Options{MaxNodes: 10000, MaxLen: 1 << 20, MaxDepth: 100})
 		if err != nil {
 			t.Fatalf("%q: %v", e.String(), err)
 		}
@@ -371,31 +371,17 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		e, err := filter.Parse(s, tolerant)
+		e, err := grammar.Parse(s, tolerant)
 		if err != nil {
 			wantError(t, err, schema.InvalidFilter, "")
 			return
 		}
-		again, err := filter.Parse(e.String(), filter.Options{MaxLen: 1 << 20, MaxNodes: 1 << 20, MaxDepth: 1 << 20})
+		again, err := grammar.Parse(e.String(), grammar.Options{MaxLen: 1 << 20, MaxNodes: 1 << 20, MaxDepth: 1 << 20})
 		if err != nil {
 			t.Fatalf("%q gives %q: %v", s, e.String(), err)
 		}
 		if !reflect.DeepEqual(e, again) {
 			t.Fatalf("%q gives %q, which gives %q", s, e, again)
-		}
-		bound, err := filter.Bind(e, schema.User(), tolerant)
-		if err != nil {
-			wantError(t, err, schema.InvalidFilter, "")
-			return
-		}
-		doc := schema.Document{"userName": "a", "emails": []any{map[string]any{"value": "x", "type": "work"}}}
-		direct, err := filter.Match(e, schema.User(), doc)
-		if err != nil || direct != bound.Match(doc) {
-			t.Fatalf("%q: Match gives %v, %v", s, direct, err)
-		}
-		twice, err := filter.Bind(bound.Expr, schema.User(), filter.Options{})
-		if err != nil || !reflect.DeepEqual(bound.Expr, twice.Expr) {
-			t.Fatalf("%q: bound twice gives %v, %v", s, twice.Expr, err)
 		}
 	})
 }
@@ -406,12 +392,12 @@ func FuzzParsePath(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p, err := filter.ParsePath(s, tolerant)
+		p, err := grammar.ParsePath(s, tolerant)
 		if err != nil {
 			wantError(t, err, schema.InvalidPath, "")
 			return
 		}
-		again, err := filter.ParsePath(p.String(), filter.Options{MaxLen: 1 << 20})
+		again, err := grammar.ParsePath(p.String(), grammar.Options{MaxLen: 1 << 20})
 		if err != nil || !reflect.DeepEqual(p, again) {
 			t.Fatalf("%q gives %q: %v, %v", s, p.String(), again, err)
 		}
@@ -421,7 +407,7 @@ func FuzzParsePath(f *testing.F) {
 func BenchmarkParse(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := filter.Parse(`userName eq "ada@example.com" and active eq true`, tolerant); err != nil {
+		if _, err := grammar.Parse(`userName eq "ada@example.com" and active eq true`, tolerant); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package filter
+package grammar
 
 import (
 	"encoding/json"
@@ -39,8 +39,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// fixup reports a tolerance to whoever listens.
-func (o Options) fixup(k schema.Fixup) {
+// Report tells whoever listens that a tolerance was needed.
+func (o Options) Report(k schema.Fixup) {
 	if o.OnFixup != nil {
 		o.OnFixup(k)
 	}
@@ -307,7 +307,7 @@ func (p *parser) suffix(f Expr) (Expr, *schema.Error) {
 	if err != nil {
 		return nil, err
 	}
-	p.opt.fixup(schema.FixValuePathSuffix)
+	p.opt.Report(schema.FixValuePathSuffix)
 	return And{L: f, R: c}, p.node()
 }
 
@@ -386,7 +386,7 @@ func (p *parser) value() (any, *schema.Error) {
 	case !p.opt.Tolerant || strings.IndexByte(`(["`, p.peek()) >= 0 && p.pos < len(p.s):
 		return nil, p.failAt(start, "a value in quotes is expected")
 	default:
-		p.opt.fixup(schema.FixUnquotedValue)
+		p.opt.Report(schema.FixUnquotedValue)
 		return w, nil
 	}
 }
