@@ -11,8 +11,7 @@ import (
 
 // auditCommand looks at the audit trail.
 func (c *cli) auditCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Look at the record of every change", Args: cobra.NoArgs}
-	cmd.AddCommand(&cobra.Command{
+	return group("audit", "Look at the record of every change", &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that no entry of the record was changed, removed or moved",
 		Long: `Follow the chain of hashes over the whole record. Exit code 0 when it holds, 3
@@ -24,7 +23,6 @@ was rewritten.`,
 			return c.withServices(cmd.Context(), c.verifyAudit)
 		},
 	})
-	return cmd
 }
 
 // verifyAudit prints the verdict on the chain.

@@ -15,9 +15,8 @@ import (
 
 // credentialCommand manages what identity providers sign in with.
 func (c *cli) credentialCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "credential", Short: "Manage the secrets that identity providers sign in with", Args: cobra.NoArgs}
-	cmd.AddCommand(c.credentialCreate(), c.credentialList(), c.credentialRevoke())
-	return cmd
+	return group("credential", "Manage the secrets that identity providers sign in with",
+		c.credentialCreate(), c.credentialList(), c.credentialRevoke())
 }
 
 // credentialCreate prints a new secret, alone, on stdout.
@@ -40,7 +39,7 @@ identity provider, then revoke the old one.`,
 				}
 				secret, err := s.Directory.CreateCredential(ctx, args[0], name)
 				if err != nil {
-					return err
+					return fmt.Errorf("credential %q: %w", args[0], err)
 				}
 				if _, err := fmt.Fprintln(c.stdout, secret); err != nil {
 					return err
@@ -130,7 +129,7 @@ func (c *cli) credentialRevoke() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withServices(cmd.Context(), func(ctx context.Context, s *app.Services) error {
 				if err := s.Directory.RevokeCredential(ctx, args[0]); err != nil {
-					return err
+					return fmt.Errorf("credential %q: %w", args[0], err)
 				}
 				_, err := fmt.Fprintf(c.stderr, "credential %q is revoked; a running bridge refuses it within seconds\n", args[0])
 				return err

@@ -68,7 +68,8 @@ Start with:  matomo-scim-bridge demo
 Then:        matomo-scim-bridge config example > bridge.yaml`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          helpOnly,
 	}
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
@@ -90,6 +91,22 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 		c.versionCommand(),
 	)
 	return root
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: helpOnly}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// helpOnly shows the help of a command that does nothing by itself; a word
+// that is no command of it is an error.
+func helpOnly(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unknown command %q; see: %s --help", args[0], cmd.CommandPath())
+	}
+	return cmd.Help()
 }
 
 // printError writes an error for a person. Problems of the configuration come

@@ -41,8 +41,7 @@ func (c *cli) versionCommand() *cobra.Command {
 
 // configCommand prints the commented example.
 func (c *cli) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show how to configure the bridge", Args: cobra.NoArgs}
-	cmd.AddCommand(&cobra.Command{
+	return group("config", "Show how to configure the bridge", &cobra.Command{
 		Use:   "example",
 		Short: "Print a complete configuration with every key explained",
 		Args:  cobra.NoArgs,
@@ -51,5 +50,4 @@ func (c *cli) configCommand() *cobra.Command {
 			return err
 		},
 	})
-	return cmd
 }
