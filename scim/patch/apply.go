@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/scim/filter"
+	"github.com/matomo-scim/bridge/scim/patch/elements"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -23,14 +24,14 @@ type Result struct {
 // attributes named by a path are an error (mutability), inside a path-less
 // value they are ignored. Passwords are checked and dropped.
 func Apply(rt *schema.ResourceType, doc schema.Document, req Request, mode schema.Mode) (Result, error) {
-	a := applier{patcher: patcher{rt: rt, mode: mode}, doc: schema.Clone(doc)}
+	a := applier{Session: elements.Session{Mode: mode}, rt: rt, doc: schema.Clone(doc)}
 	for i, op := range req.Operations {
 		if err := a.operation(op); err != nil {
 			return Result{}, numbered(i, op.Path, err)
 		}
 	}
 	if sameData(doc, a.doc) {
-		return Result{Doc: doc, Fixups: a.fixups}, nil
+		return Result{Doc: doc, Fixups: a.Fixups}, nil
 	}
 	rt.SetSchemas(a.doc)
 	if err := rt.CheckImmutable(doc, a.doc); err != nil {
@@ -39,7 +40,7 @@ func Apply(rt *schema.ResourceType, doc schema.Document, req Request, mode schem
 	if err := rt.Validate(a.doc); err != nil {
 		return Result{}, err
 	}
-	return Result{Doc: a.doc, Changed: true, Fixups: a.fixups}, nil
+	return Result{Doc: a.doc, Changed: true, Fixups: a.Fixups}, nil
 }
 
 // sameData compares two documents but for schemas, which follow from the rest.
@@ -63,7 +64,8 @@ func sameData(a, b schema.Document) bool {
 
 // applier changes its own copy of a document.
 type applier struct {
-	patcher
+	elements.Session
+	rt  *schema.ResourceType
 	doc schema.Document
 }
 
@@ -73,7 +75,7 @@ func (a *applier) operation(op Operation) error {
 	case op.Op != OpAdd && op.Op != OpReplace && op.Op != OpRemove:
 		return schema.Errorf(schema.InvalidSyntax, "op", "add, replace or remove is expected")
 	case op.Path != "":
-		path, err := filter.ParsePath(op.Path, a.options())
+		path, err := filter.ParsePath(op.Path, a.Options())
 		if err != nil {
 			return err
 		}
@@ -91,11 +93,11 @@ func (a *applier) operation(op Operation) error {
 // named carries out an operation with a path.
 func (a *applier) named(path filter.PatchPath, op Operation) error {
 	ref, ok := a.rt.Lookup(path.URN, path.Attr, path.Sub)
-	if !ok || ref.Short && a.mode.Strict {
+	if !ok || ref.Short && a.Mode.Strict {
 		return a.unknown(path, op)
 	}
 	if ref.Short {
-		a.fixups.Add(schema.FixShortExtension)
+		a.Fixups.Add(schema.FixShortExtension)
 	}
 	if ref.ReadOnly() {
 		return schema.Errorf(schema.Mutability, ref.String(), "the attribute is read-only")
@@ -108,7 +110,7 @@ func (a *applier) named(path filter.PatchPath, op Operation) error {
 // are kept.
 func (a *applier) unknown(path filter.PatchPath, op Operation) error {
 	missing := schema.Errorf(schema.InvalidPath, path.String(), "no schema has this attribute")
-	if a.mode.Strict || path.Filter != nil {
+	if a.Mode.Strict || path.Filter != nil {
 		return missing
 	}
 	if key, ok := existing(a.doc, path.String()); ok {
@@ -127,7 +129,7 @@ func (a *applier) unknown(path filter.PatchPath, op Operation) error {
 			return err
 		}
 		if ref.Extension != nil {
-			store(a.doc, ref.Extension.ID, obj)
+			elements.Store(a.doc, ref.Extension.ID, obj)
 		}
 		return nil
 	}
@@ -146,7 +148,7 @@ func (a *applier) unknown(path filter.PatchPath, op Operation) error {
 	if err := a.raw(obj, name, op); err != nil {
 		return err
 	}
-	store(a.doc, urn, obj)
+	elements.Store(a.doc, urn, obj)
 	return nil
 }
 
@@ -170,7 +172,7 @@ func (a *applier) raw(target map[string]any, key string, op Operation) error {
 	if strings.IndexByte(key, ':') >= 0 {
 		kind = schema.FixUnknownSchema
 	}
-	if err := a.tolerate(kind, schema.InvalidSyntax, "no schema has this attribute"); err != nil {
+	if err := a.Tolerate(kind, schema.InvalidSyntax, "no schema has this attribute"); err != nil {
 		return err
 	}
 	list, isList := target[key].([]any)
@@ -185,34 +187,11 @@ func (a *applier) raw(target map[string]any, key string, op Operation) error {
 		target[key] = list
 	case op.Op == OpRemove:
 		delete(target, key)
-	case op.Op == OpAdd && empty(op.Value):
+	case op.Op == OpAdd && schema.Empty(op.Value):
 	default:
-		store(target, key, schema.Clone(op.Value))
+		elements.Store(target, key, schema.Clone(op.Value))
 	}
 	return nil
-}
-
-// empty reports whether a value is null, [] or {}.
-func empty(v any) bool {
-	switch t := v.(type) {
-	case nil:
-		return true
-	case []any:
-		return len(t) == 0
-	case map[string]any:
-		return len(t) == 0
-	default:
-		return false
-	}
-}
-
-// store sets a value, or removes it when it is empty.
-func store(target map[string]any, key string, v any) {
-	if empty(v) {
-		delete(target, key)
-		return
-	}
-	target[key] = v
 }
 
 // members carries out add or replace for each member of an object: a path-less
@@ -234,22 +213,22 @@ func (a *applier) member(urn, key string, op Operation) error {
 	if urn != "" {
 		name = urn + ":" + key
 	}
-	path, err := filter.ParsePath(name, a.options())
+	path, err := filter.ParsePath(name, a.Options())
 	if err != nil { // no name at all, so it is no attribute of ours
 		return a.keep(urn, key, op)
 	}
 	ref, ok := a.rt.Lookup(path.URN, path.Attr, path.Sub)
-	if !ok || ref.Short && a.mode.Strict {
+	if !ok || ref.Short && a.Mode.Strict {
 		return a.keep(urn, key, op)
 	}
 	if err := a.spelling(ref, key, path.Filter != nil); err != nil {
 		return err
 	}
 	if ref.ReadOnly() {
-		if schema.Equal(ref.Value(a.doc), op.Value) || ref.Sub != nil || empty(op.Value) {
+		if schema.Equal(ref.Value(a.doc), op.Value) || ref.Sub != nil || schema.Empty(op.Value) {
 			return nil
 		}
-		return a.tolerate(schema.FixReadOnlyIgnored, schema.Mutability, ref.String()+" is read-only")
+		return a.Tolerate(schema.FixReadOnlyIgnored, schema.Mutability, ref.String()+" is read-only")
 	}
 	return a.at(ref, path.Filter, op)
 }
@@ -259,11 +238,11 @@ func (a *applier) spelling(ref schema.Ref, key string, filtered bool) error {
 	const problem = "inside a value, only the names of attributes and extensions are possible"
 	switch {
 	case ref.Short:
-		a.fixups.Add(schema.FixShortExtension)
+		a.Fixups.Add(schema.FixShortExtension)
 	case ref.Attr != nil && strings.IndexByte(key, ':') >= 0:
-		return a.tolerate(schema.FixURNKey, schema.InvalidPath, problem)
+		return a.Tolerate(schema.FixURNKey, schema.InvalidPath, problem)
 	case ref.Sub != nil || filtered:
-		return a.tolerate(schema.FixDottedKey, schema.InvalidPath, problem)
+		return a.Tolerate(schema.FixDottedKey, schema.InvalidPath, problem)
 	}
 	return nil
 }
@@ -277,12 +256,12 @@ func (a *applier) keep(urn, key string, op Operation) error {
 			obj = map[string]any{}
 		}
 		target = obj
-		defer func() { store(a.doc, ref.Extension.ID, obj) }()
+		defer func() { elements.Store(a.doc, ref.Extension.ID, obj) }()
 	}
 	if k, ok := existing(target, key); ok {
 		key = k
 	}
-	if a.mode.Strict {
+	if a.Mode.Strict {
 		return schema.Errorf(schema.InvalidSyntax, key, "no schema has this attribute")
 	}
 	return a.raw(target, key, op)
@@ -298,7 +277,7 @@ func (a *applier) at(ref schema.Ref, where filter.Expr, op Operation) error {
 	case ref.Attr.Name == "schemas" && ref.Extension == nil: // they follow from the data
 		return nil
 	case ref.Leaf().Returned == schema.ReturnedNever:
-		_, err := schema.CanonicalValue(ref.Leaf(), op.Value, a.mode, &a.fixups)
+		_, err := schema.CanonicalValue(ref.Leaf(), op.Value, a.Mode, &a.Fixups)
 		return err
 	}
 	target := a.doc
@@ -308,12 +287,17 @@ func (a *applier) at(ref schema.Ref, where filter.Expr, op Operation) error {
 			obj = map[string]any{}
 		}
 		target = obj
-		defer func() { store(a.doc, ref.Extension.ID, obj) }()
+		defer func() { elements.Store(a.doc, ref.Extension.ID, obj) }()
 	}
 	switch {
 	case ref.Attr.MultiValued:
-		l := lister{applier: a, ref: ref, target: target}
-		return l.apply(where, op)
+		l := elements.List{Session: &a.Session, Ref: ref}
+		l.Values, _ = target[ref.Attr.Name].([]any)
+		if err := l.Apply(where, op); err != nil {
+			return err
+		}
+		elements.Store(target, ref.Attr.Name, l.Values)
+		return nil
 	case ref.Sub != nil:
 		op.Value = a.subValue(ref, op)
 		return a.complex(target, ref.Attr, op)
@@ -362,14 +346,14 @@ func (a *applier) simple(target map[string]any, attr *schema.Attribute, op Opera
 		delete(target, attr.Name)
 		return nil
 	}
-	v, err := schema.CanonicalValue(attr, op.Value, a.mode, &a.fixups)
+	v, err := schema.CanonicalValue(attr, op.Value, a.Mode, &a.Fixups)
 	switch {
 	case err != nil:
 		return err
-	case v == nil && op.Op == OpAdd && empty(op.Value): // nothing to add
+	case v == nil && op.Op == OpAdd && schema.Empty(op.Value): // nothing to add
 		return nil
 	}
-	store(target, attr.Name, v)
+	elements.Store(target, attr.Name, v)
 	return nil
 }
 
@@ -380,7 +364,7 @@ func (a *applier) complex(target map[string]any, attr *schema.Attribute, op Oper
 	if op.Op == OpRemove {
 		if r, ok := op.Value.(removal); ok {
 			delete(current, r.sub)
-			store(target, attr.Name, current)
+			elements.Store(target, attr.Name, current)
 			return nil
 		}
 		delete(target, attr.Name)
@@ -389,41 +373,23 @@ func (a *applier) complex(target map[string]any, attr *schema.Attribute, op Oper
 	obj, isObject := op.Value.(map[string]any)
 	if isObject && op.Op == OpReplace {
 		for k, v := range obj {
-			if s := attr.Sub(k); s != nil && empty(v) && s.Mutability != schema.ReadOnly {
+			if s := attr.Sub(k); s != nil && schema.Empty(v) && s.Mutability != schema.ReadOnly {
 				delete(current, s.Name)
 			}
 		}
 	}
-	v, err := schema.CanonicalElement(attr, op.Value, a.mode, &a.fixups)
+	v, err := schema.CanonicalElement(attr, op.Value, a.Mode, &a.Fixups)
 	if err != nil {
 		return err
 	}
 	next, _ := v.(map[string]any)
 	switch {
 	case next != nil:
-		current = merge(attr, current, next)
-	case isObject && !slices.ContainsFunc(slices.Collect(maps.Values(obj)), func(v any) bool { return !empty(v) }):
-	case op.Op == OpReplace || !empty(op.Value): // null, or a manager whose value is ""
+		current = elements.Merge(attr, current, next)
+	case isObject && !slices.ContainsFunc(slices.Collect(maps.Values(obj)), func(v any) bool { return !schema.Empty(v) }):
+	case op.Op == OpReplace || !schema.Empty(op.Value): // null, or a manager whose value is ""
 		current = nil
 	}
-	store(target, attr.Name, current)
+	elements.Store(target, attr.Name, current)
 	return nil
-}
-
-// merge gives current with the sub-attributes of next. When a reference turns
-// to another resource, what described the old one goes.
-func merge(attr *schema.Attribute, current, next map[string]any) map[string]any {
-	out := make(map[string]any, len(current)+len(next))
-	maps.Copy(out, current)
-	if v, ok := next["value"]; ok && !attr.MultiValued && !schema.Equal(v, current["value"]) {
-		for _, s := range []string{"$ref", "displayName", "display"} {
-			if attr.Sub(s) != nil {
-				delete(out, s)
-			}
-		}
-	}
-	for k, v := range next {
-		out[k] = schema.Clone(v)
-	}
-	return out
 }

@@ -13,24 +13,20 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/matomo-scim/bridge/scim/filter"
+	"github.com/matomo-scim/bridge/scim/patch/elements"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
 // The operations, as Decode gives them.
 const (
-	OpAdd     = "add"
-	OpRemove  = "remove"
-	OpReplace = "replace"
+	OpAdd     = elements.OpAdd
+	OpRemove  = elements.OpRemove
+	OpReplace = elements.OpReplace
 )
 
 // Operation is one change. Path is empty when the names stand in the Value. A
 // nil Value is null, or none.
-type Operation struct {
-	Op    string
-	Path  string
-	Value any
-}
+type Operation = elements.Operation
 
 // Request is the operations of a PATCH, in the order in which they take effect.
 type Request struct{ Operations []Operation }
@@ -145,25 +141,4 @@ func numbered(i int, path string, err error) error {
 	}
 	out.Detail = fmt.Sprintf("operation %d: %s", i+1, e.Detail)
 	return &out
-}
-
-// patcher holds what Apply and Split have in common.
-type patcher struct {
-	rt     *schema.ResourceType
-	mode   schema.Mode
-	fixups schema.Fixups
-}
-
-// options are those for the paths and filters in operations.
-func (p *patcher) options() filter.Options {
-	return filter.Options{Tolerant: !p.mode.Strict, OnFixup: func(k schema.Fixup) { p.fixups.Add(k) }}
-}
-
-// tolerate records a kind, or gives the error that strict mode answers with.
-func (p *patcher) tolerate(k schema.Fixup, scimType, problem string) error {
-	if p.mode.Strict {
-		return schema.Errorf(scimType, "", "%s", problem)
-	}
-	p.fixups.Add(k)
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/scim/filter"
+	"github.com/matomo-scim/bridge/scim/patch/elements"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -51,7 +52,7 @@ type Member struct{ Value, Type, Display, Ref string }
 // Errors are those of Apply: mutability for a path to a sub-attribute of
 // members, invalidValue for a member without value.
 func Split(rt *schema.ResourceType, req Request, mode schema.Mode) (Request, []MemberOp, []schema.Fixup, error) {
-	s := splitter{patcher: patcher{rt: rt, mode: mode}}
+	s := splitter{Session: elements.Session{Mode: mode}, rt: rt}
 	var head Request
 	for i, op := range req.Operations {
 		rest, ok, err := s.operation(op)
@@ -65,7 +66,7 @@ func Split(rt *schema.ResourceType, req Request, mode schema.Mode) (Request, []M
 	for i := range s.ops {
 		s.ops[i].Members = unique(s.ops[i].Members)
 	}
-	return head, s.ops, s.fixups, nil
+	return head, s.ops, s.Fixups, nil
 }
 
 // MembersOf reads the members of a canonical group document, of a POST or PUT,
@@ -77,7 +78,8 @@ func MembersOf(doc schema.Document) ([]Member, error) {
 }
 
 type splitter struct {
-	patcher
+	elements.Session
+	rt  *schema.ResourceType
 	ops []MemberOp
 }
 
@@ -85,7 +87,7 @@ type splitter struct {
 // of it, if anything.
 func (s *splitter) operation(op Operation) (rest Operation, ok bool, err error) {
 	if op.Path != "" {
-		path, err := filter.ParsePath(op.Path, s.options())
+		path, err := filter.ParsePath(op.Path, s.Options())
 		if err != nil {
 			return Operation{}, false, err
 		}
@@ -131,9 +133,9 @@ func (s *splitter) key(key string, path filter.PatchPath) error {
 	const problem = "inside a value, only the names of attributes and extensions are possible"
 	switch {
 	case strings.IndexByte(path.URN, ':') >= 0:
-		return s.tolerate(schema.FixURNKey, schema.InvalidPath, problem)
+		return s.Tolerate(schema.FixURNKey, schema.InvalidPath, problem)
 	case len(key) != len(path.Attr):
-		return s.tolerate(schema.FixDottedKey, schema.InvalidPath, problem)
+		return s.Tolerate(schema.FixDottedKey, schema.InvalidPath, problem)
 	default:
 		return nil
 	}
@@ -150,13 +152,13 @@ func (s *splitter) step(ref schema.Ref, where filter.Expr, op Operation) error {
 		s.push(MemberOp{Kind: ReplaceAll})
 		return nil
 	case op.Op == OpRemove:
-		values, err := s.toRemove(ref.Attr, op.Value)
+		values, err := s.ToRemove(ref.Attr, op.Value)
 		if err != nil {
 			return err
 		}
 		return s.pushMembers(Remove, values)
 	}
-	v, err := schema.CanonicalValue(ref.Attr, op.Value, s.mode, &s.fixups)
+	v, err := schema.CanonicalValue(ref.Attr, op.Value, s.Mode, &s.Fixups)
 	if err != nil {
 		return err
 	}
@@ -169,7 +171,7 @@ func (s *splitter) step(ref schema.Ref, where filter.Expr, op Operation) error {
 
 // filtered turns an operation on members[...] into steps.
 func (s *splitter) filtered(attr *schema.Attribute, where filter.Expr, op Operation) error {
-	b, err := filter.BindValues(where, attr, s.options())
+	b, err := filter.BindValues(where, attr, s.Options())
 	if err != nil {
 		return err
 	}
@@ -183,19 +185,18 @@ func (s *splitter) filtered(attr *schema.Attribute, where filter.Expr, op Operat
 		return nil
 	}
 	made := map[string]any{}
-	if !seed(b.Expr, made) || made["value"] == nil {
+	if !elements.Seed(b.Expr, made) || made["value"] == nil {
 		return schema.Errorf(schema.NoTarget, "", "the path does not say which member is meant; use members[value eq \"...\"]")
 	}
-	l := lister{applier: &applier{patcher: s.patcher}, ref: schema.Ref{Attr: attr}}
-	next, err := l.element(op.Value)
-	s.fixups = l.fixups
+	l := elements.List{Session: &s.Session, Ref: schema.Ref{Attr: attr}}
+	next, err := l.Element(op.Value)
 	if err != nil {
 		return err
 	}
 	if op.Op == OpReplace {
 		s.push(MemberOp{Kind: Remove, Members: ids})
 	}
-	return s.pushMembers(Add, []any{merge(attr, made, next)})
+	return s.pushMembers(Add, []any{elements.Merge(attr, made, next)})
 }
 
 // valuesOf gives the members that a filter names one by one: value eq "a", or
@@ -248,7 +249,7 @@ func (s *splitter) push(op MemberOp) {
 func toMembers(values []any) ([]Member, error) {
 	members := make([]Member, 0, len(values))
 	for _, v := range values {
-		m := Member{Value: textOf(v, "value"), Type: textOf(v, "type"), Display: textOf(v, "display"), Ref: textOf(v, "$ref")}
+		m := Member{Value: elements.Text(v, "value"), Type: elements.Text(v, "type"), Display: elements.Text(v, "display"), Ref: elements.Text(v, "$ref")}
 		if strings.TrimSpace(m.Value) == "" {
 			return nil, schema.Errorf(schema.InvalidValue, "members.value", "the sub-attribute is required")
 		}
