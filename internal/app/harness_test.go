@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/config"
+)
+
+// writeConfig writes a configuration for a stand-in at url, with its secrets
+// and rules, and loads it.
+func writeConfig(tb testing.TB, sim *Simulator, url, rules string) *config.Config {
+	tb.Helper()
+	dir := tb.TempDir()
+	for name, text := range map[string]string{
+		"rules.ini": rules,
+		"token":     sim.Token(),
+		"password":  sim.Password(),
+		"bridge.yaml": fmt.Sprintf(`listen: {scim: "127.0.0.1:0", metrics: "127.0.0.1:0"}
+targets:
+  - {name: main, url: %q, login: bridge, token_file: token, password_file: password, mode: enforce, requests_per_minute: 0}
+mapping: {files: [rules.ini]}
+reconcile: {settle: 0s}
+`, url),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	cfg, err := config.Load(filepath.Join(dir, "bridge.yaml"), os.Getenv)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return cfg
+}
+
+// credentialFor makes a credential before the service starts.
+func credentialFor(tb testing.TB, cfg *config.Config, opt Options) (secret string) {
+	tb.Helper()
+	s, err := Open(tb.Context(), cfg, opt)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer s.Close()
+	if secret, err = s.Directory.CreateCredential(tb.Context(), "test", "scim"); err != nil {
+		tb.Fatal(err)
+	}
+	return secret
+}
+
+// startApp is a running bridge on SQLite, its stand-in Matomo and the secret of
+// its one provider.
+func startApp(tb testing.TB, rules string) (*App, *Simulator, string) {
+	tb.Helper()
+	sim := NewSimulator(SimulatorOptions{Plugin: true, ForgetCalls: true})
+	srv := httptest.NewServer(sim)
+	tb.Cleanup(srv.Close)
+	cfg := writeConfig(tb, sim, srv.URL+"/", rules)
+	opt := Options{Logger: zap.NewNop(), Version: "test"}
+	secret := credentialFor(tb, cfg, opt)
+	a, err := New(tb.Context(), cfg, opt)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	a.Start(tb.Context())
+	tb.Cleanup(func() { a.Stop(context.Background()) })
+	return a, sim, secret
+}
