@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+
+	"github.com/matomo-scim/bridge/matomo/internal/wire"
 )
 
 // StepResult is what became of one step.
@@ -65,11 +67,11 @@ func (c *Client) Apply(ctx context.Context, plans []Plan) []Result {
 	}
 	unlock, err := c.writers.lock(ctx, logins)
 	if err != nil {
-		a.abort(&Error{Kind: Skipped, Method: bulkMethod, Message: "gave up waiting for another writer", Err: err})
+		a.abort(&Error{Kind: Skipped, Method: wire.BulkMethod, Message: "gave up waiting for another writer", Err: err})
 		return a.results
 	}
 	defer unlock()
-	if a.facts, err = c.freshFacts(ctx); err != nil {
+	if err := c.reader.Fresh(ctx); err != nil {
 		a.abort(err)
 		return a.results
 	}
@@ -77,22 +79,9 @@ func (c *Client) Apply(ctx context.Context, plans []Plan) []Result {
 	return a.results
 }
 
-// freshFacts returns facts not older than factsLast, asking when they are.
-func (c *Client) freshFacts(ctx context.Context) (facts, error) {
-	if f, fresh := c.known(); fresh {
-		return f, nil
-	}
-	if _, err := c.ReadAccounts(ctx, nil, Read{}); err != nil {
-		return facts{}, err
-	}
-	f, _ := c.known()
-	return f, nil
-}
-
 // application is one Apply under way.
 type application struct {
 	c       *Client
-	facts   facts
 	results []Result
 	stop    error // the failure of the instance that ended everything
 }
@@ -100,7 +89,7 @@ type application struct {
 // job is one step on its way, addressed by plan and position.
 type job struct {
 	result *StepResult
-	call   call
+	call   wire.Call
 	direct bool // not through the API: the token database
 }
 
@@ -190,15 +179,15 @@ func (a *application) abort(err error) {
 // pack fills requests with units, in order, without tearing one apart.
 func pack(units []unit) [][]unit {
 	var batches [][]unit
-	members, heavy := bulkMax, bulkHeavyMax
+	members, heavy := wire.BulkMax, wire.BulkHeavyMax
 	for _, u := range units {
 		h := 0
 		for _, j := range u.jobs {
-			if j.call.heavy {
+			if j.call.Heavy {
 				h++
 			}
 		}
-		if len(batches) == 0 || members+len(u.jobs) > bulkMax || heavy+h > bulkHeavyMax {
+		if len(batches) == 0 || members+len(u.jobs) > wire.BulkMax || heavy+h > wire.BulkHeavyMax {
 			batches = append(batches, nil)
 			members, heavy = 0, 0
 		}
@@ -216,7 +205,7 @@ func (a *application) send(ctx context.Context, batch []unit) {
 		if a.stop != nil {
 			return
 		}
-		if len(jobs) > bulkMax || a.facts.before5() && anyUnsafe(jobs) {
+		if len(jobs) > wire.BulkMax || wire.Before5(a.c.conn.Version()) && anyUnsafe(jobs) {
 			a.sendJobs(ctx, together) // keep the order of plans
 			together = nil
 			a.sendAlone(ctx, jobs)
@@ -231,7 +220,7 @@ func (a *application) send(ctx context.Context, batch []unit) {
 // takeBack undoes grants that went to an account we did not add: somebody was faster, between our read and our request,
 // and Matomo goes on after a member that failed. What that account had on those sites before cannot be known.
 func (a *application) takeBack(ctx context.Context, batch []unit) {
-	var calls []call
+	var calls []wire.Call
 	var undone []*StepResult
 	for _, u := range batch {
 		if !addRefused(u.jobs) {
@@ -247,13 +236,13 @@ func (a *application) takeBack(ctx context.Context, batch []unit) {
 	if len(calls) == 0 {
 		return
 	}
-	errs, err := a.c.bulk(ctx, calls, false, 0)
+	errs, err := a.c.conn.Bulk(ctx, calls, false, 0)
 	for i, s := range undone {
 		failed := err
 		if err == nil {
 			failed = errs[i]
 		}
-		s.Err = &Error{Kind: Skipped, Method: calls[i].method, Message: "taken back: the account is not the one this plan adds", Err: failed}
+		s.Err = &Error{Kind: Skipped, Method: calls[i].Method, Message: "taken back: the account is not the one this plan adds", Err: failed}
 		s.Uncertain = failed != nil
 		a.c.log.Error("access went to an account that somebody else added meanwhile",
 			zap.String("login", s.Step.Login), zap.Bool("taken_back", failed == nil), zap.Error(failed))
@@ -273,7 +262,7 @@ func addRefused(jobs []job) bool {
 // anyUnsafe reports whether a job must not be a bulk member before Matomo 5.
 func anyUnsafe(jobs []job) bool {
 	for _, j := range jobs {
-		if j.call.unsafeBefore5() {
+		if j.call.UnsafeBefore5() {
 			return true
 		}
 	}
@@ -286,7 +275,7 @@ func (a *application) withPassword(ctx context.Context, batch []unit, jobs []job
 	if !needPassword(jobs) {
 		return jobs
 	}
-	_, err := a.c.password.value(bulkMethod)
+	err := a.c.conn.CheckPassword()
 	if err == nil && countPassword(batch) > 1 {
 		err = a.c.ensureProven(ctx)
 	}
@@ -301,11 +290,11 @@ func (a *application) withPassword(ctx context.Context, batch []unit, jobs []job
 	demoted := false
 	for _, j := range jobs {
 		switch k := j.result.Step.Kind; {
-		case j.call.password:
+		case j.call.Password:
 			j.result.Err = err
 			demoted = demoted || k == Demote
 		case demoted && (k == SetAccess || k == RemoveAccess):
-			j.result.Err = &Error{Kind: Skipped, Method: j.call.method, Message: "still superuser", Err: err}
+			j.result.Err = &Error{Kind: Skipped, Method: j.call.Method, Message: "still superuser", Err: err}
 		default:
 			left = append(left, j)
 		}
@@ -315,7 +304,7 @@ func (a *application) withPassword(ctx context.Context, batch []unit, jobs []job
 
 func needPassword(jobs []job) bool {
 	for _, j := range jobs {
-		if j.call.password {
+		if j.call.Password {
 			return true
 		}
 	}
@@ -326,7 +315,7 @@ func countPassword(batch []unit) int {
 	n := 0
 	for _, u := range batch {
 		for _, j := range u.jobs {
-			if j.call.password {
+			if j.call.Password {
 				n++
 			}
 		}
@@ -338,7 +327,7 @@ func countPassword(batch []unit) int {
 func (a *application) sendAlone(ctx context.Context, jobs []job) {
 	for len(jobs) > 0 && a.stop == nil {
 		n := 0
-		for n < len(jobs) && n < bulkMax && !jobs[n].call.unsafeBefore5() {
+		for n < len(jobs) && n < wire.BulkMax && !jobs[n].call.UnsafeBefore5() {
 			n++
 		}
 		if n > 0 {
@@ -352,7 +341,7 @@ func (a *application) sendAlone(ctx context.Context, jobs []job) {
 		}
 		j := jobs[0]
 		j.result.Sent = true
-		a.settle(j, a.c.single(ctx, j.call, false))
+		a.settle(j, a.c.conn.Single(ctx, j.call, false))
 		if jobs = jobs[1:]; addRefused([]job{j}) {
 			return
 		}
@@ -361,7 +350,7 @@ func (a *application) sendAlone(ctx context.Context, jobs []job) {
 
 // sendJobs sends jobs as one bulk request, and those for the token database after it.
 func (a *application) sendJobs(ctx context.Context, jobs []job) {
-	var calls []call
+	var calls []wire.Call
 	var members []job
 	for _, j := range jobs {
 		if !j.direct {
@@ -373,7 +362,7 @@ func (a *application) sendJobs(ctx context.Context, jobs []job) {
 		return
 	}
 	if len(calls) > 0 && a.stop == nil {
-		errs, err := a.c.bulk(ctx, calls, false, 0)
+		errs, err := a.c.conn.Bulk(ctx, calls, false, 0)
 		for i, j := range members {
 			j.result.Sent = true
 			if err != nil {
@@ -398,8 +387,8 @@ func (a *application) revokeDirectly(ctx context.Context, j job) {
 		return
 	}
 	_, err := a.c.opt.TokenDB.Revoke(ctx, j.result.Step.Login)
-	if err == nil && len(j.call.params) > 0 {
-		if err := a.c.single(ctx, j.call, false); err != nil {
+	if err == nil && len(j.call.Params) > 0 {
+		if err := a.c.conn.Single(ctx, j.call, false); err != nil {
 			a.c.log.Warn("Matomo's tracker may accept ended tokens for five minutes", zap.Error(err))
 		}
 	}

@@ -1,6 +1,10 @@
 package matomo
 
-import "context"
+import (
+	"context"
+
+	"github.com/matomo-scim/bridge/matomo/internal/wire"
+)
 
 type beforeKey struct{}
 
@@ -17,10 +21,7 @@ func before(ctx context.Context) error {
 		return nil
 	}
 	if err := fn(); err != nil {
-		return &Error{Kind: Skipped, Method: bulkMethod, Message: "not sent", Err: err}
+		return &Error{Kind: Skipped, Method: wire.BulkMethod, Message: "not sent", Err: err}
 	}
 	return nil
 }
-
-// Login returns the login whose token the client uses; it is always protected.
-func (c *Client) Login() string { return c.opt.Login }

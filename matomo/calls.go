@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 
 	"github.com/matomo-scim/bridge/matomo/access"
+	"github.com/matomo-scim/bridge/matomo/internal/wire"
+	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // newJob turns a step into the call that does it. Random passwords are made here, and are nowhere but in the request.
@@ -12,8 +14,8 @@ func newJob(s *StepResult) job {
 	j := job{result: s, direct: step.Kind == RevokeTokens && step.Strategy == Database}
 	j.call = stepCall(step)
 	var raw json.RawMessage
-	decode := rawAnswer(&raw)
-	j.call.decode = func(dec *json.Decoder) error {
+	decode := wire.Raw(&raw)
+	j.call.Decode = func(dec *json.Decoder) error {
 		err := decode(dec)
 		if err == nil {
 			s.Answer = shorten(raw)
@@ -24,26 +26,26 @@ func newJob(s *StepResult) job {
 }
 
 // stepCall maps a step to its API call.
-func stepCall(s Step) call {
-	login := param{"userLogin", s.Login}
+func stepCall(s Step) wire.Call {
+	login := wire.P("userLogin", s.Login)
 	switch s.Kind {
 	case AddUser:
-		return call{
-			method: "UsersManager.addUser", heavy: true,
-			params: []param{login, {"password", randomPassword()}, {"email", s.Email}},
+		return wire.Call{
+			Method: "UsersManager.addUser", Heavy: true,
+			Params: []wire.Param{login, wire.P("password", randomPassword()), wire.P("email", s.Email)},
 		}
 	case InviteUser:
-		return call{
-			method: "UsersManager.inviteUser", heavy: true,
-			params: []param{login, {"email", s.Email}, {"initialIdSite", joinSites(s.Sites)}},
+		return wire.Call{
+			Method: "UsersManager.inviteUser", Heavy: true,
+			Params: []wire.Param{login, wire.P("email", s.Email), wire.P("initialIdSite", plan.JoinSites(s.Sites))},
 		}
 	case SetLdapUser:
-		return call{
-			method: "UsersManager.setUserPreference",
-			params: []param{login, {"preferenceName", "isLDAPUser"}, {"preferenceValue", "1"}},
+		return wire.Call{
+			Method: "UsersManager.setUserPreference",
+			Params: []wire.Param{login, wire.P("preferenceName", "isLDAPUser"), wire.P("preferenceValue", "1")},
 		}
 	case DeleteUser:
-		return call{method: "UsersManager.deleteUser", params: []param{login}}
+		return wire.Call{Method: "UsersManager.deleteUser", Params: []wire.Param{login}}
 	case RevokeTokens:
 		return tokenCall(s)
 	case Demote:
@@ -53,65 +55,65 @@ func stepCall(s Step) call {
 	case SetAccess, RemoveAccess:
 		return accessCall(s)
 	case SetEmail:
-		return call{
-			method: "UsersManager.updateUser", heavy: true, password: true,
-			params: []param{login, {"email", s.Email}},
+		return wire.Call{
+			Method: "UsersManager.updateUser", Heavy: true, Password: true,
+			Params: []wire.Param{login, wire.P("email", s.Email)},
 		}
 	case RandomPassword:
-		return call{
-			method: "UsersManager.updateUser", heavy: true, password: true,
-			params: []param{login, {"password", randomPassword()}},
+		return wire.Call{
+			Method: "UsersManager.updateUser", Heavy: true, Password: true,
+			Params: []wire.Param{login, wire.P("password", randomPassword())},
 		}
 	case Logout:
-		return call{method: pluginName + ".logoutUser", params: []param{login}}
+		return wire.Call{Method: plan.Companion + ".logoutUser", Params: []wire.Param{login}}
 	default:
-		return call{method: "unknown step " + string(s.Kind)}
+		return wire.Call{Method: "unknown step " + string(s.Kind)}
 	}
 }
 
 // superuserCall gives or withdraws superuser. Only 0 and 1 are safe: Matomo reads the word false as true.
-func superuserCall(login, value string) call {
-	return call{
-		method: "UsersManager.setSuperUserAccess", heavy: true, password: true,
-		params: []param{{"userLogin", login}, {"hasSuperUserAccess", value}},
+func superuserCall(login, value string) wire.Call {
+	return wire.Call{
+		Method: "UsersManager.setSuperUserAccess", Heavy: true, Password: true,
+		Params: []wire.Param{wire.P("userLogin", login), wire.P("hasSuperUserAccess", value)},
 	}
 }
 
 // accessCall sets one access on many sites. Matomo wants role and capabilities together, as a list.
-func accessCall(s Step) call {
-	k := call{method: "UsersManager.setUserAccess", params: []param{{"userLogin", s.Login}}}
+func accessCall(s Step) wire.Call {
+	k := wire.Call{Method: "UsersManager.setUserAccess", Params: []wire.Param{wire.P("userLogin", s.Login)}}
 	role := s.Role
 	if role == "" {
 		role = access.NoAccess
 	}
 	if len(s.Capabilities) == 0 {
-		k.params = append(k.params, param{"access", string(role)})
+		k.Params = append(k.Params, wire.P("access", string(role)))
 	} else {
 		for _, a := range append([]string{string(role)}, s.Capabilities...) {
-			k.params = append(k.params, param{"access[]", a})
+			k.Params = append(k.Params, wire.P("access[]", a))
 		}
 	}
-	sites := joinSites(s.Sites)
+	sites := plan.JoinSites(s.Sites)
 	if s.AllSites {
 		sites = "all"
 	}
-	k.params = append(k.params, param{"idSites", sites})
+	k.Params = append(k.Params, wire.P("idSites", sites))
 	return k
 }
 
 // tokenCall ends tokens through the API. For strategy Database it is the call that clears the tracker's cache afterwards.
-func tokenCall(s Step) call {
+func tokenCall(s Step) wire.Call {
 	switch s.Strategy {
 	case Plugin:
-		return call{method: pluginName + ".revokeTokens", params: []param{{"userLogin", s.Login}}}
+		return wire.Call{Method: plan.Companion + ".revokeTokens", Params: []wire.Param{wire.P("userLogin", s.Login)}}
 	case Regenerate:
-		return call{method: "UsersManager.regenerateTokenAuth", params: []param{{"userLogin", s.Login}}}
+		return wire.Call{Method: "UsersManager.regenerateTokenAuth", Params: []wire.Param{wire.P("userLogin", s.Login)}}
 	case Database:
 		if len(s.Sites) == 0 && !s.AllSites {
-			return call{method: "UsersManager.setUserAccess"}
+			return wire.Call{Method: "UsersManager.setUserAccess"}
 		}
 		return accessCall(s)
 	default:
-		return call{method: "unknown token strategy " + string(s.Strategy)}
+		return wire.Call{Method: "unknown token strategy " + string(s.Strategy)}
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/matomo-scim/bridge/matomo/internal/wire"
+	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // Level says how bad a finding is.
@@ -48,7 +51,7 @@ func (c *Client) Check(ctx context.Context, pol Policy) []Finding {
 
 // failure turns an error into a finding.
 func failure(name string, err error) Finding {
-	return Finding{Name: name, Level: LevelFail, Text: err.Error(), Advice: advice[KindOf(err)]}
+	return Finding{Name: name, Level: LevelFail, Text: err.Error(), Advice: wire.Advice(KindOf(err))}
 }
 
 // checkLogin makes sure that the configured login is the protected, active superuser the bridge takes it for.
@@ -67,10 +70,10 @@ func (c *Client) checkLogin(snap *Snapshot) Finding {
 }
 
 func (c *Client) checkPassword(ctx context.Context, pol Policy) []Finding {
-	if !c.password.configured() {
+	if !c.conn.PasswordConfigured() {
 		return []Finding{{
 			"password", LevelWarn, "none is configured: superuser, e-mail and password changes wait as needs_password",
-			advice[NeedsPassword],
+			wire.Advice(NeedsPassword),
 		}}
 	}
 	if err := c.ProvePassword(ctx); err != nil {
@@ -80,14 +83,14 @@ func (c *Client) checkPassword(ctx context.Context, pol Policy) []Finding {
 	if pol.RandomisePassword {
 		out = append(out, Finding{
 			"mail", LevelHint, "Matomo mails a person whose password the bridge changes when they leave",
-			"set enable_update_users_email=0 in Matomo's config.ini.php, or leavers.randomise_password: false (then only the companion plugin ends sessions)",
+			"set enable_update_users_email=0 in Matomo's config.ini.php, or leavers.randomise_Password: false (then only the companion plugin ends sessions)",
 		})
 	}
 	return out
 }
 
 func checkVersion(version string) Finding {
-	switch m := major(version); {
+	switch m := wire.Major(version); {
 	case m >= 4:
 		return Finding{Name: "version", Level: LevelOK, Text: "Matomo " + version}
 	case m == 3:
@@ -114,7 +117,7 @@ func (c *Client) checkTokens(snap *Snapshot, pol Policy) Finding {
 	if pol.Tokens != Auto && pol.Tokens != NoStrategy && pol.Tokens != Recreate {
 		f.Text = "the configured strategy " + string(pol.Tokens) + " does not work here; " + f.Text
 	}
-	f.Advice = "install the companion plugin " + pluginName + " (deploy/matomo-plugin)"
+	f.Advice = "install the companion plugin " + plan.Companion + " (deploy/matomo-plugin)"
 	return f
 }
 
@@ -132,12 +135,12 @@ func checkAnonymous(snap *Snapshot) Finding {
 
 // checkPlugins names sign-in plugins that may rewrite what the bridge sets.
 func (c *Client) checkPlugins(ctx context.Context) []Finding {
-	calls := make([]call, len(loginPlugins))
+	calls := make([]wire.Call, len(loginPlugins))
 	active := make([]bool, len(loginPlugins))
 	for i, name := range loginPlugins {
-		calls[i] = call{method: "API.isPluginActivated", params: []param{{"pluginName", name}}, decode: value(&active[i])}
+		calls[i] = wire.Call{Method: "API.isPluginActivated", Params: []wire.Param{wire.P("pluginName", name)}, Decode: wire.Value(&active[i])}
 	}
-	errs, err := c.bulk(ctx, calls, true, 0)
+	errs, err := c.conn.Bulk(ctx, calls, true, 0)
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return []Finding{failure("plugins", err)}
 	}

@@ -26,7 +26,7 @@ func (c *Client) ProbeToken(ctx context.Context) error {
 // as one failed login with Matomo.
 func (c *Client) ProvePassword(ctx context.Context) error {
 	k := superuserCall("nobody-"+strings.ToLower(rand.Text()), "0")
-	err := c.single(ctx, k, true)
+	err := c.conn.Single(ctx, k, true)
 	if KindOf(err) == UserMissing {
 		return nil
 	}
@@ -35,11 +35,7 @@ func (c *Client) ProvePassword(ctx context.Context) error {
 
 // ensureProven proves the password unless that was done lately.
 func (c *Client) ensureProven(ctx context.Context) error {
-	v, err := c.password.value("UsersManager.setSuperUserAccess")
-	if err != nil {
-		return err
-	}
-	if c.password.provenWithin(v, proofLast) {
+	if c.conn.ProvenWithin(proofLast) {
 		return nil
 	}
 	return c.ProvePassword(ctx)

@@ -2,32 +2,6 @@ package matomo
 
 import "context"
 
-// Strategy is a way to end another person's app tokens. No core method of Matomo 4 or later does it.
-type Strategy string
-
-// The strategies. Auto is a setting only: ChooseTokens turns it into one of the others.
-const (
-	NoStrategy Strategy = ""           // nothing works: tokens stay inert while there is no access
-	Auto       Strategy = "auto"       // the first that works of plugin, database, regenerate
-	Plugin     Strategy = "plugin"     // the companion plugin's ScimBridge.revokeTokens
-	Database   Strategy = "database"   // Matomo's own database, package tokendb
-	Regenerate Strategy = "regenerate" // UsersManager.regenerateTokenAuth, Matomo 3 only
-	Recreate   Strategy = "recreate"   // delete the account and add it again: destructive
-)
-
-// LeaverTokens is what becomes of a leaver's tokens when nothing but Recreate would end them.
-type LeaverTokens string
-
-// The leaver settings. The empty one is RevokeOrInert.
-const (
-	RevokeOrInert    LeaverTokens = "revoke_or_inert"    // they stay, see nothing, and die with the account or before a come-back
-	RevokeOrRecreate LeaverTokens = "revoke_or_recreate" // the account is deleted and added again at once
-	RevokeOrDelete   LeaverTokens = "revoke_or_delete"   // the account is deleted at once
-)
-
-// pluginName is the companion plugin, which adds the API methods that Matomo lacks.
-const pluginName = "ScimBridge"
-
 // Invalidator ends app tokens past Matomo's API (strategy Database). Matomo's tracker goes on accepting an ended token for
 // up to 300 s unless its cache is cleared, so Apply sends a setUserAccess that changes nothing after Revoke.
 //
@@ -39,50 +13,11 @@ type Invalidator interface {
 	Tokens(ctx context.Context, login string) ([]Token, error)
 }
 
-// ChooseTokens returns the strategy without side effects that works on an instance, or NoStrategy. setting is what the
-// configuration asks for; a strategy it names is used only where it works. Recreate is never returned: it is destructive,
-// so plans use it only where their policy says so.
-func ChooseTokens(setting Strategy, version string, canRevoke, hasDB bool) Strategy {
-	works := map[Strategy]bool{Plugin: canRevoke, Database: hasDB, Regenerate: major(version) == 3}
-	switch setting {
-	case Auto, NoStrategy:
-		for _, s := range []Strategy{Plugin, Database, Regenerate} {
-			if works[s] {
-				return s
-			}
-		}
-		return NoStrategy
-	case Plugin, Database, Regenerate:
-		if works[setting] {
-			return setting
-		}
-		return NoStrategy
-	default:
-		return NoStrategy
-	}
-}
-
-// TokenCost tells in one sentence what a strategy means for the people concerned.
-func TokenCost(s Strategy) string {
-	switch s {
-	case Plugin:
-		return "tokens end at once and can be counted; nothing else is touched"
-	case Database:
-		return "tokens end at once in Matomo's database; nothing else is touched"
-	case Regenerate:
-		return "the one token of the person is replaced at once"
-	case Recreate:
-		return "the account is deleted and added again: dashboards, reports, settings and 2FA are lost, segments move to another superuser"
-	default:
-		return "tokens of leavers cannot be ended: they see nothing while there is no access, and the account is recreated before somebody comes back"
-	}
-}
-
 // Complete fills in what only client and snapshot know: the sites and capabilities that exist, the protected logins,
 // whether there is a usable password, and which token strategy works. pol.Tokens is the configured setting on the way in.
 func (c *Client) Complete(pol Policy, s *Snapshot) Policy {
 	pol.Sites, pol.Capabilities = s.SiteIDs(), s.Capabilities
-	pol.Protected = append([]string{c.opt.Login}, c.opt.Protected...)
+	pol.Protected = c.protection().Protected
 	pol.HasPassword = c.HasPassword()
 	pol.Tokens = ChooseTokens(pol.Tokens, s.Version, s.CanRevoke, c.opt.TokenDB != nil)
 	pol.CanLogout = s.CanRevoke

@@ -1,4 +1,4 @@
-package matomo
+package plan
 
 // TokenState says what is known about the app tokens of somebody who should have none that works.
 type TokenState string
@@ -27,10 +27,10 @@ func VerifyGone(have Account, pol Policy) Gone {
 			g.Left = append(g.Left, "superuser")
 		}
 		for _, id := range have.Access.SiteIDs() {
-			g.Left = append(g.Left, "site "+joinSites(append(have.Orphans[:0:0], id))+": "+have.Access.Sites[id].String())
+			g.Left = append(g.Left, "site "+JoinSites(append(have.Orphans[:0:0], id))+": "+have.Access.Sites[id].String())
 		}
 		if len(have.Orphans) > 0 {
-			g.Left = append(g.Left, "rows for sites that do not exist: "+joinSites(have.Orphans))
+			g.Left = append(g.Left, "rows for sites that do not exist: "+JoinSites(have.Orphans))
 		}
 		if !have.OrphansKnown {
 			g.Left = append(g.Left, "rows for sites that do not exist were not read")
@@ -68,7 +68,7 @@ func tokenState(have Account, pol Policy) TokenState {
 func VerifyPerson(want Want, have Account, pol Policy) []string {
 	want.ComeBack, pol.RevokeOnRoleChange = false, false
 	var out []string
-	for _, s := range PlanPerson(want, have, pol).Steps {
+	for _, s := range Person(want, have, pol).Steps {
 		out = append(out, s.String())
 	}
 	return out

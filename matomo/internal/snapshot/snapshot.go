@@ -1,4 +1,4 @@
-package matomo
+package snapshot
 
 import (
 	"iter"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/matomo-scim/bridge/matomo/access"
+	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // Snapshot is what one complete read of an instance found. There is no partial one: a read that failed anywhere returns
@@ -17,7 +18,7 @@ type Snapshot struct {
 	At           time.Time // when the read began
 	Version      string    // Matomo's version, such as 5.1.2
 	Sites        []access.Site
-	Capabilities []Capability
+	Capabilities []plan.Capability
 	CanRevoke    bool // the companion plugin is active
 	Whole        bool // every account of the instance, not only those asked for
 
@@ -59,9 +60,9 @@ type row struct {
 
 // extra is what only small reads carry.
 type extra struct {
-	tokens      []Token
+	tokens      []plan.Token
 	tokensKnown bool
-	evidence    *Evidence
+	evidence    *plan.Evidence
 }
 
 // Len returns the number of accounts that exist in the snapshot.
@@ -77,17 +78,17 @@ func (s *Snapshot) Len() int {
 
 // Account returns what was read about a login, in any spelling. known is false when this snapshot cannot tell, because the
 // login was not asked for. A login that is known not to exist comes back with Exists unset.
-func (s *Snapshot) Account(login string) (a Account, known bool) {
+func (s *Snapshot) Account(login string) (a plan.Account, known bool) {
 	i, ok := s.index[access.FoldLogin(login)]
 	if !ok {
-		return Account{Login: login, OrphansKnown: s.orphans, TokensKnown: s.Whole}, s.Whole
+		return plan.Account{Login: login, OrphansKnown: s.orphans, TokensKnown: s.Whole}, s.Whole
 	}
 	return s.build(i), true
 }
 
 // Each yields every account that exists, in Matomo's order. The value is the caller's to keep.
-func (s *Snapshot) Each() iter.Seq[Account] {
-	return func(yield func(Account) bool) {
+func (s *Snapshot) Each() iter.Seq[plan.Account] {
+	return func(yield func(plan.Account) bool) {
 		for i := range s.accounts {
 			if s.accounts[i].flags&flagExists != 0 && !yield(s.build(int32(i))) { //nolint:gosec // far fewer than 2^31 accounts
 				return
@@ -125,17 +126,17 @@ func (s *Snapshot) SiteIDs() []access.SiteID {
 func (s *Snapshot) Strays() int { return s.strays }
 
 // build makes the Account at position i.
-func (s *Snapshot) build(i int32) Account {
+func (s *Snapshot) build(i int32) plan.Account {
 	c := s.accounts[i]
-	a := Account{
+	a := plan.Account{
 		Login: c.login, Email: c.email, Exists: c.flags&flagExists != 0, Uses2FA: c.flags&flag2FA != 0,
 		Registered: fromUnix(c.registered), LastSeen: fromUnix(c.lastSeen), OrphansKnown: s.orphans,
 	}
 	switch {
 	case c.flags&flagPending != 0:
-		a.Invite = InvitePending
+		a.Invite = plan.InvitePending
 	case c.flags&flagExpired != 0:
-		a.Invite = InviteExpired
+		a.Invite = plan.InviteExpired
 	}
 	x := s.extra[i]
 	a.Tokens, a.TokensKnown, a.Evidence = x.tokens, x.tokensKnown || !a.Exists, x.evidence
@@ -156,7 +157,7 @@ func (s *Snapshot) build(i int32) Account {
 }
 
 // addSite folds the rows of one site into a: the highest role counts, and more than one role row is remembered.
-func (s *Snapshot) addSite(a *Account, rows []row) {
+func (s *Snapshot) addSite(a *plan.Account, rows []row) {
 	id := access.SiteID(rows[0].site)
 	if !s.isSite[id] {
 		a.Orphans = append(a.Orphans, id)
@@ -191,7 +192,7 @@ func (s *Snapshot) addSite(a *Account, rows []row) {
 }
 
 // newSnapshot starts an empty one that knows the levels of access.
-func newSnapshot(at time.Time, caps []Capability) *Snapshot {
+func newSnapshot(at time.Time, caps []plan.Capability) *Snapshot {
 	s := &Snapshot{At: at, Capabilities: caps, index: make(map[string]int32), isSite: make(map[access.SiteID]bool)}
 	s.levels = []string{string(access.View), string(access.Write), string(access.Admin)}
 	for _, c := range caps {

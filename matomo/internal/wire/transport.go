@@ -1,4 +1,4 @@
-package matomo
+package wire
 
 import (
 	"bufio"
@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	bulkMethod = "API.getBulkRequest"
+	// BulkMethod is the Matomo method of a bulk request.
+	BulkMethod = "API.getBulkRequest"
 
 	// errorPage is as much of a page that is no JSON as is looked at.
 	errorPage = 64 << 10
@@ -28,19 +29,22 @@ const (
 	retryWait = 30 * time.Second
 )
 
-// param is one form parameter; order matters, because PHP drops those after the first thousand.
-type param struct{ key, value string }
+// Param is one form parameter; order matters, because PHP drops those after the first thousand.
+type Param struct{ Key, Value string }
+
+// P makes one parameter.
+func P(key, value string) Param { return Param{Key: key, Value: value} }
 
 // encode writes parameters as a form.
-func encode(params []param) string {
+func encode(params []Param) string {
 	var b strings.Builder
 	for i, p := range params {
 		if i > 0 {
 			b.WriteByte('&')
 		}
-		b.WriteString(url.QueryEscape(p.key))
+		b.WriteString(url.QueryEscape(p.Key))
 		b.WriteByte('=')
-		b.WriteString(url.QueryEscape(p.value))
+		b.WriteString(url.QueryEscape(p.Value))
 	}
 	return b.String()
 }
@@ -48,7 +52,7 @@ func encode(params []param) string {
 // request is one HTTP exchange with Matomo.
 type request struct {
 	method   string // Matomo method of the outer request
-	params   []param
+	params   []Param
 	password bool // send passwordConfirmation
 	read     bool // may be sent again after 429 or 503 with Retry-After
 	timeout  time.Duration
@@ -56,7 +60,7 @@ type request struct {
 }
 
 // send does one exchange, and for a read one more when Matomo asks to come back soon.
-func (c *Client) send(ctx context.Context, r request) error {
+func (c *Conn) send(ctx context.Context, r request) error {
 	err := c.exchange(ctx, r)
 	e, ok := errors.AsType[*Error](err)
 	if !ok || !r.read || e.RetryAfter <= 0 || e.RetryAfter > retryWait || (e.Kind != RateLimited && e.Kind != Maintenance) {
@@ -78,18 +82,18 @@ func (c *Client) send(ctx context.Context, r request) error {
 }
 
 // exchange sends one request and reads its answer.
-func (c *Client) exchange(ctx context.Context, r request) error {
+func (c *Conn) exchange(ctx context.Context, r request) error {
 	token, err := c.token.value(r.method)
 	if err != nil {
 		return err
 	}
-	form := []param{{"token_auth", token}}
+	form := []Param{{"token_auth", token}}
 	var password string
 	if r.password {
 		if password, err = c.password.value(r.method); err != nil {
 			return err
 		}
-		form = append(form, param{"passwordConfirmation", password})
+		form = append(form, Param{"passwordConfirmation", password})
 	}
 	if err := c.lanes.wait(ctx); err != nil {
 		return &Error{Kind: RateLimited, Method: r.method, Message: "our own limit of requests per minute", Err: err}
@@ -106,7 +110,7 @@ func (c *Client) exchange(ctx context.Context, r request) error {
 }
 
 // post does the HTTP part: what is secret goes into the body, what Matomo needs to answer in JSON into the URL.
-func (c *Client) post(ctx context.Context, r request, body string) error {
+func (c *Conn) post(ctx context.Context, r request, body string) error {
 	timeout := r.timeout
 	if timeout == 0 {
 		timeout = c.opt.Timeout
@@ -130,7 +134,7 @@ func (c *Client) post(ctx context.Context, r request, body string) error {
 }
 
 // answer reads one HTTP answer: JSON is given to the request's decoder, everything else is an error.
-func (c *Client) answer(r request, resp *http.Response) error {
+func (c *Conn) answer(r request, resp *http.Response) error {
 	in := bufio.NewReaderSize(io.LimitReader(resp.Body, answerLimit), 32<<10)
 	first, err := in.Peek(1)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -155,7 +159,7 @@ func (c *Client) answer(r request, resp *http.Response) error {
 }
 
 // decoded runs the decoder of a request. What is cut off or not as expected is unknown, never empty (I1).
-func (c *Client) decoded(r request, in io.Reader) error {
+func (c *Conn) decoded(r request, in io.Reader) error {
 	dec := json.NewDecoder(in)
 	err := r.decode(dec)
 	if err == nil {
@@ -174,7 +178,7 @@ func (c *Client) decoded(r request, in io.Reader) error {
 	}
 	_, isSyntax := errors.AsType[*json.SyntaxError](err)
 	_, isType := errors.AsType[*json.UnmarshalTypeError](err)
-	if isSyntax || isType || errors.Is(err, errShape) {
+	if isSyntax || isType || errors.Is(err, ErrShape) {
 		return &Error{Kind: Malformed, Method: r.method, Message: err.Error(), Err: err}
 	}
 	return unreachable(r.method, err)

@@ -1,4 +1,4 @@
-package matomo
+package wire
 
 import (
 	"crypto/rand"

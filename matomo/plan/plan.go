@@ -1,4 +1,4 @@
-package matomo
+package plan
 
 import (
 	"slices"
@@ -55,7 +55,7 @@ func (s Step) String() string {
 	case s.AllSites:
 		b += " on all sites"
 	case len(s.Sites) > 0:
-		b += " on " + joinSites(s.Sites)
+		b += " on " + JoinSites(s.Sites)
 	}
 	if s.Email != "" {
 		b += " " + s.Email
@@ -179,7 +179,8 @@ func (p Plan) Additions() Plan {
 
 func (p Plan) any(f func(Step) bool) bool { return slices.ContainsFunc(p.Steps, f) }
 
-func joinSites(ids []access.SiteID) string {
+// JoinSites writes site IDs the way Matomo reads them, separated by commas.
+func JoinSites(ids []access.SiteID) string {
 	out := make([]string, len(ids))
 	for i, id := range ids {
 		out[i] = strconv.Itoa(int(id))

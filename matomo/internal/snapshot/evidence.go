@@ -1,4 +1,4 @@
-package matomo
+package snapshot
 
 import (
 	"context"
@@ -6,49 +6,50 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/matomo/access"
+	"github.com/matomo-scim/bridge/matomo/internal/wire"
+	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // wantTokens adds the app tokens of each login, where the companion plugin shows them.
 func (r *reading) wantTokens(logins []string, wanted bool) {
-	f, _ := r.c.known()
-	if !wanted || !f.canRevoke {
+	if !wanted || !r.reader.known().canRevoke {
 		return
 	}
 	for _, login := range logins {
-		var found []Token
+		var found []plan.Token
 		r.may[len(r.calls)] = func(err error) error {
-			if KindOf(err) == UserMissing || KindOf(err) == UnknownMethod {
+			if wire.KindOf(err) == wire.UserMissing || wire.KindOf(err) == wire.UnknownMethod {
 				return nil // gone, or the plugin was switched off meanwhile: not known
 			}
 			return err
 		}
-		decode := items(func(_ string, dec *json.Decoder) error {
+		decode := wire.Items(func(_ string, dec *json.Decoder) error {
 			var t tokenAnswer
 			err := dec.Decode(&t)
 			found = append(found, t.token())
 			return err
 		})
-		r.add(pluginName+".getTokens", func(dec *json.Decoder) error {
+		r.add(plan.Companion+".getTokens", func(dec *json.Decoder) error {
 			if err := decode(dec); err != nil {
 				return err
 			}
 			r.annotate(login, func(x *extra) { x.tokens, x.tokensKnown = found, true })
 			return nil
-		}, param{"userLogin", login})
+		}, wire.P("userLogin", login))
 	}
 }
 
 // tokenAnswer is one element of ScimBridge.getTokens.
 type tokenAnswer struct {
-	ID          number  `json:"id"`
-	Description string  `json:"description"`
-	Created     string  `json:"date_created"`
-	LastUsed    *string `json:"last_used"`
-	Expires     *string `json:"date_expired"`
+	ID          wire.Number `json:"id"`
+	Description string      `json:"description"`
+	Created     string      `json:"date_created"`
+	LastUsed    *string     `json:"last_used"`
+	Expires     *string     `json:"date_expired"`
 }
 
-func (t tokenAnswer) token() Token {
-	out := Token{ID: int(t.ID), Description: t.Description, Created: t.Created}
+func (t tokenAnswer) token() plan.Token {
+	out := plan.Token{ID: int(t.ID), Description: t.Description, Created: t.Created}
 	if t.LastUsed != nil {
 		out.LastUsed = *t.LastUsed
 	}
@@ -59,9 +60,9 @@ func (t tokenAnswer) token() Token {
 }
 
 // databaseTokens asks the database for the tokens of every account in the snapshot.
-func (c *Client) databaseTokens(ctx context.Context, s *Snapshot) error {
+func (rd *Reader) databaseTokens(ctx context.Context, s *Snapshot) error {
 	for i, a := range s.accounts {
-		tokens, err := c.opt.TokenDB.Tokens(ctx, a.login)
+		tokens, err := rd.Tokens(ctx, a.login)
 		if err != nil {
 			return err
 		}
@@ -84,11 +85,11 @@ func (s *Snapshot) annotate(i int32, f func(*extra)) {
 }
 
 // evidenceOf returns the evidence of a login to add to; nil when the login does not exist.
-func (r *reading) evidenceOf(login string) *Evidence {
-	var ev *Evidence
+func (r *reading) evidenceOf(login string) *plan.Evidence {
+	var ev *plan.Evidence
 	r.annotate(login, func(x *extra) {
 		if x.evidence == nil {
-			x.evidence = &Evidence{}
+			x.evidence = &plan.Evidence{}
 		}
 		ev = x.evidence
 	})
@@ -102,7 +103,7 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 	}
 	r.evidence = logins
 	r.optional("scheduled reports", logins)
-	r.add("ScheduledReports.getReports", items(func(_ string, dec *json.Decoder) error {
+	r.add("ScheduledReports.getReports", wire.Items(func(_ string, dec *json.Decoder) error {
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
 			return err
@@ -114,7 +115,7 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 		return
 	}
 	r.optional("segments", logins)
-	r.add("SegmentEditor.getAll", items(func(_ string, dec *json.Decoder) error {
+	r.add("SegmentEditor.getAll", wire.Items(func(_ string, dec *json.Decoder) error {
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
 			return err
@@ -132,14 +133,14 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 	for _, login := range logins {
 		r.optional("dashboards", []string{login})
 		var raw json.RawMessage
-		decode := rawAnswer(&raw)
+		decode := wire.Raw(&raw)
 		r.add("Dashboard.getDashboards", func(dec *json.Decoder) error {
 			err := decode(dec)
 			if ev := r.evidenceOf(login); err == nil && ev != nil {
 				ev.Dashboards = raw
 			}
 			return err
-		}, param{"login", login})
+		}, wire.P("login", login))
 	}
 }
 
@@ -147,10 +148,10 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 // switched off cannot be lost.
 func (r *reading) optional(what string, logins []string) {
 	r.may[len(r.calls)] = func(err error) error {
-		switch KindOf(err) {
-		case UnknownMethod:
+		switch wire.KindOf(err) {
+		case wire.UnknownMethod:
 			return nil
-		case BadToken, WrongPassword, NoPermission:
+		case wire.BadToken, wire.WrongPassword, wire.NoPermission:
 			return err
 		default:
 			for _, l := range logins {
@@ -166,8 +167,8 @@ func (r *reading) optional(what string, logins []string) {
 // report files one scheduled report under its owner, and under everybody else whose address it is mailed to.
 func (r *reading) report(raw json.RawMessage, logins []string) {
 	var rep struct {
-		ID         number          `json:"idreport"`
-		Site       number          `json:"idsite"`
+		ID         wire.Number     `json:"idreport"`
+		Site       wire.Number     `json:"idsite"`
 		Login      string          `json:"login"`
 		Name       string          `json:"description"`
 		Parameters json.RawMessage `json:"parameters"` // an object; an empty one is []
@@ -193,7 +194,7 @@ func (r *reading) report(raw json.RawMessage, logins []string) {
 		email := r.snap.accounts[r.snap.index[access.FoldLogin(login)]].email
 		for _, to := range mail.To {
 			if email != "" && strings.EqualFold(strings.TrimSpace(to), email) {
-				ev.MailedBy = append(ev.MailedBy, MailedReport{
+				ev.MailedBy = append(ev.MailedBy, plan.MailedReport{
 					ID: int(rep.ID), Site: access.SiteID(rep.Site), Owner: rep.Login, Name: rep.Name,
 				})
 				break

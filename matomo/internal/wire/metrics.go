@@ -1,4 +1,4 @@
-package matomo
+package wire
 
 import (
 	"errors"
@@ -63,7 +63,7 @@ func newMetrics(reg prometheus.Registerer, target string) (*metrics, error) {
 	m.up.WithLabelValues(target)
 	m.rejected.WithLabelValues(target, "token")
 	m.rejected.WithLabelValues(target, "password")
-	m.requests.WithLabelValues(target, bulkMethod, "ok")
+	m.requests.WithLabelValues(target, BulkMethod, "ok")
 	return m, nil
 }
 

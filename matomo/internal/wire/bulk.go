@@ -1,4 +1,4 @@
-package matomo
+package wire
 
 import (
 	"bytes"
@@ -15,27 +15,27 @@ import (
 // Limits of one bulk request. PHP drops parameters after the thousandth without a word, and every addUser, updateUser and
 // setSuperUserAccess costs a password hash of 0.1 s.
 const (
-	bulkMax      = 100
-	bulkHeavyMax = 20
+	BulkMax      = 100
+	BulkHeavyMax = 20
 )
 
-// errShape marks an answer that is JSON, and not what the method answers.
-var errShape = errors.New("unexpected answer")
+// ErrShape marks an answer that is JSON, and not what the method answers.
+var ErrShape = errors.New("unexpected answer")
 
-// call is one API call: a member of a bulk request, or a request of its own.
-type call struct {
-	method   string
-	params   []param
-	heavy    bool
-	password bool
-	decode   func(*json.Decoder) error // nil: any success will do
+// Call is one API call: a member of a bulk request, or a request of its own.
+type Call struct {
+	Method   string // such as UsersManager.addUser
+	Params   []Param
+	Heavy    bool                      // costs a password hash
+	Password bool                      // Matomo asks for the caller's password
+	Decode   func(*json.Decoder) error // reads the answer, and returns a refusal as *Error; nil: any success will do
 }
 
-// unsafeBefore5 reports whether the call must not be a bulk member on Matomo before 5, which decodes members once more:
+// UnsafeBefore5 reports whether the call must not be a bulk member on Matomo before 5, which decodes members once more:
 // a value with & or % in it would turn into other parameters. A + survives.
-func (k call) unsafeBefore5() bool {
-	for _, p := range k.params {
-		if strings.ContainsAny(p.value, "&%=#? ") {
+func (k Call) UnsafeBefore5() bool {
+	for _, p := range k.Params {
+		if strings.ContainsAny(p.Value, "&%=#? ") {
 			return true
 		}
 	}
@@ -43,20 +43,20 @@ func (k call) unsafeBefore5() bool {
 }
 
 // member writes the call the way a bulk request wants it: one query string.
-func (k call) member() string {
+func (k Call) member() string {
 	var b strings.Builder
-	b.WriteString("method=" + k.method)
-	for _, p := range k.params {
-		b.WriteString("&" + url.QueryEscape(p.key) + "=" + url.QueryEscape(p.value))
+	b.WriteString("method=" + k.Method)
+	for _, p := range k.Params {
+		b.WriteString("&" + url.QueryEscape(p.Key) + "=" + url.QueryEscape(p.Value))
 	}
 	return b.String()
 }
 
-// single sends a call as a request of its own.
-func (c *Client) single(ctx context.Context, k call, read bool) error {
+// Single sends a call as a request of its own.
+func (c *Conn) Single(ctx context.Context, k Call, read bool) error {
 	err := c.send(ctx, request{
-		method: k.method, params: k.params, password: k.password, read: read,
-		decode: func(dec *json.Decoder) error { return c.judge(k.method, k.read(dec)) },
+		method: k.Method, params: k.Params, password: k.Password, read: read,
+		decode: func(dec *json.Decoder) error { return c.judge(k.Method, k.read(dec)) },
 	})
 	if accepted(k, err) {
 		c.proved()
@@ -64,17 +64,17 @@ func (c *Client) single(ctx context.Context, k call, read bool) error {
 	return err
 }
 
-// bulk sends calls as one request. Members run in order and go on after a failure. errs has one entry a call; err is set
+// Bulk sends calls as one request. Members run in order and go on after a failure. errs has one entry a call; err is set
 // when the request as a whole failed, and then nothing is known about any member.
-func (c *Client) bulk(ctx context.Context, calls []call, read bool, timeout time.Duration) (errs []error, err error) {
-	params := make([]param, len(calls))
+func (c *Conn) Bulk(ctx context.Context, calls []Call, read bool, timeout time.Duration) (errs []error, err error) {
+	params := make([]Param, len(calls))
 	password := false
 	for i, k := range calls {
-		params[i] = param{"urls[" + strconv.Itoa(i) + "]", k.member()}
-		password = password || k.password
+		params[i] = Param{"urls[" + strconv.Itoa(i) + "]", k.member()}
+		password = password || k.Password
 	}
 	err = c.send(ctx, request{
-		method: bulkMethod, params: params, password: password, read: read, timeout: timeout,
+		method: BulkMethod, params: params, password: password, read: read, timeout: timeout,
 		decode: func(dec *json.Decoder) error {
 			errs = errs[:0]
 			return c.members(dec, calls, &errs)
@@ -83,7 +83,7 @@ func (c *Client) bulk(ctx context.Context, calls []call, read bool, timeout time
 	if err != nil {
 		return nil, err
 	}
-	c.settleSecrets(errs)
+	c.SettleSecrets(errs)
 	for i, k := range calls {
 		if accepted(k, errs[i]) && c.HasPassword() {
 			c.proved()
@@ -94,7 +94,7 @@ func (c *Client) bulk(ctx context.Context, calls []call, read bool, timeout time
 }
 
 // members reads the answer of a bulk request member by member, so that a big one never lies in memory as a whole.
-func (c *Client) members(dec *json.Decoder, calls []call, errs *[]error) error {
+func (c *Conn) members(dec *json.Decoder, calls []Call, errs *[]error) error {
 	tok, err := dec.Token()
 	if err != nil {
 		return err
@@ -104,33 +104,33 @@ func (c *Client) members(dec *json.Decoder, calls []call, errs *[]error) error {
 		if err != nil {
 			return err
 		}
-		return c.judge(bulkMethod, refusal(raw))
+		return c.judge(BulkMethod, refusal(raw))
 	}
 	for i := 0; dec.More(); i++ {
 		if i >= len(calls) {
-			return fmt.Errorf("%w: more members than asked for", errShape)
+			return fmt.Errorf("%w: more members than asked for", ErrShape)
 		}
 		err := calls[i].read(dec)
 		if _, refused := errors.AsType[*Error](err); err != nil && !refused {
-			return fmt.Errorf("%s: %w", calls[i].method, err)
+			return fmt.Errorf("%s: %w", calls[i].Method, err)
 		}
-		*errs = append(*errs, c.judge(calls[i].method, err))
+		*errs = append(*errs, c.judge(calls[i].Method, err))
 	}
 	if _, err := dec.Token(); err != nil {
 		return err
 	}
 	if len(*errs) != len(calls) {
-		return fmt.Errorf("%w: %d of %d members answered", errShape, len(*errs), len(calls))
+		return fmt.Errorf("%w: %d of %d members answered", ErrShape, len(*errs), len(calls))
 	}
 	return nil
 }
 
-// settleSecrets draws conclusions about token and password from the answers of one request.
-func (c *Client) settleSecrets(errs []error) {
+// SettleSecrets draws conclusions about token and password from the answers of one request.
+func (c *Conn) SettleSecrets(errs []error) {
 	for _, err := range errs {
 		if k := KindOf(err); k == BadToken || k == WrongPassword {
-			token, _ := c.token.value(bulkMethod)
-			password, _ := c.password.value(bulkMethod)
+			token, _ := c.token.value(BulkMethod)
+			password, _ := c.password.value(BulkMethod)
 			c.blame(err, token, password)
 			c.note(err)
 			return
@@ -139,17 +139,17 @@ func (c *Client) settleSecrets(errs []error) {
 }
 
 // accepted reports whether an answer proves the password: the call needed it and went past that check.
-func accepted(k call, err error) bool {
+func accepted(k Call, err error) bool {
 	switch KindOf(err) {
 	case "", UserMissing, LastSuperuser:
-		return k.password
+		return k.Password
 	default:
 		return false
 	}
 }
 
 // proved remembers that the password at hand was accepted.
-func (c *Client) proved() {
+func (c *Conn) proved() {
 	if v, err := c.password.value(""); err == nil {
 		c.password.prove(v)
 	}
@@ -157,41 +157,41 @@ func (c *Client) proved() {
 
 // judge completes a refusal: its method, and what "no access" means. Before Matomo 5 a dead token is answered exactly like
 // a missing permission, and a superuser never lacks one.
-func (c *Client) judge(method string, err error) error {
+func (c *Conn) judge(method string, err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err
 	}
 	e.Method = method
-	if f, _ := c.known(); e.Kind == NoPermission && f.before5() {
+	if e.Kind == NoPermission && Before5(c.Version()) {
 		e.Kind = BadToken
 	}
 	return e
 }
 
 // read decodes one answer with the call's decoder.
-func (k call) read(dec *json.Decoder) error {
-	if k.decode != nil {
-		return k.decode(dec)
+func (k Call) read(dec *json.Decoder) error {
+	if k.Decode != nil {
+		return k.Decode(dec)
 	}
 	var raw json.RawMessage
 	if err := dec.Decode(&raw); err != nil {
 		return err
 	}
-	if err := refusal(raw); err != nil && !errors.Is(err, errShape) {
+	if err := refusal(raw); err != nil && !errors.Is(err, ErrShape) {
 		return err
 	}
 	return nil
 }
 
-// refusal reads {"result":"error","message":"..."}; anything else is errShape.
+// refusal reads {"result":"error","message":"..."}; anything else is ErrShape.
 func refusal(raw json.RawMessage) error {
 	var r struct {
 		Result  json.RawMessage `json:"result"`
 		Message json.RawMessage `json:"message"`
 	}
 	if !bytes.HasPrefix(raw, []byte("{")) || json.Unmarshal(raw, &r) != nil || string(r.Result) != `"error"` {
-		return errShape
+		return ErrShape
 	}
 	var message string
 	if json.Unmarshal(r.Message, &message) != nil {

@@ -1,4 +1,4 @@
-package matomo
+package plan
 
 import (
 	"cmp"
@@ -10,7 +10,7 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
-// PlanPerson plans joiners, movers, come-backs and drift repair. It is a function of its arguments: no clock, no chance.
+// Person plans joiners, movers, come-backs and drift repair. It is a function of its arguments: no clock, no chance.
 //
 // Steps come in this order; a plan holds only those it needs.
 //
@@ -30,7 +30,7 @@ import (
 // A gate stops everything behind it unless it succeeded: superuser never reaches an account we did not add (I2), and
 // nothing is granted to one whose old tokens live (I10; tokens that were read as none need no gate). Site access travels
 // with the account it is for; should the account turn out to be somebody else's, Apply takes it back.
-func PlanPerson(want Want, have Account, pol Policy) Plan {
+func Person(want Want, have Account, pol Policy) Plan {
 	if have.Login == "" {
 		have.Login = want.Login
 	}
@@ -58,7 +58,7 @@ func (b *planner) run(addsOnly bool) Plan {
 	if b.pol.Manage == Additive {
 		b.foreign = b.notOurs()
 	}
-	if b.pol.protects(b.have.Login) {
+	if b.pol.Protects(b.have.Login) {
 		b.block(IsProtected, "the login is protected")
 		return b.plan
 	}

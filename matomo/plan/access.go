@@ -1,4 +1,4 @@
-package matomo
+package plan
 
 import (
 	"slices"
@@ -126,8 +126,8 @@ func subtract(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
 }
 
-// protects reports whether login is never touched.
-func (pol Policy) protects(login string) bool {
+// Protects reports whether login is never touched.
+func (pol Policy) Protects(login string) bool {
 	key := access.FoldLogin(login)
 	return key == "anonymous" || slices.ContainsFunc(pol.Protected, func(p string) bool { return access.FoldLogin(p) == key })
 }

@@ -1,4 +1,4 @@
-package matomo
+package plan
 
 import "github.com/matomo-scim/bridge/matomo/access"
 
@@ -12,7 +12,7 @@ const (
 	PhaseDelete Phase = "delete" // the account itself
 )
 
-// PlanLeaver plans one phase of a leaver. An account that is gone needs nothing. Every phase may be planned and applied
+// Leaver plans one phase of a leaver. An account that is gone needs nothing. Every phase may be planned and applied
 // again at any time with the same end.
 //
 //	phase    account                    steps
@@ -25,9 +25,9 @@ const (
 //
 // Access is always removed in so many words, even when no row is left: only that ends the scheduled reports which Matomo
 // would go on mailing. Sites given to everybody through `anonymous` are beyond this.
-func PlanLeaver(have Account, pol Policy, phase Phase) Plan {
+func Leaver(have Account, pol Policy, phase Phase) Plan {
 	b := &planner{have: have, pol: pol, plan: Plan{Login: have.Login}}
-	if pol.protects(have.Login) {
+	if pol.Protects(have.Login) {
 		b.block(IsProtected, "the login is protected")
 		return b.plan
 	}

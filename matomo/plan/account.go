@@ -1,4 +1,4 @@
-package matomo
+package plan
 
 import (
 	"encoding/json"
