@@ -103,7 +103,7 @@ func TestLayers_Refuses(t *testing.T) {
 		},
 		"matomo knows no directory": {
 			"matomo/client.go", importing("matomo", "/internal/directory"),
-			"matomo/client.go:4: matomo may import matomo/access, not internal/directory",
+			"matomo/client.go:4: matomo may import matomo/access, matomo/internal/snapshot, matomo/internal/wire, matomo/plan, not internal/directory",
 		},
 		"config is for app and cmd": {
 			"internal/reconcile/r.go", importing("reconcile", "/config"),
