@@ -189,7 +189,7 @@ func (p *pass) comparePage(ctx context.Context, page []bindings.Binding, out *Co
 		if out.mark && onItsWay(w.Binding, p.round.Now) {
 			continue
 		}
-		if p.differs(w) || revived[w.Binding.ID] {
+		if p.differs(w, out.mark) || revived[w.Binding.ID] {
 			out.add(w)
 			due = append(due, w.Binding.Subject)
 		}
@@ -210,11 +210,15 @@ func onItsWay(b bindings.Binding, now time.Time) bool {
 	return b.DueAt != nil && (!b.DueAt.After(now) || b.Attempts > 0)
 }
 
-// differs reports whether there is anything to do for a binding, or to tell anew
-// about it.
-func (p *pass) differs(w *work) bool {
+// differs reports whether there is anything to do for a binding. While a target
+// is only watched there is something to do for the loop (mark) when what it would
+// tell is new, and something to show whenever a plan exists.
+func (p *pass) differs(w *work, mark bool) bool {
 	b := w.Binding
 	if p.round.Observe && !w.Concluded {
+		if !mark && w.Work == course.WorkPerson {
+			return !w.Plan.Empty()
+		}
 		return b.State != bindings.Observed || b.Detail != course.PlanText(w.Plan, w.Blocks())
 	}
 	switch w.Work {
@@ -238,8 +242,8 @@ func (p *pass) differs(w *work) bool {
 	switch {
 	case w.State == bindings.Gone:
 		return b.Login != ""
-	case w.Failed:
-		return false // nothing is known
+	case w.Failed, b.Reason == course.ReasonLoginTaken && w.Reason == course.ReasonLoginExists:
+		return false // nothing is known, or nothing new
 	default:
 		return w.State != b.State || w.Reason != b.Reason
 	}

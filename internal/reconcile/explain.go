@@ -77,9 +77,18 @@ func (e *Engine) explain(ctx context.Context, t *target, b bindings.Binding) (Ex
 	p.round.DecideAnyway(&w.Case)
 	x.Person, x.Login, x.Account = w.Person, w.Login, w.Account
 	x.Decision, x.Reasons = w.Decision, course.ReasonTexts(w.Decision)
-	x.Plan, x.Withheld, x.Settles = w.Plan, w.Blocks(), w.Settle
+	if !p.settled(w) {
+		x.Plan = w.Plan
+	}
+	x.Withheld, x.Settles = w.Blocks(), w.Settle
 	x.Reason, x.Detail = w.Reason, w.Detail
 	return x, nil
+}
+
+// settled reports whether a leaver is finished: the steps that are planned for
+// everybody who left would change nothing any more.
+func (p *pass) settled(w *work) bool {
+	return w.Work == course.WorkLeave && w.Binding.State == bindings.Done && w.Account != nil && !p.round.HasAccess(*w.Account)
 }
 
 // MarkDifferences reads every target once and makes every binding that differs

@@ -2,11 +2,17 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
@@ -42,8 +48,28 @@ type world struct {
 	engine   *reconcile.Engine
 	registry *prometheus.Registry
 	options  reconcile.Options
+	logs     *observer.ObservedLogs
+	health   *healthBook
 	users    map[string]string // userName -> id
 	groups   map[string]string // displayName -> id
+}
+
+// healthBook keeps the last report of each component.
+type healthBook struct {
+	mu    sync.Mutex // guards parts
+	parts map[string]string
+}
+
+func (h *healthBook) report(component, state, detail, action string, _ time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parts[component] = state + ": " + detail + ": " + action
+}
+
+func (h *healthBook) of(component string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.parts[component]
 }
 
 // setting changes what a world is made of.
@@ -56,11 +82,36 @@ type worldOptions struct {
 	target   reconcile.TargetOptions
 	client   matomo.Options
 	password bool
+	targets  []string
 }
 
 func withRules(rules string) setting { return func(o *worldOptions) { o.rules = rules } }
 func withPlugin() setting            { return func(o *worldOptions) { o.server.Plugin = true } }
 func withoutPassword() setting       { return func(o *worldOptions) { o.password = false } }
+func withServer(fn func(*matomotest.Options)) setting {
+	return func(o *worldOptions) { fn(&o.server) }
+}
+
+func withGuards(maxSuper, minSuper int) setting {
+	return func(o *worldOptions) {
+		o.engine.Guards = reconcile.Guards{MaxSuperusers: maxSuper, MinSuperusers: minSuper}
+	}
+}
+
+func withMode(m reconcile.Mode) setting { return func(o *worldOptions) { o.target.Mode = m } }
+
+func withPolicy(fn func(*matomo.Policy)) setting {
+	return func(o *worldOptions) { fn(&o.target.Policy) }
+}
+
+func withClient(fn func(*matomo.Options)) setting {
+	return func(o *worldOptions) { fn(&o.client) }
+}
+
+func withEngine(fn func(*reconcile.Options)) setting {
+	return func(o *worldOptions) { fn(&o.engine) }
+}
+
 func withSettle(d time.Duration) setting {
 	return func(o *worldOptions) { o.engine.Settle = d }
 }
@@ -86,23 +137,51 @@ func newWorld(tb testing.TB, db *database.DB, settings ...setting) *world {
 		tb: tb, ctx: tb.Context(), db: db, bindings: bindings.New(db), registry: prometheus.NewRegistry(),
 		matomo: matomotest.New(o.server), users: map[string]string{}, groups: map[string]string{},
 	}
+	core, logs := observer.New(zap.InfoLevel)
+	w.logs, w.health = logs, &healthBook{parts: map[string]string{}}
 	w.audit = audit.New(db, zap.NewNop(), prometheus.NewRegistry())
 	w.dir = directory.New(db, w.bindings, directory.Options{Sources: []directory.Source{{Name: "scim", Lifecycle: true}}})
 	w.options = o.engine
 	w.options.Targets = []reconcile.TargetOptions{w.target(o)}
 	w.options.DB, w.options.Bindings, w.options.Directory = db, w.bindings, w.dir
 	w.options.RuleOptions = mapping.Options{Targets: []string{"main"}, Sources: []string{"scim"}}
-	w.options.Registerer = w.registry
-	var err error
-	if w.engine, err = reconcile.New(w.options); err != nil {
-		tb.Fatal(err)
-	}
-	w.bindings.OnDue(w.engine.Wake)
-	w.inTx(func(ctx context.Context, tx *database.Tx) error {
-		return w.bindings.Ensure(ctx, tx, []bindings.TargetSpec{{Name: "main", URL: "http://matomo.test/", Mode: string(o.target.Mode)}})
-	})
+	w.options.Registerer, w.options.Logger, w.options.Report = w.registry, zap.New(core), w.health.report
+	w.start()
+	w.ensure()
 	w.activate(o.rules)
 	return w
+}
+
+// start makes an engine; one that was there before is gone as after a crash.
+func (w *world) start() {
+	w.tb.Helper()
+	var err error
+	if w.engine, err = reconcile.New(w.options); err != nil {
+		w.tb.Fatal(err)
+	}
+	w.bindings.OnDue(w.engine.Wake)
+}
+
+// restart replaces the engine by one that knows nothing but the database.
+func (w *world) restart(change ...func(*reconcile.Options)) {
+	w.tb.Helper()
+	w.registry = prometheus.NewRegistry()
+	w.options.Registerer = w.registry
+	for _, fn := range change {
+		fn(&w.options)
+	}
+	w.start()
+	w.ensure()
+}
+
+// ensure makes the targets of the options known, as a start of the service does.
+func (w *world) ensure() {
+	w.tb.Helper()
+	var specs []bindings.TargetSpec
+	for _, t := range w.options.Targets {
+		specs = append(specs, bindings.TargetSpec{Name: t.Name, URL: t.URL, Mode: string(t.Mode)})
+	}
+	w.inTx(func(ctx context.Context, tx *database.Tx) error { return w.bindings.Ensure(ctx, tx, specs) })
 }
 
 // target completes the options of the one target with a client on the stand-in.
@@ -173,7 +252,7 @@ func (w *world) join(userName string, groups ...string) {
 func (w *world) create(userName, externalID string) {
 	w.tb.Helper()
 	doc := map[string]any{"userName": userName, "externalId": externalID, "active": true}
-	if !contains(userName, '@') {
+	if !strings.Contains(userName, "@") {
 		doc["emails"] = []any{map[string]any{"value": userName + "@example.org", "type": "work", "primary": true}}
 	}
 	u, err := w.dir.CreateUser(w.ctx, actor, doc)
@@ -181,15 +260,6 @@ func (w *world) create(userName, externalID string) {
 		w.tb.Fatalf("create %s: %v", userName, err)
 	}
 	w.users[userName] = u.ID
-}
-
-func contains(s string, c rune) bool {
-	for _, r := range s {
-		if r == c {
-			return true
-		}
-	}
-	return false
 }
 
 // add makes a user a member; the group is created when it does not exist.
@@ -251,14 +321,20 @@ func (w *world) delete(userName string) {
 	delete(w.users, userName)
 }
 
-// binding returns the one binding of a user.
-func (w *world) binding(userName string) bindings.Binding {
+// subject returns the subject of a user.
+func (w *world) subject(userName string) string {
 	w.tb.Helper()
 	subjects, err := w.dir.SubjectsByUserName(w.ctx, userName)
 	if err != nil || len(subjects) != 1 {
 		w.tb.Fatalf("subjects of %s: %v, %v", userName, subjects, err)
 	}
-	return w.bindingOf(subjects[0])
+	return subjects[0]
+}
+
+// binding returns the one binding of a user.
+func (w *world) binding(userName string) bindings.Binding {
+	w.tb.Helper()
+	return w.bindingOf(w.subject(userName))
 }
 
 func (w *world) bindingOf(subject string) bindings.Binding {
@@ -268,6 +344,33 @@ func (w *world) bindingOf(subject string) bindings.Binding {
 		w.tb.Fatalf("bindings of %s: %d, %v", subject, len(list), err)
 	}
 	return list[0]
+}
+
+// due makes a user's binding due now, as a new event would, and no event.
+func (w *world) due(subjects ...string) {
+	w.tb.Helper()
+	w.inTx(func(ctx context.Context, tx *database.Tx) error {
+		return w.bindings.MarkDue(ctx, tx, subjects, bindings.Mark{})
+	})
+}
+
+// compare does a full compare and what comes of it.
+func (w *world) compare() {
+	w.tb.Helper()
+	if err := w.engine.MarkDifferences(w.ctx); err != nil {
+		w.tb.Fatalf("compare: %v", err)
+	}
+	w.drain()
+}
+
+// differences is what a compare finds and does not touch.
+func (w *world) differences() []reconcile.Difference {
+	w.tb.Helper()
+	found, err := w.engine.Compare(w.ctx, "main")
+	if err != nil {
+		w.tb.Fatalf("compare: %v", err)
+	}
+	return found.Differences
 }
 
 // wantAccess compares what Matomo holds with what it should.
@@ -288,9 +391,13 @@ func (w *world) wantAccess(login, want string) {
 // wantState compares how far a binding has come.
 func (w *world) wantState(userName string, state bindings.State, reason string) {
 	w.tb.Helper()
-	b := w.binding(userName)
+	w.wantBinding(w.binding(userName), state, reason)
+}
+
+func (w *world) wantBinding(b bindings.Binding, state bindings.State, reason string) {
+	w.tb.Helper()
 	if b.State != state || b.Reason != reason {
-		w.tb.Errorf("%s is %s (%s: %s), want %s (%s)", userName, b.State, b.Reason, b.Detail, state, reason)
+		w.tb.Errorf("%s is %s (%s: %s), want %s (%s)", b.Login, b.State, b.Reason, b.Detail, state, reason)
 	}
 }
 
@@ -305,8 +412,128 @@ func (w *world) mint(login string) string {
 	return token
 }
 
+// wantDead and wantAlive look whether a token still identifies somebody.
+func (w *world) wantDead(tokens ...string) {
+	w.tb.Helper()
+	for i, token := range tokens {
+		if w.matomo.TokenAlive(token) {
+			w.tb.Errorf("token %d is alive", i)
+		}
+	}
+}
+
+// writes are the methods that changed something, in the order of the calls.
+func (w *world) writes() []string {
+	w.tb.Helper()
+	var out []string
+	for _, c := range w.matomo.Calls() {
+		if isWrite(c.Method) {
+			out = append(out, c.Method[strings.IndexByte(c.Method, '.')+1:])
+		}
+	}
+	return out
+}
+
+// isWrite reports whether a method changes something.
+func isWrite(method string) bool {
+	_, name, _ := strings.Cut(method, ".")
+	for _, verb := range []string{"add", "set", "update", "delete", "invite", "revoke", "logout", "regenerate"} {
+		if strings.HasPrefix(name, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// entries returns the audit entries of a subject whose kind begins with prefix.
+func (w *world) entries(subject, prefix string) []audit.Row {
+	w.tb.Helper()
+	var out []audit.Row
+	err := w.audit.Each(w.ctx, audit.Filter{Subject: subject}, func(r audit.Row) error {
+		if strings.HasPrefix(r.Kind, prefix) {
+			out = append(out, r)
+		}
+		return nil
+	})
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	return out
+}
+
+// metric returns one value of the registry; name is followed by label pairs.
+func (w *world) metric(name string, labels ...string) float64 {
+	w.tb.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "scim_bridge_"+name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			var have []string
+			for _, l := range m.GetLabel() {
+				have = append(have, l.GetName()+"="+l.GetValue())
+			}
+			if !slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(have, l) }) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	w.tb.Fatalf("no metric %s%v", name, labels)
+	return 0
+}
+
+// lint fails the test for metrics that promlint does not like.
+func (w *world) lint() {
+	w.tb.Helper()
+	problems, err := testutil.GatherAndLint(w.registry)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	for _, p := range problems {
+		w.tb.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// logged counts the log lines of a level or above that contain text.
+func (w *world) logged(text string) int {
+	n := 0
+	for _, e := range w.logs.All() {
+		if strings.Contains(e.Message, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// removals counts the ledger's rows of a kind.
+func (w *world) removals(kind bindings.RemovalKind) int {
+	w.tb.Helper()
+	n, err := w.bindings.CountRemovals(w.ctx, w.db.Reader(), kind, "main", time.Time{}.Add(time.Hour))
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	return n
+}
+
+// evidence returns what was saved of a login.
+func (w *world) evidence(login string) []bindings.Evidence {
+	w.tb.Helper()
+	list, err := w.bindings.EvidenceOf(w.ctx, w.db.Reader(), "main", access.FoldLogin(login))
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	return list
+}
+
 // each runs test on every engine.
 func each(t *testing.T, test func(t *testing.T, db *database.DB)) {
 	t.Helper()
 	databasetest.Run(t, test)
 }
+
+// errFile stands for a secret that cannot be read.
+var errFile = errors.New("no such file")

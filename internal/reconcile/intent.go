@@ -54,7 +54,7 @@ func (p *pass) intendOne(ctx context.Context, tx *database.Tx, w *work) (bool, e
 	if w.Binding.Login == "" {
 		err := p.opt.Bindings.Bind(ctx, tx, w.Binding.ID, w.Login, access.FoldLogin(w.Login))
 		if taken, ok := errors.AsType[*bindings.LoginTakenError](err); ok {
-			return false, p.loginTaken(ctx, tx, w, taken)
+			return false, p.loginTaken(ctx, tx, w, taken.BindingID)
 		}
 		if err != nil {
 			return false, err
@@ -125,8 +125,8 @@ func (p *pass) keepEvidence(ctx context.Context, tx *database.Tx, w *work) error
 // loginTaken concludes a case whose login another binding has. When nobody
 // is behind that one any more, its deletion is brought forward and the new
 // person waits for it; otherwise the first keeps the login.
-func (p *pass) loginTaken(ctx context.Context, tx *database.Tx, w *work, taken *bindings.LoginTakenError) error {
-	other, err := p.opt.Bindings.Get(ctx, tx, taken.BindingID)
+func (p *pass) loginTaken(ctx context.Context, tx *database.Tx, w *work, id string) error {
+	other, err := p.opt.Bindings.Get(ctx, tx, id)
 	if err != nil {
 		return err
 	}
@@ -135,14 +135,35 @@ func (p *pass) loginTaken(ctx context.Context, tx *database.Tx, w *work, taken *
 		return err
 	}
 	if !loose {
-		w.Conflict(course.ReasonLoginTaken, fmt.Sprintf("login %q belongs to another person", taken.Login))
+		w.Conflict(course.ReasonLoginTaken, fmt.Sprintf("login %q belongs to another person", other.Login))
 		return nil
 	}
-	if err := p.opt.Bindings.BringDeletionForward(ctx, tx, other.ID); err != nil {
-		return err
-	}
-	w.Postpone(course.ReasonWaitsForDelete, fmt.Sprintf("the account %q of somebody who left is deleted first", taken.Login),
+	w.Postpone(course.ReasonWaitsForDelete, fmt.Sprintf("the account %q of somebody who left is deleted first", other.Login),
 		tx.Now().Add(deletionSoon))
+	if other.DeleteAt != nil && !other.DeleteAt.After(tx.Now()) {
+		return nil // on its way already
+	}
+	return p.opt.Bindings.BringDeletionForward(ctx, tx, other.ID)
+}
+
+// claimLogins looks whose the accounts are that stand in the way of somebody who
+// has none: those of people here are theirs, not strangers'.
+func (p *pass) claimLogins(ctx context.Context) error {
+	for _, w := range p.cases {
+		if w.State != bindings.Conflict || w.Reason != course.ReasonLoginExists || w.Binding.Login != "" {
+			continue
+		}
+		other, err := p.opt.Bindings.ByLogin(ctx, p.t.Name, access.FoldLogin(w.Login))
+		if errors.Is(err, bindings.ErrNotFound) {
+			continue
+		}
+		if err == nil {
+			err = p.opt.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error { return p.loginTaken(ctx, tx, w, other.ID) })
+		}
+		if err != nil {
+			return fmt.Errorf("owner of login: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -91,6 +91,11 @@ func (p *pass) run(ctx context.Context) error {
 	started := time.Now()
 	p.decide()
 	p.m.duration.WithLabelValues(p.t.Name, "plan").Observe(time.Since(started).Seconds())
+	if !p.round.Observe {
+		if err := p.claimLogins(ctx); err != nil {
+			return err
+		}
+	}
 	return p.act(ctx)
 }
 

@@ -33,9 +33,7 @@ func (r *Round) JudgeSent(c *Case) {
 	if c.did(matomo.AddUser) || c.did(matomo.InviteUser) {
 		c.Created = true
 	}
-	if c.addFailed() {
-		c.Unbind = true
-	}
+	c.Unbind = c.addRefused(false)
 	if c.Work != WorkPerson || !c.Want.ComeBack {
 		return
 	}
@@ -46,16 +44,17 @@ func (r *Round) JudgeSent(c *Case) {
 	}
 }
 
-// addFailed reports whether the account that was to be added is known not to have
-// come to be. The login is then free for others: an account that somebody else
+// addRefused reports whether the account that was to be added is known not to have
+// come to be: Matomo said so, or answered with some error and a read back shows
+// none (absent). The login is then free for others: an account that somebody else
 // creates later must never be taken for ours (I2).
-func (c *Case) addFailed() bool {
+func (c *Case) addRefused(absent bool) bool {
 	if c.Account == nil || c.Account.Exists || c.Binding.CreatedByUs || c.Binding.Adopted {
 		return false
 	}
 	for _, s := range c.Applied.Steps {
 		if s.Step.Kind == matomo.AddUser || s.Step.Kind == matomo.InviteUser {
-			return s.Err != nil && !s.Uncertain
+			return s.Err != nil && (absent || !s.Uncertain)
 		}
 	}
 	return false
@@ -73,6 +72,7 @@ func (r *Round) concludePerson(c *Case, account matomo.Account) {
 	blocks := append(append([]matomo.Block(nil), c.Withheld...), rest.Blocks...)
 	switch {
 	case !rest.Empty():
+		c.Unbind = c.Unbind || !account.Exists && c.addRefused(true)
 		c.concludeUnfinished(rest, blocks)
 		return
 	case c.tokensSurvived():
