@@ -392,7 +392,7 @@ func TestApply_RandomPasswords(t *testing.T) {
 	}
 	var passwords []string
 	for _, s := range b.wire.seen {
-		for _, part := range strings.Split(s.body, "%26") {
+		for part := range strings.SplitSeq(s.body, "%26") {
 			if v, ok := strings.CutPrefix(part, "password%3D"); ok {
 				passwords = append(passwords, strings.SplitN(v, "&", 2)[0])
 			}

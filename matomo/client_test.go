@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -77,9 +78,7 @@ func TestI1_NoFailedReadGivesASnapshot(t *testing.T) {
 func answers(status int, header http.Header, body string) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		rec := httptest.NewRecorder()
-		for k, v := range header {
-			rec.Header()[k] = v
-		}
+		maps.Copy(rec.Header(), header)
 		rec.WriteHeader(status)
 		rec.WriteString(body)
 		resp := rec.Result()

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/matomo-scim/bridge/matomo/access"
@@ -82,10 +83,5 @@ type Capability struct {
 
 // includedIn reports whether role implies the capability.
 func (c Capability) includedIn(role access.Role) bool {
-	for _, r := range c.IncludedInRoles {
-		if r == role {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.IncludedInRoles, role)
 }

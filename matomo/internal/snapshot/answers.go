@@ -30,9 +30,9 @@ func (u *userAnswer) compact() compact {
 	if u.Uses2FA != 0 {
 		c.flags |= flag2FA
 	}
-	switch status := string(u.Invite); {
-	case status == "" || status == "null" || status == `"active"`:
-	case status == `"expired"`:
+	switch string(u.Invite) {
+	case "", "null", `"active"`:
+	case `"expired"`:
 		c.flags |= flagExpired
 	default:
 		c.flags |= flagPending

@@ -66,7 +66,7 @@ func (rd *Reader) databaseTokens(ctx context.Context, s *Snapshot) error {
 		if err != nil {
 			return err
 		}
-		s.annotate(int32(i), func(x *extra) { x.tokens, x.tokensKnown = tokens, true }) //nolint:gosec // a few accounts
+		s.annotate(int32(i), func(x *extra) { x.tokens, x.tokensKnown = tokens, true })
 	}
 	return nil
 }

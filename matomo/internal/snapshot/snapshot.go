@@ -90,7 +90,7 @@ func (s *Snapshot) Account(login string) (a plan.Account, known bool) {
 func (s *Snapshot) Each() iter.Seq[plan.Account] {
 	return func(yield func(plan.Account) bool) {
 		for i := range s.accounts {
-			if s.accounts[i].flags&flagExists != 0 && !yield(s.build(int32(i))) { //nolint:gosec // far fewer than 2^31 accounts
+			if s.accounts[i].flags&flagExists != 0 && !yield(s.build(int32(i))) {
 				return
 			}
 		}
@@ -245,12 +245,12 @@ func (s *Snapshot) finish() {
 	s.starts = make([]int32, len(s.accounts)+1)
 	k := 0
 	for i := range s.accounts {
-		s.starts[i] = int32(k) //nolint:gosec // bounded by the rows of one answer
+		s.starts[i] = int32(k)
 		for k < len(s.rows) && int(s.rows[k].account) == i {
 			k++
 		}
 	}
-	s.starts[len(s.accounts)] = int32(k) //nolint:gosec // bounded by the rows of one answer
+	s.starts[len(s.accounts)] = int32(k)
 }
 
 // fromUnix turns stored seconds back into a time; 0 is the zero time.

@@ -1,4 +1,4 @@
-package matomo_test
+package plan_test
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/matomo-scim/bridge/matomo"
 	"github.com/matomo-scim/bridge/matomo/access"
+	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // model is one account as Matomo's tables hold it, and the interpreter of plans: the recorded rules in forty lines.
@@ -20,7 +20,7 @@ type model struct {
 	rows                  map[access.SiteID]map[string]bool
 }
 
-func newModel(a matomo.Account, tokens bool) *model {
+func newModel(a plan.Account, tokens bool) *model {
 	m := &model{exists: a.Exists, super: a.Access.Superuser, tokens: tokens, email: a.Email, rows: map[access.SiteID]map[string]bool{}}
 	for id, s := range a.Access.Sites {
 		m.rows[id] = map[string]bool{string(s.Role): true}
@@ -35,9 +35,8 @@ func newModel(a matomo.Account, tokens bool) *model {
 }
 
 // run does one step the way Matomo does it.
-func (m *model) run(s matomo.Step, existing []access.SiteID) error {
-	switch s.Kind {
-	case matomo.AddUser, matomo.InviteUser:
+func (m *model) run(s plan.Step, existing []access.SiteID) error {
+	if s.Kind == plan.AddUser || s.Kind == plan.InviteUser {
 		if m.exists {
 			return fmt.Errorf("%s: exists", s)
 		}
@@ -51,11 +50,11 @@ func (m *model) run(s matomo.Step, existing []access.SiteID) error {
 		return fmt.Errorf("%s: no such user", s)
 	}
 	switch s.Kind {
-	case matomo.DeleteUser:
+	case plan.DeleteUser:
 		*m = model{}
-	case matomo.Demote, matomo.Promote:
-		m.super, m.rows = s.Kind == matomo.Promote, map[access.SiteID]map[string]bool{}
-	case matomo.SetAccess, matomo.RemoveAccess:
+	case plan.Demote, plan.Promote:
+		m.super, m.rows = s.Kind == plan.Promote, map[access.SiteID]map[string]bool{}
+	case plan.SetAccess, plan.RemoveAccess:
 		if m.super {
 			return fmt.Errorf("%s: is superuser", s)
 		}
@@ -65,18 +64,18 @@ func (m *model) run(s matomo.Step, existing []access.SiteID) error {
 		}
 		for _, id := range ids {
 			delete(m.rows, id)
-			if s.Kind == matomo.SetAccess {
+			if s.Kind == plan.SetAccess {
 				m.rows[id] = map[string]bool{string(s.Role): true}
 				for _, c := range s.Capabilities {
 					m.rows[id][c] = true
 				}
 			}
 		}
-	case matomo.SetEmail:
+	case plan.SetEmail:
 		m.email = s.Email
-	case matomo.RevokeTokens:
+	case plan.RevokeTokens:
 		m.tokens = false
-	case matomo.SetLdapUser, matomo.RandomPassword, matomo.Logout:
+	case plan.SetLdapUser, plan.RandomPassword, plan.Logout:
 	default:
 		return fmt.Errorf("%s: unknown step", s)
 	}
@@ -84,8 +83,8 @@ func (m *model) run(s matomo.Step, existing []access.SiteID) error {
 }
 
 // account reads the model the way a complete read does.
-func (m *model) account(existing []access.SiteID) matomo.Account {
-	a := matomo.Account{Login: "alice", Email: m.email, Exists: m.exists, OrphansKnown: true}
+func (m *model) account(existing []access.SiteID) plan.Account {
+	a := plan.Account{Login: "alice", Email: m.email, Exists: m.exists, OrphansKnown: true}
 	a.Access.Superuser = m.super
 	a.Access.Sites = map[access.SiteID]access.SiteAccess{}
 	for _, id := range slices.Sorted(maps.Keys(m.rows)) {
@@ -107,7 +106,7 @@ func (m *model) account(existing []access.SiteID) matomo.Account {
 }
 
 // rights lists what an access allows, one right a word, implied capabilities too.
-func rights(a access.Access, pol matomo.Policy) map[string]bool {
+func rights(a access.Access, pol plan.Policy) map[string]bool {
 	out := map[string]bool{}
 	if a.Superuser {
 		out["superuser"] = true
@@ -133,7 +132,7 @@ func rights(a access.Access, pol matomo.Policy) map[string]bool {
 			}
 		}
 		for _, n := range names {
-			if known := access.Role(n).Rank() > 0 || slices.ContainsFunc(pol.Capabilities, func(c matomo.Capability) bool { return c.ID == n }); known {
+			if known := access.Role(n).Rank() > 0 || slices.ContainsFunc(pol.Capabilities, func(c plan.Capability) bool { return c.ID == n }); known {
 				out[fmt.Sprintf("%d:%s", id, n)] = true
 			}
 		}
@@ -189,13 +188,13 @@ func drawAccess(t *rapid.T, label string, ids []access.SiteID) access.Access {
 }
 
 // stored drops what Matomo stores no row for.
-func stored(a access.Access, pol matomo.Policy) access.Access {
+func stored(a access.Access, pol plan.Policy) access.Access {
 	if a.Superuser {
 		return access.Access{Superuser: true}
 	}
 	for id, s := range a.Sites {
 		s.Capabilities = access.Capabilities(slices.DeleteFunc(slices.Clone(s.Capabilities), func(n string) bool {
-			return slices.ContainsFunc(pol.Capabilities, func(c matomo.Capability) bool {
+			return slices.ContainsFunc(pol.Capabilities, func(c plan.Capability) bool {
 				return c.ID == n && slices.Contains(c.IncludedInRoles, s.Role)
 			})
 		})...)
@@ -205,22 +204,22 @@ func stored(a access.Access, pol matomo.Policy) access.Access {
 }
 
 type drawn struct {
-	want   matomo.Want
-	have   matomo.Account
-	pol    matomo.Policy
+	want   plan.Want
+	have   plan.Account
+	pol    plan.Policy
 	tokens bool
 }
 
 func draw(t *rapid.T) drawn {
 	flip := func(label string) bool { return rapid.Bool().Draw(t, label) }
 	d := drawn{tokens: flip("tokens alive")}
-	d.pol = policy(func(p *matomo.Policy) {
+	d.pol = policy(func(p *plan.Policy) {
 		p.HasPassword = flip("has password")
 		p.RevokeOnRoleChange = flip("role change")
-		p.Tokens = rapid.SampledFrom([]matomo.Strategy{matomo.Plugin, matomo.NoStrategy}).Draw(t, "strategy")
-		p.Manage = rapid.SampledFrom([]matomo.Manage{matomo.Exclusive, matomo.Additive}).Draw(t, "manage")
-		p.SignIn = rapid.SampledFrom([]matomo.SignIn{matomo.SignInSSO, matomo.SignInLDAP, matomo.SignInInvite}).Draw(t, "sign in")
-		p.LeaverTokens = rapid.SampledFrom([]matomo.LeaverTokens{matomo.RevokeOrInert, matomo.RevokeOrRecreate, matomo.RevokeOrDelete}).Draw(t, "leaver tokens")
+		p.Tokens = rapid.SampledFrom([]plan.Strategy{plan.Plugin, plan.NoStrategy}).Draw(t, "strategy")
+		p.Manage = rapid.SampledFrom([]plan.Manage{plan.Exclusive, plan.Additive}).Draw(t, "manage")
+		p.SignIn = rapid.SampledFrom([]plan.SignIn{plan.SignInSSO, plan.SignInLDAP, plan.SignInInvite}).Draw(t, "sign in")
+		p.LeaverTokens = rapid.SampledFrom([]plan.LeaverTokens{plan.RevokeOrInert, plan.RevokeOrRecreate, plan.RevokeOrDelete}).Draw(t, "leaver tokens")
 	})
 	d.have = missing()
 	if flip("exists") {
@@ -245,7 +244,7 @@ func draw(t *rapid.T) drawn {
 }
 
 // prefixes runs a plan step by step and calls check after each; done is true after the last step of a request.
-func prefixes(t *rapid.T, d drawn, steps []matomo.Step, check func(m *model, after string, done bool)) *model {
+func prefixes(t *rapid.T, d drawn, steps []plan.Step, check func(m *model, after string, done bool)) *model {
 	m := newModel(d.have, d.tokens)
 	for i, s := range steps {
 		if err := m.run(s, d.pol.Sites); err != nil {
@@ -265,12 +264,12 @@ func TestI3_NoPrefixGivesMoreThanOldOrNew(t *testing.T) {
 				t.Fatalf("after %q: more than old or new: %v", after, more)
 			}
 		}
-		p := matomo.PlanPerson(d.want, d.have, d.pol)
+		p := plan.Person(d.want, d.have, d.pol)
 		prefixes(t, d, p.Steps, check)
 		prefixes(t, d, p.Additions().Steps, check)
 		allowed = rights(d.have.Access, d.pol)
-		for _, phase := range []matomo.Phase{matomo.PhaseRevoke, matomo.PhaseSeal, matomo.PhaseDelete} {
-			prefixes(t, d, matomo.PlanLeaver(d.have, d.pol, phase).Steps, check)
+		for _, phase := range []plan.Phase{plan.PhaseRevoke, plan.PhaseSeal, plan.PhaseDelete} {
+			prefixes(t, d, plan.Leaver(d.have, d.pol, phase).Steps, check)
 		}
 	})
 }
@@ -280,7 +279,7 @@ func TestI3_ProtectedLoginsAreInNoPlan(t *testing.T) {
 		d := draw(t)
 		d.have.Login = rapid.SampledFrom([]string{"admin", "Admin", "ádmin", "BRIDGE", "anonymous", "Anonymous"}).Draw(t, "login")
 		d.want.Login = d.have.Login
-		plans := []matomo.Plan{matomo.PlanPerson(d.want, d.have, d.pol), matomo.PlanLeaver(d.have, d.pol, matomo.PhaseRevoke)}
+		plans := []plan.Plan{plan.Person(d.want, d.have, d.pol), plan.Leaver(d.have, d.pol, plan.PhaseRevoke)}
 		for _, p := range plans {
 			if !p.Empty() || !p.Additions().Empty() {
 				t.Fatalf("plan for %s: %v", d.have.Login, p.Steps)
@@ -292,16 +291,16 @@ func TestI3_ProtectedLoginsAreInNoPlan(t *testing.T) {
 func TestI4_SecondTimeChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
-		p := matomo.PlanPerson(d.want, d.have, d.pol)
-		if slices.ContainsFunc(p.Blocks, func(b matomo.Block) bool { return b.Reason == matomo.TokensLive }) {
+		p := plan.Person(d.want, d.have, d.pol)
+		if slices.ContainsFunc(p.Blocks, func(b plan.Block) bool { return b.Reason == plan.TokensLive }) {
 			return // nothing more may be planned for this account
 		}
 		after := prefixes(t, d, p.Steps, func(*model, string, bool) {}).account(d.pol.Sites)
-		if left := matomo.VerifyPerson(d.want, after, d.pol); len(left) > 0 {
+		if left := plan.VerifyPerson(d.want, after, d.pol); len(left) > 0 {
 			t.Fatalf("after the plan %v is left of %s", left, after.Access)
 		}
 		d.want.ComeBack = false
-		if again := matomo.PlanPerson(d.want, after, d.pol); !again.Empty() {
+		if again := plan.Person(d.want, after, d.pol); !again.Empty() {
 			t.Fatalf("second plan: %v", again.Steps)
 		}
 	})
@@ -311,11 +310,11 @@ func TestI5_MoverKeepsWhatOldAndNewShare(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
 		d.want.ComeBack = false
-		p := matomo.PlanPerson(d.want, d.have, d.pol)
+		p := plan.Person(d.want, d.have, d.pol)
 		end := prefixes(t, d, p.Steps, func(*model, string, bool) {}).account(d.pol.Sites).Access
 		shared := common(rights(d.have.Access, d.pol), rights(end, d.pol))
 		prefixes(t, d, p.Steps, func(m *model, after string, done bool) {
-			if p.Has(matomo.Demote) && !done {
+			if p.Has(plan.Demote) && !done {
 				return // demotion wipes access in Matomo: the grants follow in the same request
 			}
 			if lost := missingFrom(shared, rights(m.account(d.pol.Sites).Access, d.pol)); len(lost) > 0 {
@@ -323,7 +322,7 @@ func TestI5_MoverKeepsWhatOldAndNewShare(t *testing.T) {
 			}
 		})
 		for i, s := range p.Steps {
-			if s.Gate && slices.ContainsFunc(p.Steps[:i], func(s matomo.Step) bool { return s.Kind == matomo.Demote }) {
+			if s.Gate && slices.ContainsFunc(p.Steps[:i], func(s plan.Step) bool { return s.Kind == plan.Demote }) {
 				t.Fatalf("a gate behind the demotion tears the request: %v", p.Steps)
 			}
 		}
@@ -333,9 +332,9 @@ func TestI5_MoverKeepsWhatOldAndNewShare(t *testing.T) {
 func TestI6_PlanIsAFunction(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
-		first := matomo.PlanPerson(d.want, d.have, d.pol)
+		first := plan.Person(d.want, d.have, d.pol)
 		d.want.Access, d.have.Access = d.want.Access.Clone(), d.have.Access.Clone()
-		second := matomo.PlanPerson(d.want, d.have, d.pol)
+		second := plan.Person(d.want, d.have, d.pol)
 		if diff := cmp.Diff(first.Steps, second.Steps); diff != "" {
 			t.Fatalf("same arguments, other plan:\n%s", diff)
 		}
@@ -349,9 +348,9 @@ func TestI6_PlanIsAFunction(t *testing.T) {
 func TestI6_SameEndFromAnyBeginning(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
-		d.pol.Manage, d.pol.HasPassword = matomo.Exclusive, true
+		d.pol.Manage, d.pol.HasPassword = plan.Exclusive, true
 		d.want.HoldAdditions, d.want.Keep, d.want.ComeBack = false, access.Access{}, false
-		p := matomo.PlanPerson(d.want, d.have, d.pol)
+		p := plan.Person(d.want, d.have, d.pol)
 		if len(p.Steps) == 0 && len(p.Blocks) > 0 {
 			return
 		}
@@ -362,7 +361,7 @@ func TestI6_SameEndFromAnyBeginning(t *testing.T) {
 		}
 		half := prefixes(t, d, p.Additions().Steps, func(*model, string, bool) {})
 		rest := drawn{want: d.want, have: half.account(d.pol.Sites), pol: d.pol}
-		two := prefixes(t, rest, matomo.PlanPerson(d.want, rest.have, d.pol).Steps, func(*model, string, bool) {}).account(d.pol.Sites)
+		two := prefixes(t, rest, plan.Person(d.want, rest.have, d.pol).Steps, func(*model, string, bool) {}).account(d.pol.Sites)
 		if !maps.Equal(expected, rights(two.Access, d.pol)) {
 			t.Fatalf("in two halves it ends with %s, wanted %s", two.Access, d.want.Access)
 		}
@@ -377,8 +376,8 @@ func TestI10_TokensDieBeforeAnythingIsGranted(t *testing.T) {
 			d.have.TokensKnown, d.tokens = true, false
 		}
 		before := rights(d.have.Access, d.pol)
-		p := matomo.PlanPerson(d.want, d.have, d.pol)
-		for _, steps := range [][]matomo.Step{p.Steps, p.Additions().Steps} {
+		p := plan.Person(d.want, d.have, d.pol)
+		for _, steps := range [][]plan.Step{p.Steps, p.Additions().Steps} {
 			dead := false
 			prefixes(t, d, steps, func(m *model, after string, done bool) {
 				gained := missingFrom(rights(m.account(d.pol.Sites).Access, d.pol), before)
@@ -399,7 +398,7 @@ func TestPlan_AdditionsOnlyAdd(t *testing.T) {
 		d := draw(t)
 		d.want.ComeBack = false
 		had := rights(d.have.Access, d.pol)
-		prefixes(t, d, matomo.PlanPerson(d.want, d.have, d.pol).Additions().Steps, func(m *model, after string, _ bool) {
+		prefixes(t, d, plan.Person(d.want, d.have, d.pol).Additions().Steps, func(m *model, after string, _ bool) {
 			if lost := missingFrom(had, rights(m.account(d.pol.Sites).Access, d.pol)); len(lost) > 0 {
 				t.Fatalf("after %q: lost %v", after, lost)
 			}
@@ -410,7 +409,7 @@ func TestPlan_AdditionsOnlyAdd(t *testing.T) {
 func TestPlan_AdditiveKeepsWhatOthersGave(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
-		d.pol.Manage, d.want.ComeBack = matomo.Additive, false
+		d.pol.Manage, d.want.ComeBack = plan.Additive, false
 		if d.have.Access.Superuser && d.want.Granted.Superuser {
 			return // demotion wipes everything
 		}
@@ -420,7 +419,7 @@ func TestPlan_AdditiveKeepsWhatOthersGave(t *testing.T) {
 				foreign[r] = true
 			}
 		}
-		prefixes(t, d, matomo.PlanPerson(d.want, d.have, d.pol).Steps, func(m *model, after string, _ bool) {
+		prefixes(t, d, plan.Person(d.want, d.have, d.pol).Steps, func(m *model, after string, _ bool) {
 			if lost := missingFrom(foreign, rights(m.account(d.pol.Sites).Access, d.pol)); len(lost) > 0 {
 				t.Fatalf("after %q: took %v, which others gave", after, lost)
 			}
@@ -434,7 +433,7 @@ func TestPlan_HoldAndKeep(t *testing.T) {
 		d.want.ComeBack = false
 		d.want.Keep.Superuser = d.want.Keep.Superuser && d.have.Access.Superuser
 		had := rights(d.have.Access, d.pol)
-		end := rights(prefixes(t, d, matomo.PlanPerson(d.want, d.have, d.pol).Steps, func(*model, string, bool) {}).account(d.pol.Sites).Access, d.pol)
+		end := rights(prefixes(t, d, plan.Person(d.want, d.have, d.pol).Steps, func(*model, string, bool) {}).account(d.pol.Sites).Access, d.pol)
 		if more := missingFrom(end, had); d.want.HoldAdditions && len(more) > 0 {
 			t.Fatalf("held, and yet gained %v", more)
 		}
@@ -451,13 +450,13 @@ func TestPlan_LeaverEndsWithoutAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
 		d.pol.HasPassword = true
-		p := matomo.PlanLeaver(d.have, d.pol, matomo.PhaseRevoke)
+		p := plan.Leaver(d.have, d.pol, plan.PhaseRevoke)
 		m := prefixes(t, d, p.Steps, func(*model, string, bool) {})
 		a := m.account(d.pol.Sites)
 		if !a.Access.Empty() || len(a.Orphans) > 0 {
 			t.Fatalf("left with %s and orphans %v", a.Access, a.Orphans)
 		}
-		if m.tokens && d.have.Exists && (d.pol.Tokens != matomo.NoStrategy || d.pol.LeaverTokens != matomo.RevokeOrInert) {
+		if m.tokens && d.have.Exists && (d.pol.Tokens != plan.NoStrategy || d.pol.LeaverTokens != plan.RevokeOrInert) {
 			t.Fatalf("tokens live after %v", p.Steps)
 		}
 	})

@@ -1,4 +1,4 @@
-package matomo_test
+package plan_test
 
 import (
 	"maps"
@@ -8,20 +8,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/matomo-scim/bridge/matomo"
 	"github.com/matomo-scim/bridge/matomo/access"
+	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // caps are the capabilities of an instance with the Tag Manager, as recorded.
-var caps = []matomo.Capability{
+var caps = []plan.Capability{
 	{ID: "tagmanager_write", IncludedInRoles: []access.Role{access.Write, access.Admin}},
 	{ID: "tagmanager_publish_live_container", IncludedInRoles: []access.Role{access.Admin}},
 }
 
 // policy is the usual one: exclusive, plugin and password there, sites 1 to 5.
-func policy(change ...func(*matomo.Policy)) matomo.Policy {
-	p := matomo.Policy{
-		Manage: matomo.Exclusive, SignIn: matomo.SignInSSO, Tokens: matomo.Plugin, HasPassword: true, RandomisePassword: true,
+func policy(change ...func(*plan.Policy)) plan.Policy {
+	p := plan.Policy{
+		Manage: plan.Exclusive, SignIn: plan.SignInSSO, Tokens: plan.Plugin, HasPassword: true, RandomisePassword: true,
 		CanLogout: true, Protected: []string{"bridge", "admin"}, Sites: []access.SiteID{1, 2, 3, 4, 5}, Capabilities: caps,
 	}
 	for _, c := range change {
@@ -30,10 +30,10 @@ func policy(change ...func(*matomo.Policy)) matomo.Policy {
 	return p
 }
 
-func noPassword(p *matomo.Policy) { p.HasPassword = false }
-func noTokens(p *matomo.Policy)   { p.Tokens, p.CanLogout = matomo.NoStrategy, false }
-func additive(p *matomo.Policy)   { p.Manage = matomo.Additive }
-func roleChange(p *matomo.Policy) { p.RevokeOnRoleChange = true }
+func noPassword(p *plan.Policy) { p.HasPassword = false }
+func noTokens(p *plan.Policy)   { p.Tokens, p.CanLogout = plan.NoStrategy, false }
+func additive(p *plan.Policy)   { p.Manage = plan.Additive }
+func roleChange(p *plan.Policy) { p.RevokeOnRoleChange = true }
 
 // sites reads "1:view 2:write+tagmanager_write"; "superuser" may be one of the words.
 func sites(s string) access.Access {
@@ -55,8 +55,8 @@ func sites(s string) access.Access {
 }
 
 // account is alice with the access given.
-func account(s string, change ...func(*matomo.Account)) matomo.Account {
-	a := matomo.Account{Login: "alice", Email: "alice@example.test", Exists: true, Access: sites(s), OrphansKnown: true}
+func account(s string, change ...func(*plan.Account)) plan.Account {
+	a := plan.Account{Login: "alice", Email: "alice@example.test", Exists: true, Access: sites(s), OrphansKnown: true}
 	if a.Access.Superuser {
 		a.Access.Sites = nil
 	}
@@ -66,11 +66,11 @@ func account(s string, change ...func(*matomo.Account)) matomo.Account {
 	return a
 }
 
-func missing() matomo.Account { return matomo.Account{Login: "alice"} }
+func missing() plan.Account { return plan.Account{Login: "alice"} }
 
 // want is what alice should have.
-func want(s string, change ...func(*matomo.Want)) matomo.Want {
-	w := matomo.Want{Login: "alice", Email: "alice@example.test", Create: true, Access: sites(s), WithoutSuperuser: sites(s)}
+func want(s string, change ...func(*plan.Want)) plan.Want {
+	w := plan.Want{Login: "alice", Email: "alice@example.test", Create: true, Access: sites(s), WithoutSuperuser: sites(s)}
 	w.WithoutSuperuser.Superuser = false
 	for _, c := range change {
 		c(&w)
@@ -78,17 +78,17 @@ func want(s string, change ...func(*matomo.Want)) matomo.Want {
 	return w
 }
 
-func comeBack(w *matomo.Want) { w.ComeBack = true }
-func hold(w *matomo.Want)     { w.HoldAdditions = true }
-func drift(w *matomo.Want)    { w.Drift = true }
-func adopted(w *matomo.Want)  { w.Adopted = true }
+func comeBack(w *plan.Want) { w.ComeBack = true }
+func hold(w *plan.Want)     { w.HoldAdditions = true }
+func drift(w *plan.Want)    { w.Drift = true }
+func adopted(w *plan.Want)  { w.Adopted = true }
 
-func granted(s string) func(*matomo.Want) { return func(w *matomo.Want) { w.Granted = sites(s) } }
-func keep(s string) func(*matomo.Want)    { return func(w *matomo.Want) { w.Keep = sites(s) } }
-func mail(s string) func(*matomo.Want)    { return func(w *matomo.Want) { w.Email = s } }
+func granted(s string) func(*plan.Want) { return func(w *plan.Want) { w.Granted = sites(s) } }
+func keep(s string) func(*plan.Want)    { return func(w *plan.Want) { w.Keep = sites(s) } }
+func mail(s string) func(*plan.Want)    { return func(w *plan.Want) { w.Email = s } }
 
 // lines shows a plan's steps and blocks, without the login everybody has here.
-func lines(p matomo.Plan) []string {
+func lines(p plan.Plan) []string {
 	var out []string
 	for _, s := range p.Steps {
 		line := strings.Replace(s.String(), " alice", "", 1)
@@ -106,18 +106,18 @@ func lines(p matomo.Plan) []string {
 func TestPlanPerson(t *testing.T) {
 	all := func(s ...string) []string { return s }
 	tests := []struct {
-		name string
-		want matomo.Want
-		have matomo.Account
-		pol  matomo.Policy
-		plan []string
+		name  string
+		want  plan.Want
+		have  plan.Account
+		pol   plan.Policy
+		steps []string
 	}{
 		{"nothing to do", want("1:view"), account("1:view"), policy(), nil},
 		{
 			"joiner", want("1:view 2:view 3:admin"), missing(), policy(),
 			all("add_user alice@example.test", "set_access admin on 3", "set_access view on 1,2"),
 		},
-		{"joiner nobody asked for", want("1:view", func(w *matomo.Want) { w.Create = false }), missing(), policy(), nil},
+		{"joiner nobody asked for", want("1:view", func(w *plan.Want) { w.Create = false }), missing(), policy(), nil},
 		{"joiner without access", want(""), missing(), policy(), all("add_user alice@example.test")},
 		{"joiner as superuser", want("superuser 1:view"), missing(), policy(), all("add_user alice@example.test | gate", "promote")},
 		{
@@ -127,24 +127,24 @@ func TestPlanPerson(t *testing.T) {
 		{"joiner behind a deny that is unknown", want("1:view", hold), missing(), policy(), all("blocked: additions_held")},
 		{"joiner without e-mail", want("1:view", mail("")), missing(), policy(), all("blocked: email_missing")},
 		{"joiner with an impossible e-mail", want("1:view", mail("o'brien@example.test")), missing(), policy(), all("blocked: email_invalid")},
-		{"joiner with an impossible login", want("1:view", func(w *matomo.Want) { w.Login = "al ice" }), matomo.Account{Login: "al ice"}, policy(), all("blocked: login_invalid")},
+		{"joiner with an impossible login", want("1:view", func(w *plan.Want) { w.Login = "al ice" }), plan.Account{Login: "al ice"}, policy(), all("blocked: login_invalid")},
 		{
-			"joiner through LDAP", want("1:view"), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInLDAP }),
+			"joiner through LDAP", want("1:view"), missing(), policy(func(p *plan.Policy) { p.SignIn = plan.SignInLDAP }),
 			all("add_user alice@example.test", "set_ldap_user", "set_access view on 1"),
 		},
 		{
-			"joiner by invitation", want("2:admin 3:view"), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInInvite }),
+			"joiner by invitation", want("2:admin 3:view"), missing(), policy(func(p *plan.Policy) { p.SignIn = plan.SignInInvite }),
 			all("invite_user on 2 alice@example.test", "set_access admin on 2", "set_access view on 3"),
 		},
 		{
-			"joiner by invitation whose site has the invited role", want("2:view"), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInInvite }),
+			"joiner by invitation whose site has the invited role", want("2:view"), missing(), policy(func(p *plan.Policy) { p.SignIn = plan.SignInInvite }),
 			all("invite_user on 2 alice@example.test"),
 		},
 		{
-			"superuser by invitation", want("superuser"), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInInvite }),
+			"superuser by invitation", want("superuser"), missing(), policy(func(p *plan.Policy) { p.SignIn = plan.SignInInvite }),
 			all("invite_user on 1 alice@example.test | gate", "promote"),
 		},
-		{"nobody is invited to nothing", want(""), missing(), policy(func(p *matomo.Policy) { p.SignIn = matomo.SignInInvite }), all("blocked: invite_no_site")},
+		{"nobody is invited to nothing", want(""), missing(), policy(func(p *plan.Policy) { p.SignIn = plan.SignInInvite }), all("blocked: invite_no_site")},
 
 		{
 			"mover keeps what is common and gains before losing", want("2:view 3:write"), account("1:admin 2:view"), policy(),
@@ -160,13 +160,13 @@ func TestPlanPerson(t *testing.T) {
 			all("set_access view on 1", "blocked: unknown_cap", "blocked: unknown_site"),
 		},
 		{
-			"everything goes: all and every orphan", want(""), account("1:view 2:admin", func(a *matomo.Account) { a.Orphans = []access.SiteID{77, 99} }), policy(),
+			"everything goes: all and every orphan", want(""), account("1:view 2:admin", func(a *plan.Account) { a.Orphans = []access.SiteID{77, 99} }), policy(),
 			all("remove_access on all sites", "remove_access on 77,99"),
 		},
-		{"orphans alone", want("1:view"), account("1:view", func(a *matomo.Account) { a.Orphans = []access.SiteID{77} }), policy(), all("remove_access on 77")},
-		{"two roles on a site are made one", want("1:admin"), account("1:admin", func(a *matomo.Account) { a.Doubled = []access.SiteID{1} }), policy(), all("set_access admin on 1")},
+		{"orphans alone", want("1:view"), account("1:view", func(a *plan.Account) { a.Orphans = []access.SiteID{77} }), policy(), all("remove_access on 77")},
+		{"two roles on a site are made one", want("1:admin"), account("1:admin", func(a *plan.Account) { a.Doubled = []access.SiteID{1} }), policy(), all("set_access admin on 1")},
 		{
-			"a capability row without a role is removed", want(""), account("1:noaccess+tagmanager_write", func(a *matomo.Account) { a.Doubled = []access.SiteID{1} }), policy(),
+			"a capability row without a role is removed", want(""), account("1:noaccess+tagmanager_write", func(a *plan.Account) { a.Doubled = []access.SiteID{1} }), policy(),
 			all("remove_access on all sites"),
 		},
 
@@ -212,7 +212,7 @@ func TestPlanPerson(t *testing.T) {
 		{"on repair that removes", want("1:view", drift), account("1:admin"), policy(roleChange), all("set_access view on 1", "revoke_tokens")},
 		{"not for a new account", want("1:view"), missing(), policy(roleChange), all("add_user alice@example.test", "set_access view on 1")},
 		{
-			"not when it is seen that there is none", want("2:view"), account("1:view", func(a *matomo.Account) { a.TokensKnown = true }), policy(roleChange),
+			"not when it is seen that there is none", want("2:view"), account("1:view", func(a *plan.Account) { a.TokensKnown = true }), policy(roleChange),
 			all("set_access view on 2", "remove_access on 1"),
 		},
 
@@ -234,20 +234,20 @@ func TestPlanPerson(t *testing.T) {
 		{"additive keeps a role somebody raised", want("", granted("1:view")), account("1:admin"), policy(additive), nil},
 		{"additive keeps a capability somebody added", want("", granted("1:view")), account("1:view+tagmanager_write"), policy(additive), nil},
 		{"additive never names all", want("", granted("1:view")), account("1:view"), policy(additive), all("remove_access on 1")},
-		{"additive leaves orphans of others", want("", granted("88:view")), account("", func(a *matomo.Account) { a.Orphans = []access.SiteID{77, 88} }), policy(additive), all("remove_access on 88")},
+		{"additive leaves orphans of others", want("", granted("88:view")), account("", func(a *plan.Account) { a.Orphans = []access.SiteID{77, 88} }), policy(additive), all("remove_access on 88")},
 		{"additive leaves a superuser of others", want("1:view"), account("superuser"), policy(additive), all("blocked: superuser_other")},
 		{
 			"additive demotes a superuser of ours", want("1:view", granted("superuser")), account("superuser"), policy(additive),
 			all("demote", "set_access view on 1", "remove_access on 2,3,4,5"),
 		},
 
-		{"protected", want("1:view"), account("", func(a *matomo.Account) { a.Login = "ADMIN" }), policy(), all("blocked: protected")},
-		{"anonymous", want("1:view"), account("", func(a *matomo.Account) { a.Login = "anonymous" }), matomo.Policy{}, all("blocked: protected")},
+		{"protected", want("1:view"), account("", func(a *plan.Account) { a.Login = "ADMIN" }), policy(), all("blocked: protected")},
+		{"anonymous", want("1:view"), account("", func(a *plan.Account) { a.Login = "anonymous" }), plan.Policy{}, all("blocked: protected")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := matomo.PlanPerson(tt.want, tt.have, tt.pol)
-			if diff := cmp.Diff(tt.plan, lines(p)); diff != "" {
+			p := plan.Person(tt.want, tt.have, tt.pol)
+			if diff := cmp.Diff(tt.steps, lines(p)); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
 			for _, s := range p.Steps {
@@ -261,47 +261,47 @@ func TestPlanPerson(t *testing.T) {
 
 func TestPlanLeaver(t *testing.T) {
 	orInert := policy(noTokens)
-	recreate := policy(noTokens, func(p *matomo.Policy) { p.LeaverTokens = matomo.RevokeOrRecreate })
-	del := policy(noTokens, func(p *matomo.Policy) { p.LeaverTokens = matomo.RevokeOrDelete })
+	recreate := policy(noTokens, func(p *plan.Policy) { p.LeaverTokens = plan.RevokeOrRecreate })
+	del := policy(noTokens, func(p *plan.Policy) { p.LeaverTokens = plan.RevokeOrDelete })
 	tests := []struct {
 		name  string
-		have  matomo.Account
-		pol   matomo.Policy
-		phase matomo.Phase
-		plan  []string
+		have  plan.Account
+		pol   plan.Policy
+		phase plan.Phase
+		steps []string
 	}{
-		{"access and tokens", account("1:view"), policy(), matomo.PhaseRevoke, []string{"remove_access on all sites", "revoke_tokens"}},
-		{"no row left: still in so many words", account(""), policy(), matomo.PhaseRevoke, []string{"remove_access on all sites", "revoke_tokens"}},
+		{"access and tokens", account("1:view"), policy(), plan.PhaseRevoke, []string{"remove_access on all sites", "revoke_tokens"}},
+		{"no row left: still in so many words", account(""), policy(), plan.PhaseRevoke, []string{"remove_access on all sites", "revoke_tokens"}},
 		{
-			"orphans", account("", func(a *matomo.Account) { a.Orphans = []access.SiteID{9} }), policy(), matomo.PhaseRevoke,
+			"orphans", account("", func(a *plan.Account) { a.Orphans = []access.SiteID{9} }), policy(), plan.PhaseRevoke,
 			[]string{"remove_access on all sites", "remove_access on 9", "revoke_tokens"},
 		},
-		{"superuser", account("superuser"), policy(), matomo.PhaseRevoke, []string{"demote", "remove_access on all sites", "revoke_tokens"}},
-		{"superuser without password", account("superuser"), policy(noPassword), matomo.PhaseRevoke, []string{"revoke_tokens", "blocked: needs_password"}},
-		{"superuser without password or strategy", account("superuser"), policy(noPassword, noTokens), matomo.PhaseRevoke, []string{"blocked: needs_password"}},
+		{"superuser", account("superuser"), policy(), plan.PhaseRevoke, []string{"demote", "remove_access on all sites", "revoke_tokens"}},
+		{"superuser without password", account("superuser"), policy(noPassword), plan.PhaseRevoke, []string{"revoke_tokens", "blocked: needs_password"}},
+		{"superuser without password or strategy", account("superuser"), policy(noPassword, noTokens), plan.PhaseRevoke, []string{"blocked: needs_password"}},
 		{
 			"superuser without password, deleting allowed", account("superuser"),
-			policy(noPassword, func(p *matomo.Policy) { p.DeleteSuperusersWithoutPassword = true }), matomo.PhaseRevoke,
+			policy(noPassword, func(p *plan.Policy) { p.DeleteSuperusersWithoutPassword = true }), plan.PhaseRevoke,
 			[]string{"delete_user"},
 		},
-		{"tokens stay inert", account("1:view"), orInert, matomo.PhaseRevoke, []string{"remove_access on all sites"}},
+		{"tokens stay inert", account("1:view"), orInert, plan.PhaseRevoke, []string{"remove_access on all sites"}},
 		{
-			"or the account is recreated", account("1:view"), recreate, matomo.PhaseRevoke,
+			"or the account is recreated", account("1:view"), recreate, plan.PhaseRevoke,
 			[]string{"remove_access on all sites", "delete_user", "add_user alice@example.test | gate"},
 		},
-		{"or deleted", account("1:view"), del, matomo.PhaseRevoke, []string{"remove_access on all sites", "delete_user"}},
-		{"pending invitation", account("1:view", func(a *matomo.Account) { a.Invite = matomo.InvitePending }), policy(), matomo.PhaseRevoke, []string{"delete_user"}},
-		{"seal", account(""), policy(), matomo.PhaseSeal, []string{"random_password", "revoke_tokens", "logout"}},
-		{"seal without password", account(""), policy(noPassword), matomo.PhaseSeal, []string{"revoke_tokens", "logout", "blocked: needs_password"}},
-		{"seal without mail", account(""), policy(func(p *matomo.Policy) { p.RandomisePassword = false }), matomo.PhaseSeal, []string{"revoke_tokens", "logout"}},
-		{"seal with nothing", account(""), policy(noTokens), matomo.PhaseSeal, []string{"random_password"}},
-		{"delete", account(""), policy(), matomo.PhaseDelete, []string{"delete_user"}},
-		{"gone", missing(), policy(), matomo.PhaseRevoke, nil},
-		{"protected", account("1:view", func(a *matomo.Account) { a.Login = "Bridge" }), policy(), matomo.PhaseRevoke, []string{"blocked: protected"}},
+		{"or deleted", account("1:view"), del, plan.PhaseRevoke, []string{"remove_access on all sites", "delete_user"}},
+		{"pending invitation", account("1:view", func(a *plan.Account) { a.Invite = plan.InvitePending }), policy(), plan.PhaseRevoke, []string{"delete_user"}},
+		{"seal", account(""), policy(), plan.PhaseSeal, []string{"random_password", "revoke_tokens", "logout"}},
+		{"seal without password", account(""), policy(noPassword), plan.PhaseSeal, []string{"revoke_tokens", "logout", "blocked: needs_password"}},
+		{"seal without mail", account(""), policy(func(p *plan.Policy) { p.RandomisePassword = false }), plan.PhaseSeal, []string{"revoke_tokens", "logout"}},
+		{"seal with nothing", account(""), policy(noTokens), plan.PhaseSeal, []string{"random_password"}},
+		{"delete", account(""), policy(), plan.PhaseDelete, []string{"delete_user"}},
+		{"gone", missing(), policy(), plan.PhaseRevoke, nil},
+		{"protected", account("1:view", func(a *plan.Account) { a.Login = "Bridge" }), policy(), plan.PhaseRevoke, []string{"blocked: protected"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.plan, lines(matomo.PlanLeaver(tt.have, tt.pol, tt.phase))); diff != "" {
+			if diff := cmp.Diff(tt.steps, lines(plan.Leaver(tt.have, tt.pol, tt.phase))); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
 		})
@@ -311,23 +311,23 @@ func TestPlanLeaver(t *testing.T) {
 func TestPlan_Flags(t *testing.T) {
 	tests := []struct {
 		name                              string
-		plan                              matomo.Plan
+		p                                 plan.Plan
 		reduces, loses, losesAll, destroy bool
 	}{
-		{"addition", matomo.PlanPerson(want("1:view 2:view"), account("1:view"), policy()), false, false, false, false},
-		{"move", matomo.PlanPerson(want("2:view"), account("1:view"), policy()), true, true, false, false},
-		{"lower role", matomo.PlanPerson(want("1:view"), account("1:admin"), policy()), true, false, false, false},
-		{"all", matomo.PlanPerson(want(""), account("1:view"), policy()), true, true, true, false},
-		{"demotion", matomo.PlanPerson(want("1:view"), account("superuser"), policy()), true, true, false, false},
-		{"demotion to nothing", matomo.PlanPerson(want(""), account("superuser"), policy()), true, true, true, false},
-		{"leaver", matomo.PlanLeaver(account("1:view"), policy(), matomo.PhaseRevoke), true, true, true, false},
-		{"leaver without access", matomo.PlanLeaver(account(""), policy(), matomo.PhaseRevoke), true, true, false, false},
-		{"delete", matomo.PlanLeaver(account(""), policy(), matomo.PhaseDelete), true, true, false, true},
-		{"recreation of somebody without access", matomo.PlanPerson(want("1:view", comeBack), account(""), policy(noTokens)), false, false, false, true},
+		{"addition", plan.Person(want("1:view 2:view"), account("1:view"), policy()), false, false, false, false},
+		{"move", plan.Person(want("2:view"), account("1:view"), policy()), true, true, false, false},
+		{"lower role", plan.Person(want("1:view"), account("1:admin"), policy()), true, false, false, false},
+		{"all", plan.Person(want(""), account("1:view"), policy()), true, true, true, false},
+		{"demotion", plan.Person(want("1:view"), account("superuser"), policy()), true, true, false, false},
+		{"demotion to nothing", plan.Person(want(""), account("superuser"), policy()), true, true, true, false},
+		{"leaver", plan.Leaver(account("1:view"), policy(), plan.PhaseRevoke), true, true, true, false},
+		{"leaver without access", plan.Leaver(account(""), policy(), plan.PhaseRevoke), true, true, false, false},
+		{"delete", plan.Leaver(account(""), policy(), plan.PhaseDelete), true, true, false, true},
+		{"recreation of somebody without access", plan.Person(want("1:view", comeBack), account(""), policy(noTokens)), false, false, false, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := tt.plan
+			p := tt.p
 			got := []bool{p.Reduces(), p.Loses, p.LosesAll, p.Destructive()}
 			if diff := cmp.Diff([]bool{tt.reduces, tt.loses, tt.losesAll, tt.destroy}, got); diff != "" {
 				t.Errorf("reduces, loses, loses all, destructive (-want +got):\n%s", diff)
@@ -338,10 +338,10 @@ func TestPlan_Flags(t *testing.T) {
 
 func TestPlan_Additions(t *testing.T) {
 	tests := []struct {
-		name string
-		want matomo.Want
-		have matomo.Account
-		plan []string
+		name  string
+		want  plan.Want
+		have  plan.Account
+		steps []string
 	}{
 		{"nothing is taken away, so it is the plan", want("1:view 2:view"), account("1:view"), []string{"set_access view on 2"}},
 		{"a move adds at once", want("2:view"), account("1:view"), []string{"set_access view on 2"}},
@@ -354,11 +354,11 @@ func TestPlan_Additions(t *testing.T) {
 		{"the address does not wait", want("", mail("new@example.test")), account("1:view"), []string{"set_email new@example.test"}},
 	}
 	pol := policy()
-	pol.Capabilities = append(slices.Clone(caps), matomo.Capability{ID: "tagmanager_use_custom_templates"})
+	pol.Capabilities = append(slices.Clone(caps), plan.Capability{ID: "tagmanager_use_custom_templates"})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			add := matomo.PlanPerson(tt.want, tt.have, pol).Additions()
-			if diff := cmp.Diff(tt.plan, lines(add)); diff != "" {
+			add := plan.Person(tt.want, tt.have, pol).Additions()
+			if diff := cmp.Diff(tt.steps, lines(add)); diff != "" {
 				t.Errorf("additions (-want +got):\n%s", diff)
 			}
 			if add.Reduces() {
@@ -369,29 +369,29 @@ func TestPlan_Additions(t *testing.T) {
 }
 
 func TestVerifyGone(t *testing.T) {
-	seen := func(n int) func(*matomo.Account) {
-		return func(a *matomo.Account) { a.TokensKnown, a.Tokens = true, make([]matomo.Token, n) }
+	seen := func(n int) func(*plan.Account) {
+		return func(a *plan.Account) { a.TokensKnown, a.Tokens = true, make([]plan.Token, n) }
 	}
 	tests := []struct {
 		name    string
-		have    matomo.Account
-		pol     matomo.Policy
+		have    plan.Account
+		pol     plan.Policy
 		revoked bool
-		tokens  matomo.TokenState
+		tokens  plan.TokenState
 	}{
-		{"gone", missing(), policy(), true, matomo.TokensDead},
-		{"nothing left", account("", seen(0)), policy(), true, matomo.TokensDead},
-		{"inert", account(""), policy(noTokens), true, matomo.TokensInert},
-		{"a live token", account("", seen(1)), policy(), false, matomo.TokensAlive},
-		{"tokens were not read", account(""), policy(), false, matomo.TokensUnknown},
-		{"superuser", account("superuser", seen(0)), policy(), false, matomo.TokensDead},
-		{"a site", account("3:view", seen(0)), policy(), false, matomo.TokensDead},
-		{"an orphan", account("", seen(0), func(a *matomo.Account) { a.Orphans = []access.SiteID{9} }), policy(), false, matomo.TokensDead},
-		{"orphans were not read", account("", seen(0), func(a *matomo.Account) { a.OrphansKnown = false }), policy(), false, matomo.TokensDead},
+		{"gone", missing(), policy(), true, plan.TokensDead},
+		{"nothing left", account("", seen(0)), policy(), true, plan.TokensDead},
+		{"inert", account(""), policy(noTokens), true, plan.TokensInert},
+		{"a live token", account("", seen(1)), policy(), false, plan.TokensAlive},
+		{"tokens were not read", account(""), policy(), false, plan.TokensUnknown},
+		{"superuser", account("superuser", seen(0)), policy(), false, plan.TokensDead},
+		{"a site", account("3:view", seen(0)), policy(), false, plan.TokensDead},
+		{"an orphan", account("", seen(0), func(a *plan.Account) { a.Orphans = []access.SiteID{9} }), policy(), false, plan.TokensDead},
+		{"orphans were not read", account("", seen(0), func(a *plan.Account) { a.OrphansKnown = false }), policy(), false, plan.TokensDead},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			g := matomo.VerifyGone(tt.have, tt.pol)
+			g := plan.VerifyGone(tt.have, tt.pol)
 			if g.Revoked != tt.revoked || g.Tokens != tt.tokens || g.Revoked != (len(g.Left) == 0) {
 				t.Errorf("VerifyGone = %+v, want revoked %v and tokens %s", g, tt.revoked, tt.tokens)
 			}
@@ -401,17 +401,17 @@ func TestVerifyGone(t *testing.T) {
 
 func TestVerifyPerson(t *testing.T) {
 	pol := policy(roleChange)
-	if left := matomo.VerifyPerson(want("1:view", comeBack), account("1:view"), pol); len(left) != 0 {
+	if left := plan.VerifyPerson(want("1:view", comeBack), account("1:view"), pol); len(left) != 0 {
 		t.Errorf("agrees, and yet left = %v", left)
 	}
-	if left := matomo.VerifyPerson(want("1:view 2:view"), account("1:view"), pol); len(left) != 1 {
+	if left := plan.VerifyPerson(want("1:view 2:view"), account("1:view"), pol); len(left) != 1 {
 		t.Errorf("left = %v, want one line", left)
 	}
 }
 
 func TestValidateLogin(t *testing.T) {
 	for _, ok := range []string{"ab", "alice", "müller", "Größe", "ÄÖÜ", "plus+user", "at@user.test", "under_score", "dash-user", "1234", strings.Repeat("a", 100)} {
-		if b := matomo.ValidateLogin(ok); b != nil {
+		if b := plan.ValidateLogin(ok); b != nil {
 			t.Errorf("%q: %v, want none", ok, b)
 		}
 	}
@@ -419,7 +419,7 @@ func TestValidateLogin(t *testing.T) {
 		"", "x", strings.Repeat("a", 101), strings.Repeat("ü", 51), "bad login", "naïve", "a/b", `a"b`, "a'b", "a,b", "a:b", "a;b", "a&b", "a%b", "日本語", "user😀",
 		"exclam!", "tab\tx", "a\xffb", "nul\x00l",
 	} {
-		if b := matomo.ValidateLogin(bad); b == nil || b.Reason != matomo.LoginInvalid {
+		if b := plan.ValidateLogin(bad); b == nil || b.Reason != plan.LoginInvalid {
 			t.Errorf("%q: %v, want login_invalid", bad, b)
 		}
 	}
@@ -427,7 +427,7 @@ func TestValidateLogin(t *testing.T) {
 
 func TestValidateEmail(t *testing.T) {
 	for _, ok := range []string{"a@b.test", "plus+tag@example.test", "first.last@sub.example.test", "x_y-z@example.co", strings.Repeat("a", 64) + "@example.test", "1@2.test"} {
-		if b := matomo.ValidateEmail(ok); b != nil {
+		if b := plan.ValidateEmail(ok); b != nil {
 			t.Errorf("%q: %v, want none", ok, b)
 		}
 	}
@@ -436,40 +436,40 @@ func TestValidateEmail(t *testing.T) {
 		strings.Repeat("a", 65) + "@example.test", "a@" + strings.Repeat("b", 64) + ".test", "a@-b.test", "a@b.1", "a<b@example.test", "a@b..test",
 		"a@" + strings.Repeat("b.", 60) + "test",
 	} {
-		if b := matomo.ValidateEmail(bad); b == nil || b.Reason != matomo.EmailInvalid {
+		if b := plan.ValidateEmail(bad); b == nil || b.Reason != plan.EmailInvalid {
 			t.Errorf("%q: %v, want email_invalid", bad, b)
 		}
 	}
-	if b := matomo.ValidateEmail(""); b == nil || b.Reason != matomo.EmailMissing {
+	if b := plan.ValidateEmail(""); b == nil || b.Reason != plan.EmailMissing {
 		t.Errorf("empty: %v, want email_missing", b)
 	}
 }
 
 func TestChooseTokens(t *testing.T) {
 	tests := []struct {
-		setting   matomo.Strategy
+		setting   plan.Strategy
 		version   string
 		plugin    bool
 		db        bool
-		want      matomo.Strategy
+		want      plan.Strategy
 		wantInert bool
 	}{
-		{matomo.Auto, "5.1.2", true, true, matomo.Plugin, false},
-		{matomo.Auto, "5.1.2", false, true, matomo.Database, false},
-		{matomo.Auto, "5.1.2", false, false, matomo.NoStrategy, true},
-		{matomo.Auto, "3.14.1", false, false, matomo.Regenerate, false},
-		{matomo.Database, "5.1.2", true, false, matomo.NoStrategy, true},
-		{matomo.Database, "5.1.2", true, true, matomo.Database, false},
-		{matomo.Recreate, "5.1.2", true, true, matomo.NoStrategy, true},
+		{plan.Auto, "5.1.2", true, true, plan.Plugin, false},
+		{plan.Auto, "5.1.2", false, true, plan.Database, false},
+		{plan.Auto, "5.1.2", false, false, plan.NoStrategy, true},
+		{plan.Auto, "3.14.1", false, false, plan.Regenerate, false},
+		{plan.Database, "5.1.2", true, false, plan.NoStrategy, true},
+		{plan.Database, "5.1.2", true, true, plan.Database, false},
+		{plan.Recreate, "5.1.2", true, true, plan.NoStrategy, true},
 	}
 	costs := map[string]bool{}
 	for _, tt := range tests {
-		got := matomo.ChooseTokens(tt.setting, tt.version, tt.plugin, tt.db)
+		got := plan.ChooseTokens(tt.setting, tt.version, tt.plugin, tt.db)
 		if got != tt.want {
 			t.Errorf("ChooseTokens(%s, %s, plugin %v, db %v) = %q, want %q", tt.setting, tt.version, tt.plugin, tt.db, got, tt.want)
 		}
-		costs[matomo.TokenCost(got)] = true
-		if inert := strings.Contains(matomo.TokenCost(got), "cannot be ended"); inert != tt.wantInert {
+		costs[plan.TokenCost(got)] = true
+		if inert := strings.Contains(plan.TokenCost(got), "cannot be ended"); inert != tt.wantInert {
 			t.Errorf("cost of %q says inert: %v", got, inert)
 		}
 	}
