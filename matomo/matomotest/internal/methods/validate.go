@@ -41,8 +41,9 @@ func checkLogin(c *api.Call, login, email string) error {
 }
 
 // emailPattern is what PHP's filter leaves after Matomo has escaped the
-// apostrophe, the ampersand, quotes and angle brackets.
-var emailPattern = regexp.MustCompile(`^[A-Za-z0-9!#$%*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%*+/=?^_{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
+// apostrophe, the ampersand, quotes and angle brackets. The last label begins
+// with a letter.
+var emailPattern = regexp.MustCompile(`^[A-Za-z0-9!#$%*+/=?^_\x60{|}~-]+(\.[A-Za-z0-9!#$%*+/=?^_\x60{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
 
 // checkEmail refuses an e-mail that is malformed, or another's e-mail or login.
 // Matomo starts the text with "Email" for new accounts and "email" for changes.
