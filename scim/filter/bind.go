@@ -29,12 +29,19 @@ type scope struct {
 // to compare with a value that cannot be of the attribute's type, to compare a
 // complex attribute without "value", and to put brackets behind an attribute
 // that is not multi-valued. Of opt only Tolerant and OnFixup matter.
+//
+//	userName EQ "a"                     userName eq "a"
+//	emails co "@x"                      emails.value co "@x"
+//	urn:...:User:userName eq "a"        userName eq "a"
+//	department eq "a"                   urn:...:enterprise:2.0:User:department eq "a"   (tolerant)
+//	active gt true                      an error, whatever the documents say (F31)
 func Bind(e Expr, rt *schema.ResourceType, opt Options) (Bound, error) {
 	return bind(e, scope{rt: rt}, opt)
 }
 
 // BindValues is Bind for a filter whose names are sub-attributes of the
-// multi-valued attribute a, as it stands in brackets.
+// multi-valued attribute a, as it stands in brackets. A list of plain values is
+// asked as if each were an object with a "value".
 func BindValues(e Expr, a *schema.Attribute, opt Options) (Bound, error) {
 	return bind(e, scope{attr: a}, opt)
 }
@@ -71,6 +78,8 @@ func (sc scope) lookup(p Path) (ref schema.Ref, ok bool) {
 // password.
 func secret(ref schema.Ref) bool { return ref.Leaf().Returned == schema.ReturnedNever }
 
+// binder carries what binding one expression needs; brackets make a second one
+// whose scope is the attribute before them.
 type binder struct {
 	scope
 	opt Options
@@ -120,7 +129,7 @@ func (b *binder) both(l, r Expr) (Expr, Expr, *schema.Error) {
 }
 
 // resolve gives the canonical path. In strict mode an attribute of an extension
-// without its URN is unknown.
+// without its URN is unknown. An unknown name keeps the spelling of the client.
 func (b *binder) resolve(p Path) (ref schema.Ref, canonical Path, known bool) {
 	ref, known = b.lookup(p)
 	if !known || ref.Short && !b.opt.Tolerant {
@@ -140,7 +149,8 @@ func (b *binder) resolve(p Path) (ref schema.Ref, canonical Path, known bool) {
 }
 
 // compare checks a comparison. A complex attribute stands for its "value" (RFC
-// 7644 section 3.4.2.2); null fits every attribute.
+// 7644 section 3.4.2.2); null fits every attribute. A list of objects without
+// "value", such as addresses, can only be compared by its sub-attributes.
 func (b *binder) compare(c Compare) (Expr, *schema.Error) {
 	ref, path, known := b.resolve(c.Path)
 	c.Path = path
@@ -166,7 +176,8 @@ func (b *binder) compare(c Compare) (Expr, *schema.Error) {
 }
 
 // value checks that operator and value fit the type of the attribute and gives
-// the value in that type.
+// the value in that type. Text fits a number that is meant as text:
+// employeeNumber eq 17 is what clients send whose user interface has no quotes.
 func (b *binder) value(a *schema.Attribute, c Compare) (any, *schema.Error) {
 	order := c.Op == Gt || c.Op == Ge || c.Op == Lt || c.Op == Le
 	substring := c.Op == Co || c.Op == Sw || c.Op == Ew

@@ -40,7 +40,9 @@ func element(v any) map[string]any {
 }
 
 // match evaluates an expression. Names are looked up again for each document;
-// that costs two map reads and keeps Bound a plain value.
+// that costs two map reads and keeps Bound a plain value. A name that no schema
+// has is an attribute without value, not an error (F29): another release of the
+// client may know more than we do.
 func (sc scope) match(e Expr, doc map[string]any) bool {
 	switch t := e.(type) {
 	case And:
@@ -71,7 +73,9 @@ func (sc scope) match(e Expr, doc map[string]any) bool {
 }
 
 // compare evaluates a comparison. password has no value here, whatever the
-// document holds, so that no filter can ask for it.
+// document holds, so that no filter can ask for it. emails.type ne "work" holds
+// when any address differs (F17), as RFC 7644 says of all operators on
+// multi-valued attributes.
 func (sc scope) compare(c Compare, doc map[string]any) bool {
 	ref, ok := sc.lookup(c.Path)
 	if !ok || secret(ref) {
@@ -93,7 +97,8 @@ func (sc scope) compare(c Compare, doc map[string]any) bool {
 	})
 }
 
-// absent evaluates a comparison with an attribute that has no value.
+// absent evaluates a comparison with an attribute that has no value. It differs
+// from every value, and it is null.
 func absent(c Compare) bool { return (c.Op == Ne) != (c.Value == nil) }
 
 // each reports whether f holds for a value of what ref names; f gets nil for a
@@ -153,7 +158,9 @@ func present(v any) bool {
 	}
 }
 
-// holds compares one value with the one in the filter.
+// holds compares one value with the one in the filter. The value in the filter
+// has the attribute's type, Bind has seen to that; the value in the document
+// may be anything when no body was ever checked.
 func holds(a *schema.Attribute, op Op, have, want any) bool {
 	switch a.Type {
 	case schema.Boolean:
@@ -193,7 +200,8 @@ func instants(op Op, have, want any) bool {
 }
 
 // texts compares text. Without exact both sides are folded, so that order and
-// substrings agree with equality.
+// substrings agree with equality. Folding costs an allocation, which equality,
+// by far the most frequent question, avoids.
 func texts(exact bool, op Op, have, want string) bool {
 	switch {
 	case !exact && (op == Eq || op == Ne):
@@ -214,6 +222,8 @@ func texts(exact bool, op Op, have, want string) bool {
 }
 
 // compareNumbers compares whole numbers exactly, others as float64.
+// 9007199254740993 is no float64, and two ids that differ in the last digit
+// must not be equal.
 func compareNumbers(a, b json.Number) int {
 	x, err1 := a.Int64()
 	y, err2 := b.Int64()

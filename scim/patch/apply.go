@@ -23,6 +23,10 @@ type Result struct {
 // canonical; its required attributes and types are checked. Read-only
 // attributes named by a path are an error (mutability), inside a path-less
 // value they are ignored. Passwords are checked and dropped.
+//
+// Operations take effect one after the other, each on the result of those
+// before it (RFC 7644 section 3.5.2), which is why required attributes are
+// looked at once, at the end: a request may remove userName and add it again.
 func Apply(rt *schema.ResourceType, doc schema.Document, req Request, mode schema.Mode) (Result, error) {
 	a := applier{Session: elements.Session{Mode: mode}, rt: rt, doc: schema.Clone(doc)}
 	for i, op := range req.Operations {
@@ -44,6 +48,8 @@ func Apply(rt *schema.ResourceType, doc schema.Document, req Request, mode schem
 }
 
 // sameData compares two documents but for schemas, which follow from the rest.
+// It is what tells a PATCH that changed nothing, after which meta.lastModified
+// and the entity tag stay.
 func sameData(a, b schema.Document) bool {
 	size := func(d schema.Document) int {
 		if _, ok := d["schemas"]; ok {
@@ -62,14 +68,17 @@ func sameData(a, b schema.Document) bool {
 	return true
 }
 
-// applier changes its own copy of a document.
+// applier changes its own copy of a document. What goes wrong in the middle of
+// a request is thrown away with the copy.
 type applier struct {
 	elements.Session
 	rt  *schema.ResourceType
 	doc schema.Document
 }
 
-// operation carries out one operation, with a path or without.
+// operation carries out one operation, with a path or without. Which op there
+// is was checked by Decode; a Request that a program put together has not been
+// through it.
 func (a *applier) operation(op Operation) error {
 	switch {
 	case op.Op != OpAdd && op.Op != OpReplace && op.Op != OpRemove:
@@ -90,7 +99,9 @@ func (a *applier) operation(op Operation) error {
 	return a.members("", obj, op.Op)
 }
 
-// named carries out an operation with a path.
+// named carries out an operation with a path. A read-only attribute that was
+// named on purpose is a mistake worth an answer (PA22), unlike one that came
+// along in an object.
 func (a *applier) named(path filter.PatchPath, op Operation) error {
 	ref, ok := a.rt.Lookup(path.URN, path.Attr, path.Sub)
 	if !ok || ref.Short && a.Mode.Strict {
@@ -108,6 +119,11 @@ func (a *applier) named(path filter.PatchPath, op Operation) error {
 // unknown carries out an operation on an attribute no schema has: when the
 // document has it already, or when it belongs to an unknown schema, whose data
 // are kept.
+//
+// Three things may be meant: "colour" that a client once put into a path-less
+// value and that was kept; "urn:...:enterprise:2.0:User:desk", kept within a
+// known extension; "urn:custom:User:colour", within an extension nobody told us
+// about. Anything else is most likely a typing error (PA25).
 func (a *applier) unknown(path filter.PatchPath, op Operation) error {
 	missing := schema.Errorf(schema.InvalidPath, path.String(), "no schema has this attribute")
 	if a.Mode.Strict || path.Filter != nil {
@@ -152,7 +168,8 @@ func (a *applier) unknown(path filter.PatchPath, op Operation) error {
 	return nil
 }
 
-// existing finds a key in any case.
+// existing finds a key in any case. The spelling that is stored wins, so that a
+// client that changes its mind about case does not leave two attributes.
 func existing(obj map[string]any, name string) (string, bool) {
 	if _, ok := obj[name]; ok {
 		return name, true
@@ -166,7 +183,9 @@ func existing(obj map[string]any, name string) (string, bool) {
 }
 
 // raw changes a value that has no schema: it is replaced or removed; only lists
-// grow.
+// grow. Without a schema nobody can say whether a list is one of values or one
+// value that happens to be a list, so add joins two lists and overwrites
+// everything else.
 func (a *applier) raw(target map[string]any, key string, op Operation) error {
 	kind := schema.FixUnknownAttribute
 	if strings.IndexByte(key, ':') >= 0 {
@@ -195,7 +214,9 @@ func (a *applier) raw(target map[string]any, key string, op Operation) error {
 }
 
 // members carries out add or replace for each member of an object: a path-less
-// value, or the object of the extension urn.
+// value, or the object of the extension urn. They are taken in the order of
+// their names, so that the same request has the same result on every run: a
+// plain name comes before the dotted ones that reach into it.
 func (a *applier) members(urn string, obj map[string]any, op string) error {
 	for _, key := range slices.Sorted(maps.Keys(obj)) {
 		if err := a.member(urn, key, Operation{Op: op, Value: obj[key]}); err != nil {
@@ -208,6 +229,15 @@ func (a *applier) members(urn string, obj map[string]any, op string) error {
 // member carries out an operation whose name is the key of an object: the plain
 // name of an attribute, an extension, or one of the longer forms that Entra
 // sends.
+//
+//	{"title":"x"}                                   an attribute
+//	{"urn:...:enterprise:2.0:User":{"division":"v"}}  an extension
+//	{"name.givenName":"x"}                          dotted (Entra, PA38)
+//	{"urn:...:User:department":"x"}                 with URN (Entra, PA38)
+//	{"emails[type eq \"work\"].value":"x"}          a whole path (Entra)
+//
+// Read-only attributes are left out in silence when they say what is stored or
+// nothing, for several clients send the whole resource back.
 func (a *applier) member(urn, key string, op Operation) error {
 	name := key
 	if urn != "" {
@@ -233,7 +263,8 @@ func (a *applier) member(urn, key string, op Operation) error {
 	return a.at(ref, path.Filter, op)
 }
 
-// spelling notes names that only paths may have.
+// spelling notes names that only paths may have. Strict mode refuses them: RFC
+// 7644 section 3.5.2.1 knows a set of attributes there and no paths.
 func (a *applier) spelling(ref schema.Ref, key string, filtered bool) error {
 	const problem = "inside a value, only the names of attributes and extensions are possible"
 	switch {
@@ -247,7 +278,8 @@ func (a *applier) spelling(ref schema.Ref, key string, filtered bool) error {
 	return nil
 }
 
-// keep stores what no schema knows.
+// keep stores what no schema knows. Within the object of an extension it is
+// kept in that object, and otherwise at the top of the document.
 func (a *applier) keep(urn, key string, op Operation) error {
 	target := a.doc
 	if ref, ok := a.rt.LookupName(urn); urn != "" && ok && ref.Extension != nil {
@@ -268,6 +300,10 @@ func (a *applier) keep(urn, key string, op Operation) error {
 }
 
 // at carries out an operation on what was found in the schemas.
+//
+// A password is checked and then forgotten; schemas cannot be patched, for what
+// is in use follows from the data. The object of an extension comes into being
+// with its first attribute and goes with its last, here as everywhere.
 func (a *applier) at(ref schema.Ref, where filter.Expr, op Operation) error {
 	switch {
 	case where != nil && (ref.Attr == nil || !ref.Attr.MultiValued):
@@ -308,7 +344,9 @@ func (a *applier) at(ref schema.Ref, where filter.Expr, op Operation) error {
 	}
 }
 
-// subValue makes of an operation on a sub-attribute one on its attribute.
+// subValue makes of an operation on a sub-attribute one on its attribute. So
+// name.familyName has one way to be changed, whether it was named in the path
+// or in an object.
 func (a *applier) subValue(ref schema.Ref, op Operation) any {
 	if op.Op == OpRemove {
 		return removal{ref.Sub.Name}
@@ -317,10 +355,14 @@ func (a *applier) subValue(ref schema.Ref, op Operation) any {
 }
 
 // removal names a sub-attribute that is to be removed; it stands in the Value
-// of an operation.
+// of an operation. No value that came out of JSON can be mistaken for it.
 type removal struct{ sub string }
 
 // whole carries out an operation on a whole schema.
+//
+// A bare URN as a path stands for all attributes of the schema (PA27). Replace
+// keeps those that are not named, as with every complex attribute; only null
+// and remove clear the extension.
 func (a *applier) whole(ref schema.Ref, op Operation) error {
 	obj, isObject := op.Value.(map[string]any)
 	switch {
@@ -340,7 +382,9 @@ func (a *applier) whole(ref schema.Ref, op Operation) error {
 	}
 }
 
-// simple carries out an operation on a single value that is no object.
+// simple carries out an operation on a single value that is no object. Null and
+// [] under replace clear it (PA39); under add they mean that there is nothing
+// to add.
 func (a *applier) simple(target map[string]any, attr *schema.Attribute, op Operation) error {
 	if op.Op == OpRemove {
 		delete(target, attr.Name)
@@ -359,6 +403,13 @@ func (a *applier) simple(target map[string]any, attr *schema.Attribute, op Opera
 
 // complex carries out an operation on a single-valued complex attribute:
 // sub-attributes that are not named stay, also under replace.
+//
+//	stored   {"givenName":"Ada","familyName":"King"}
+//	replace  {"familyName":"Lovelace","givenName":null}
+//	result   {"familyName":"Lovelace"}
+//
+// A sub-attribute that is null goes (PA39), one that is left out stays (PA14).
+// A manager whose value is "" is a manager removed (Entra, OneLogin).
 func (a *applier) complex(target map[string]any, attr *schema.Attribute, op Operation) error {
 	current, _ := target[attr.Name].(map[string]any)
 	if op.Op == OpRemove {

@@ -29,12 +29,16 @@ const (
 type Operation = elements.Operation
 
 // Request is the operations of a PATCH, in the order in which they take effect.
+// Bulk and the HTTP handler make one from a body with Decode or FromDocument;
+// tests may write it down.
 type Request struct{ Operations []Operation }
 
 // Decode reads the body of a PATCH. Errors: invalidSyntax when it is not the
 // JSON of a PatchOp message (no PatchOp schema, no Operations, an unknown op),
 // invalidPath for a path that is no string, invalidValue for an add or replace
-// without value. The fixups are kinds that were needed, once each.
+// without value. The fixups are kinds that were needed, once each. No identity
+// provider sends a PatchOp that strict mode would have to refuse here: op in
+// any case is a fixup that strict mode grants too (PA30).
 func Decode(data []byte, mode schema.Mode) (Request, []schema.Fixup, error) {
 	doc, err := schema.Decode(data)
 	if err != nil {
@@ -44,7 +48,8 @@ func Decode(data []byte, mode schema.Mode) (Request, []schema.Fixup, error) {
 }
 
 // FromDocument is Decode for a message that was decoded already, such as the
-// data of a bulk operation.
+// data of a bulk operation. Names of members are taken in any case, like all
+// names in SCIM; members that no PatchOp has are ignored.
 func FromDocument(doc schema.Document, _ schema.Mode) (Request, []schema.Fixup, error) {
 	if !namesPatchOp(member(doc, "schemas")) {
 		return Request{}, nil, schema.Errorf(schema.InvalidSyntax, "schemas", "%s is missing", schema.PatchOpURN)
@@ -71,7 +76,8 @@ func member(doc map[string]any, name string) any {
 	return v
 }
 
-// lookup is member that tells null and absence apart.
+// lookup is member that tells null and absence apart. A replace with null
+// removes (PA39), a replace without any value is a mistake.
 func lookup(doc map[string]any, name string) (any, bool) {
 	if v, ok := doc[name]; ok {
 		return v, true
@@ -84,7 +90,9 @@ func lookup(doc map[string]any, name string) (any, bool) {
 	return nil, false
 }
 
-// namesPatchOp looks for the URN of the message in its schemas.
+// namesPatchOp looks for the URN of the message in its schemas. Some clients
+// send the one schema as text instead of in a list; as nothing else can be
+// meant, it is no fixup.
 func namesPatchOp(v any) bool {
 	if s, ok := v.(string); ok {
 		return schema.EqualName(s, schema.PatchOpURN)
@@ -130,6 +138,11 @@ func decodeOperation(v any, fixups *schema.Fixups) (Operation, error) {
 
 // numbered says in which operation an error occurred; path is that of the
 // operation.
+//
+//	emails.value: operation 2: a string is expected, not the number 1
+//
+// The path of a value that does not fit is more precise than that of the
+// operation, and wins.
 func numbered(i int, path string, err error) error {
 	e, ok := errors.AsType[*schema.Error](err)
 	if !ok {

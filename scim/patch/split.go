@@ -70,13 +70,17 @@ func Split(rt *schema.ResourceType, req Request, mode schema.Mode) (Request, []M
 }
 
 // MembersOf reads the members of a canonical group document, of a POST or PUT,
-// unique by Value.
+// unique by Value. There too the list is a set: the first of two members with
+// the same value counts.
 func MembersOf(doc schema.Document) ([]Member, error) {
 	list, _ := doc["members"].([]any)
 	members, err := toMembers(list)
 	return unique(members), err
 }
 
+// splitter collects the steps that the operations of one request come to. It
+// never sees the group, so whatever depends on who is a member now is left to
+// the store.
 type splitter struct {
 	elements.Session
 	rt  *schema.ResourceType
@@ -85,6 +89,12 @@ type splitter struct {
 
 // operation takes the member steps out of an operation and gives what is left
 // of it, if anything.
+//
+//	{"op":"replace","value":{"displayName":"n","members":[...]}}
+//
+// becomes a step that replaces the members, and an operation that only renames.
+// Keys that are no paths at all are left in the rest, where Apply deals with
+// them.
 func (s *splitter) operation(op Operation) (rest Operation, ok bool, err error) {
 	if op.Path != "" {
 		path, err := filter.ParsePath(op.Path, s.Options())
@@ -122,13 +132,15 @@ func (s *splitter) operation(op Operation) (rest Operation, ok bool, err error) 
 }
 
 // members reports whether a name is that of the members, or of a sub-attribute
-// of them.
+// of them. The name alone would not do: a schema of a configuration may have an
+// attribute "members" of its own, under its URN.
 func (s *splitter) members(p filter.Path) (schema.Ref, bool) {
 	ref, ok := s.rt.Lookup(p.URN, p.Attr, p.Sub)
 	return ref, ok && ref.Attr != nil && ref.Extension == nil && ref.Attr.Set()
 }
 
-// key notes names that only paths may have.
+// key notes names that only paths may have. See applier.spelling, which does
+// the same for all other attributes.
 func (s *splitter) key(key string, path filter.PatchPath) error {
 	const problem = "inside a value, only the names of attributes and extensions are possible"
 	switch {
@@ -142,6 +154,11 @@ func (s *splitter) key(key string, path filter.PatchPath) error {
 }
 
 // step turns one operation on the members into steps.
+//
+// A remove without a value empties the group (PA34). A remove with one removes
+// only those members, whatever a literal reading of section 3.5.2.2 would say:
+// Entra, JumpCloud and authentik mean that (PA35), and emptying a group by
+// mistake would take the access of everybody in it.
 func (s *splitter) step(ref schema.Ref, where filter.Expr, op Operation) error {
 	switch {
 	case ref.Sub != nil:
@@ -170,6 +187,14 @@ func (s *splitter) step(ref schema.Ref, where filter.Expr, op Operation) error {
 }
 
 // filtered turns an operation on members[...] into steps.
+//
+//	remove  members[value eq "1" or value eq "2"]            Remove 1, 2
+//	remove  members[type eq "Group"]                         RemoveWhere
+//	add     members[value eq "1"]  {"type":"User"}           Add 1
+//	replace members[value eq "1"]  {"value":"2"}             Remove 1, Add 2
+//
+// An add or replace must say which member is meant, for a filter that matches
+// whom it likes cannot be answered without reading the group.
 func (s *splitter) filtered(attr *schema.Attribute, where filter.Expr, op Operation) error {
 	b, err := filter.BindValues(where, attr, s.Options())
 	if err != nil {
@@ -200,7 +225,8 @@ func (s *splitter) filtered(attr *schema.Attribute, where filter.Expr, op Operat
 }
 
 // valuesOf gives the members that a filter names one by one: value eq "a", or
-// several of these joined by or.
+// several of these joined by or. Those can be removed by their keys, without a
+// filter in SQL.
 func valuesOf(e filter.Expr) ([]Member, bool) {
 	switch t := e.(type) {
 	case filter.Or:
@@ -226,6 +252,8 @@ func (s *splitter) pushMembers(kind MemberOpKind, values []any) error {
 }
 
 // push appends a step, joined with the last one where the two do what one can.
+// authentik sends one operation for each member; a thousand of them come to one
+// step.
 func (s *splitter) push(op MemberOp) {
 	if op.Kind == ReplaceAll { // whatever came before is overwritten
 		s.ops = append(s.ops[:0], op)
@@ -245,7 +273,8 @@ func (s *splitter) push(op MemberOp) {
 }
 
 // toMembers reads members; only the value is required (RFC 7643 section 4.2),
-// and it must not be blank.
+// and it must not be blank. The ids are not looked up here: the store knows who
+// exists, and remembers those who do not exist yet.
 func toMembers(values []any) ([]Member, error) {
 	members := make([]Member, 0, len(values))
 	for _, v := range values {

@@ -44,6 +44,11 @@ func (rt *ResourceType) Canonicalize(doc Document, mode Mode) (Document, []Fixup
 }
 
 // put places one member of a body into out.
+//
+// A key is, in this order: an attribute of the core, the URN of a schema with
+// an object behind it, a longer name such as "name.givenName" or
+// "urn:...:User:department", or nothing we know. A longer name of a list is
+// nothing we know, because it does not say which value is meant.
 func (rt *ResourceType) put(c *coercer, out Document, key string, v any) error {
 	if a := rt.index.Core.Find(key); a != nil {
 		return c.set(out, a, v)
@@ -113,7 +118,8 @@ func (rt *ResourceType) spread(c *coercer, out Document, v any) error {
 	return nil
 }
 
-// members places the members of an object whose attributes are known.
+// members places the members of an object whose attributes are known. Here a
+// name has one form only: within an extension nobody dots.
 func (c *coercer) members(target map[string]any, known attribute.Names, obj map[string]any, id string) error {
 	var buf [16]string
 	for _, key := range jsonobject.SortedKeys(obj, buf[:0]) {
@@ -138,7 +144,8 @@ func inside(err error, parent, separator string) error {
 	return err
 }
 
-// putRef places a value at a name that was written out in one key.
+// putRef places a value at a name that was written out in one key. What stands
+// there already, from a plain key, is completed: plain keys come first.
 func (c *coercer) putRef(out Document, ref Ref, v any) error {
 	target := out
 	if ref.Extension != nil {
@@ -214,7 +221,8 @@ func (c *coercer) keep(target map[string]any, key string, v any) error {
 }
 
 // checkSchemas compares what the body says about its schemas with what is in
-// it.
+// it. The data decide what is in use (C15); what the list says beside or beyond
+// that is forgiven, and counted, because most clients send a constant list.
 func (rt *ResourceType) checkSchemas(c *coercer, out, doc Document) error {
 	listed, err := rt.listed(c, doc)
 	if err != nil {
@@ -243,7 +251,8 @@ func (rt *ResourceType) checkSchemas(c *coercer, out, doc Document) error {
 	return nil
 }
 
-// listed gives the URNs in the schemas of a body.
+// listed gives the URNs in the schemas of a body. Missing or null is an empty
+// list.
 func (rt *ResourceType) listed(c *coercer, doc Document) ([]any, *Error) {
 	v, ok := doc["schemas"]
 	for key := range doc {

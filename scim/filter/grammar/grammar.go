@@ -19,7 +19,9 @@ import (
 )
 
 // Expr is a filter: one of And, Or, Not, Compare, Present and ValuePath. String
-// gives text that parses to the same expression.
+// gives text that parses to the same expression. An expression is a value that
+// is never changed after it was built: Bind makes a new one, and caches may
+// share them.
 type Expr interface {
 	String() string
 	// write appends the text; within is the precedence of the place it stands
@@ -50,13 +52,16 @@ type Compare struct {
 type Present struct{ Path Path }
 
 // ValuePath holds when one value of a multi-valued attribute satisfies Filter,
-// whose names are sub-attributes.
+// whose names are sub-attributes. emails[type eq "work" and value co "@x"]
+// wants one address to satisfy both; the same two comparisons without brackets
+// may each be satisfied by another one (F15).
 type ValuePath struct {
 	Path   Path
 	Filter Expr
 }
 
-// Op is a comparison.
+// Op is a comparison. Which of them an attribute allows depends on its type,
+// and is checked by package filter.
 type Op string
 
 // The comparisons of RFC 7644 table 3, always in lower case. Present is its own
@@ -93,6 +98,9 @@ func (p Path) String() string {
 // PatchPath is the path of a PATCH operation: an attribute, or with Filter the
 // values of a multi-valued attribute that satisfy it. The Sub of the Path is
 // what stands after the filter.
+//
+//	emails[type eq "work"].value   Attr emails, Filter type eq "work", Sub value
+//	name.familyName                Attr name, Sub familyName
 type PatchPath struct {
 	Path
 	Filter Expr
@@ -149,7 +157,9 @@ func (e And) write(b *strings.Builder, within int) { binary(b, e.L, " and ", e.R
 func (e Or) write(b *strings.Builder, within int) { binary(b, e.L, " or ", e.R, precOr, within) }
 
 // binary writes an operator that groups to the left: the same one on its right
-// side needs parentheses.
+// side needs parentheses. Without them a and (b and c) would print as a and b
+// and c, which reads as (a and b) and c: the same answer, but another
+// expression.
 func binary(b *strings.Builder, l Expr, op string, r Expr, own, within int) {
 	if own < within {
 		b.WriteByte('(')
@@ -160,7 +170,8 @@ func binary(b *strings.Builder, l Expr, op string, r Expr, own, within int) {
 	r.write(b, own+1)
 }
 
-// write always sets parentheses: the grammar has no not without them.
+// write always sets parentheses: the grammar has no not without them. Therefore
+// it never asks for a pair of its own.
 func (e Not) write(b *strings.Builder, _ int) {
 	b.WriteString("not (")
 	e.X.write(b, precOr)
@@ -197,7 +208,8 @@ func ValueText(v any) string {
 	return b.String()
 }
 
-// writeValue puts down a value as JSON.
+// writeValue puts down a value as JSON. Whatever else a program puts there
+// prints as null, which compares with nothing.
 func writeValue(b *strings.Builder, v any) {
 	switch t := v.(type) {
 	case string:
@@ -215,7 +227,9 @@ func writeValue(b *strings.Builder, v any) {
 	}
 }
 
-// quote writes a JSON string with as few escapes as possible.
+// quote writes a JSON string with as few escapes as possible. Bytes beyond
+// ASCII go out as they are: text is UTF-8 on both sides, and 😀 need not become
+// a surrogate pair.
 func quote(b *strings.Builder, s string) {
 	const hex = "0123456789abcdef"
 	b.WriteByte('"')
@@ -235,7 +249,9 @@ func quote(b *strings.Builder, s string) {
 	b.WriteByte('"')
 }
 
-// fail builds the error for a problem in a filter.
+// fail builds the error for a problem in a filter. The detail is the whole
+// sentence: a filter is one text, and no attribute could be named better than
+// by the place in it.
 func fail(format string, args ...any) *schema.Error {
 	return schema.Errorf(schema.InvalidFilter, "", format, args...)
 }

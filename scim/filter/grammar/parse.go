@@ -10,7 +10,9 @@ import (
 )
 
 // Options limit what is accepted. The zero value is the grammar of the RFC with
-// the default limits.
+// the default limits. The default limits are far above what any identity
+// provider sends, whose longest filters have some hundred bytes, and low enough
+// that the worst filter is parsed in well under a millisecond.
 type Options struct {
 	Tolerant bool               // accept what identity providers write beyond the grammar
 	MaxLen   int                // bytes; 0 means 16 KiB
@@ -19,13 +21,15 @@ type Options struct {
 	OnFixup  func(schema.Fixup) // called for each tolerance that was needed; may be nil
 }
 
+// The default limits. Chains of and and or do not nest, so they are bounded by
+// the number of expressions alone.
 const (
 	defaultLen   = 16 << 10
 	defaultDepth = 32
 	defaultNodes = 500
 )
 
-// withDefaults fills in the limits.
+// withDefaults fills in the limits. There is no way to ask for none at all.
 func (o Options) withDefaults() Options {
 	if o.MaxLen == 0 {
 		o.MaxLen = defaultLen
@@ -49,6 +53,12 @@ func (o Options) Report(k schema.Fixup) {
 // Parse reads a filter. Operators are understood in any case, names are kept as
 // written. In tolerant mode a value may be a bare word, and emails[type eq
 // "work"].value eq "x" is read as emails[type eq "work" and value eq "x"].
+//
+//	userName Eq "ada"                     as the RFC has it
+//	userName eq ada                       tolerant (authentik)
+//	emails[type eq "work"].value eq "x"   tolerant (Entra)
+//
+// The error is an invalidFilter that says at which byte what was expected.
 func Parse(s string, opt Options) (Expr, error) {
 	p := parser{s: s, opt: opt.withDefaults()}
 	if err := p.checkText(); err != nil {
@@ -68,7 +78,9 @@ func Parse(s string, opt Options) (Expr, error) {
 // attribute[filter] or attribute[filter].sub, each with an optional URN. A bare
 // URN of a schema is read as URN and attribute, as schema.SplitName does, and
 // found again by schema.ResourceType.Lookup. The scimType of an error is
-// invalidPath.
+// invalidPath. Blanks around a path are an error, unlike those within its
+// brackets, because a name with a blank is a mistake that would otherwise go
+// unseen.
 func ParsePath(s string, opt Options) (PatchPath, error) {
 	p := parser{s: s, opt: opt.withDefaults()}
 	path, err := p.patchPath()
@@ -80,7 +92,9 @@ func ParsePath(s string, opt Options) (PatchPath, error) {
 	return path, nil
 }
 
-// parser is one pass over the text; pos is the next byte to read.
+// parser is one pass over the text; pos is the next byte to read. There is no
+// separate list of tokens: what a word means depends on where it stands, and
+// not, and, or and pr are fine names of attributes.
 type parser struct {
 	s            string
 	pos          int
@@ -133,7 +147,8 @@ func (p *parser) peek() byte {
 	return 0
 }
 
-// word reads up to a blank, a bracket, a parenthesis or a quote.
+// word reads up to a blank, a bracket, a parenthesis or a quote. Dots and
+// colons belong to it: it is a name, an operator or a plain value.
 func (p *parser) word() string {
 	start := p.pos
 	for p.pos < len(p.s) && !isSpace(p.s[p.pos]) && strings.IndexByte(`()[]"`, p.s[p.pos]) < 0 {
@@ -142,7 +157,8 @@ func (p *parser) word() string {
 	return p.s[start:p.pos]
 }
 
-// node counts an expression.
+// node counts an expression. The number bounds the work of everybody who
+// evaluates the filter later, once for each document or as a part of SQL.
 func (p *parser) node() *schema.Error {
 	if p.nodes++; p.nodes > p.opt.MaxNodes {
 		return p.fail("more than " + strconv.Itoa(p.opt.MaxNodes) + " expressions")
@@ -150,7 +166,8 @@ func (p *parser) node() *schema.Error {
 	return nil
 }
 
-// enter counts a level; the caller leaves it with p.depth--.
+// enter counts a level; the caller leaves it with p.depth--. It consumes the
+// bracket or parenthesis.
 func (p *parser) enter() *schema.Error {
 	if p.depth++; p.depth > p.opt.MaxDepth {
 		return p.fail("nested deeper than " + strconv.Itoa(p.opt.MaxDepth) + " levels")
@@ -159,7 +176,8 @@ func (p *parser) enter() *schema.Error {
 	return nil
 }
 
-// keyword consumes a word such as "and" when it comes next.
+// keyword consumes a word such as "and" when it comes next. Otherwise it
+// consumes nothing.
 func (p *parser) keyword(want string) bool {
 	start := p.pos
 	p.space()
@@ -170,7 +188,8 @@ func (p *parser) keyword(want string) bool {
 	return false
 }
 
-// or reads expressions joined by or, which binds weakest.
+// or reads expressions joined by or, which binds weakest. a or b and c is a or
+// (b and c) (F12).
 func (p *parser) or() (Expr, *schema.Error) {
 	l, err := p.and()
 	for err == nil && p.keyword("or") {
@@ -195,7 +214,9 @@ func (p *parser) and() (Expr, *schema.Error) {
 	return l, err
 }
 
-// unary reads a group, not (...), a value path or a comparison.
+// unary reads a group, not (...), a value path or a comparison. The word not is
+// a name unless a parenthesis follows: not pr asks whether an attribute "not"
+// has a value.
 func (p *parser) unary() (Expr, *schema.Error) {
 	p.space()
 	if p.peek() == '(' {
@@ -240,7 +261,8 @@ func (p *parser) group() (Expr, *schema.Error) {
 	return e, nil
 }
 
-// path takes a name apart and checks it.
+// path takes a name apart and checks it. In brackets there are sub-attributes
+// only, which have no URN.
 func (p *parser) path(start int, name string) (Path, *schema.Error) {
 	urn, attr, sub := schema.SplitName(name)
 	path := Path{URN: urn, Attr: attr, Sub: sub}
@@ -266,6 +288,8 @@ func validName(name, attr, sub string) bool {
 
 // urnLike accepts names with a URN. The part after the last colon may look
 // unlike an attribute when the whole is the URN of a schema.
+// urn:example:custom:1.0 is such a whole: its last part reads as an attribute
+// "1" with a sub-attribute "0".
 func urnLike(name string) bool {
 	for i := range len(name) {
 		c := name[i]
@@ -278,7 +302,8 @@ func urnLike(name string) bool {
 }
 
 // valuePath reads attr[filter], and in tolerant mode the comparison of a
-// sub-attribute after it.
+// sub-attribute after it. No value path stands in another: complex attributes
+// do not nest (RFC 7643 section 2.3.8).
 func (p *parser) valuePath(path Path, start int) (Expr, *schema.Error) {
 	f, err := p.brackets(path, start)
 	if err != nil {
@@ -292,7 +317,8 @@ func (p *parser) valuePath(path Path, start int) (Expr, *schema.Error) {
 	return ValuePath{Path: path, Filter: f}, p.node()
 }
 
-// suffix reads what Entra writes behind a value path.
+// suffix reads what Entra writes behind a value path. It is read as one more
+// condition on the same value, which is what Entra expects to find by it (F34).
 func (p *parser) suffix(f Expr) (Expr, *schema.Error) {
 	if !p.opt.Tolerant {
 		return nil, p.fail("nothing may follow a value path")
@@ -391,7 +417,8 @@ func (p *parser) value() (any, *schema.Error) {
 	}
 }
 
-// isNumber reports whether w is a JSON number that a float64 can hold.
+// isNumber reports whether w is a JSON number that a float64 can hold. 1e999 is
+// none then, but a word, which tolerant mode takes as text.
 func isNumber(w string) bool {
 	if c := w[0]; c != '-' && (c < '0' || c > '9') || !json.Valid([]byte(w)) {
 		return false
@@ -400,7 +427,8 @@ func isNumber(w string) bool {
 	return err == nil
 }
 
-// patchPath reads a whole path.
+// patchPath reads a whole path. Errors carry the scimType of filters; ParsePath
+// exchanges it.
 func (p *parser) patchPath() (PatchPath, *schema.Error) {
 	if err := p.checkText(); err != nil {
 		return PatchPath{}, err

@@ -21,7 +21,8 @@ const (
 )
 
 // Operation is one change. Path is empty when the names stand in the Value. A
-// nil Value is null, or none.
+// nil Value is null, or none. A path that was followed already is of no
+// interest here: List.Apply looks at Op and Value.
 type Operation struct {
 	Op    string
 	Path  string
@@ -29,18 +30,20 @@ type Operation struct {
 }
 
 // Session is what the operations of one request have in common: how much is
-// forgiven, and what was.
+// forgiven, and what was. Embed it where operations are carried out.
 type Session struct {
 	Mode   schema.Mode
 	Fixups schema.Fixups
 }
 
-// Options are those for the paths and filters in operations.
+// Options are those for the paths and filters in operations. What they forgive
+// is noted in the session.
 func (s *Session) Options() filter.Options {
 	return filter.Options{Tolerant: !s.Mode.Strict, OnFixup: func(k schema.Fixup) { s.Fixups.Add(k) }}
 }
 
 // Tolerate records a kind, or gives the error that strict mode answers with.
+// The problem is a sentence for the client and says what it should have sent.
 func (s *Session) Tolerate(k schema.Fixup, scimType, problem string) error {
 	if s.Mode.Strict {
 		return schema.Errorf(scimType, "", "%s", problem)

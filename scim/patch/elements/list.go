@@ -8,7 +8,8 @@ import (
 )
 
 // maxValues is how many values a list may have that is searched value by value;
-// the members of a group have no such limit.
+// the members of a group have no such limit. Adding n values to m compares n
+// times m of them, and a body of a megabyte has room for a hundred thousand.
 const maxValues = 1000
 
 // List carries out operations on the values of one multi-valued attribute, or
@@ -25,6 +26,8 @@ func (l *List) attr() *schema.Attribute { return l.Ref.Attr }
 
 // Apply carries out an operation on the values that satisfy where, or on the
 // list as such when where is nil. An empty list makes the attribute unassigned.
+// On an error Values are in no particular state; the caller throws them away
+// with everything else.
 func (l *List) Apply(where filter.Expr, op Operation) error {
 	var err error
 	switch {
@@ -43,6 +46,11 @@ func (l *List) Apply(where filter.Expr, op Operation) error {
 }
 
 // all carries out an operation on the list as such.
+//
+//	add      [{"value":"a"}]     appended, or joined with the value it names
+//	replace  [{"value":"a"}]     the only one from now on (PA15)
+//	remove                       none left
+//	remove   [{"value":"a"}]     this one goes, the others stay (PA35)
 func (l *List) all(op Operation) error {
 	if op.Op == OpRemove {
 		if op.Value == nil {
@@ -73,7 +81,9 @@ func (l *List) all(op Operation) error {
 	return nil
 }
 
-// union adds the members of a set that are not there yet.
+// union adds the members of a set that are not there yet. Those who are keep
+// their display, type and $ref, because members of a set are immutable. A map
+// does the comparing, for a group may have a hundred thousand.
 func (l *List) union(values []any) {
 	there := make(map[string]bool, len(l.Values)+len(values))
 	for _, e := range l.Values {
@@ -87,7 +97,9 @@ func (l *List) union(values []any) {
 	}
 }
 
-// add appends a value, or completes the one that is there already.
+// add appends a value, or completes the one that is there already. So
+// {"value":"a@x","primary":true} makes an address primary that is stored
+// already, instead of storing it twice (PA04, PA06).
 func (l *List) add(e any) {
 	i := slices.IndexFunc(l.Values, func(have any) bool { return same(l.attr(), have, e) })
 	obj, isObject := e.(map[string]any)
@@ -103,7 +115,8 @@ func (l *List) add(e any) {
 }
 
 // promote makes value i the only primary one, if it says that it is primary
-// (RFC 7644 section 3.5.2).
+// (RFC 7644 section 3.5.2). The others become ordinary rather than the request
+// an error: that is what a client wants that knows one value and not the rest.
 func (l *List) promote(i int) {
 	if obj, ok := l.Values[i].(map[string]any); !ok || obj["primary"] != true {
 		return
@@ -118,6 +131,12 @@ func (l *List) promote(i int) {
 // removeValues removes only the values that were sent along. RFC 7644 knows no
 // value with remove, so that a literal reading would remove all; that is never
 // done.
+//
+//	stored  [{"value":"a","type":"work"},{"value":"b"}]
+//	remove  [{"value":"A"}]
+//	left    [{"value":"b"}]
+//
+// Values that are not there are no error: removing is idempotent.
 func (l *List) removeValues(v any) error {
 	values, err := l.ToRemove(l.attr(), v)
 	if err != nil {
@@ -141,7 +160,8 @@ func (l *List) removeValues(v any) error {
 }
 
 // ToRemove reads the value of a remove: a list, one object or one plain value.
-// Each must say which value is meant.
+// Each must say which value is meant. {"type":"work"} does not, for the client
+// may mean one address or all of them, and guessing wrong loses data.
 func (s *Session) ToRemove(attr *schema.Attribute, v any) ([]any, error) {
 	if err := s.Tolerate(schema.FixValueArrayRemove, schema.InvalidValue, "remove takes no value; name the values in the path"); err != nil {
 		return nil, err
@@ -161,7 +181,9 @@ func (s *Session) ToRemove(attr *schema.Attribute, v any) ([]any, error) {
 	return values, nil
 }
 
-// names reports whether a value to remove says which one it is.
+// names reports whether a value to remove says which one it is. Where the
+// attribute has a "value", that is what names it; an address has none and is
+// named by its parts.
 func names(attr *schema.Attribute, e any) bool {
 	obj, ok := e.(map[string]any)
 	if !ok {

@@ -9,6 +9,13 @@ import (
 
 // some carries out an operation on the values that satisfy where (nil: all of
 // them), or on a sub-attribute of them.
+//
+//	emails[type eq "work"]         where, no sub-attribute
+//	emails[type eq "work"].value   where and sub-attribute
+//	emails.display                 sub-attribute of all values
+//
+// What the members of a set say about themselves is immutable (RFC 7643 section
+// 4.2).
 func (l *List) some(where filter.Expr, op Operation) error {
 	sub := l.Ref.Sub
 	if sub != nil && sub.Mutability == schema.Immutable {
@@ -33,7 +40,8 @@ func (l *List) some(where filter.Expr, op Operation) error {
 }
 
 // find gives the positions of the values that satisfy a filter, and the filter
-// in canonical form.
+// in canonical form. The filter is checked even when there is no value to ask,
+// so that a mistake in it does not depend on what is stored.
 func (l *List) find(where filter.Expr) ([]int, filter.Expr, error) {
 	var hits []int
 	if where == nil {
@@ -55,7 +63,8 @@ func (l *List) find(where filter.Expr) ([]int, filter.Expr, error) {
 }
 
 // removeHits removes the values found, or only a sub-attribute of them; a value
-// without any sub-attribute left goes too.
+// without any sub-attribute left goes too. Nothing found is nothing removed,
+// and no error: another request may have been faster.
 func (l *List) removeHits(hits []int) {
 	if l.Ref.Sub != nil {
 		for _, i := range hits {
@@ -77,6 +86,13 @@ func (l *List) removeHits(hits []int) {
 // create makes the value that a filtered add or replace did not find, from what
 // the filter says about it. The RFC wants noTarget for replace (section
 // 3.5.2.3), Entra wants the value; for add see erratum 8097.
+//
+//	path   phoneNumbers[type eq "work"].value
+//	value  "+49 123"
+//	made   {"type":"work","value":"+49 123"}
+//
+// A filter that does not say what a value is, such as value co "x" or one with
+// or, is noTarget in both modes: there is nothing to create from it.
 func (l *List) create(where filter.Expr, op Operation) error {
 	if op.Op == OpReplace {
 		if err := l.Tolerate(schema.FixFilteredCreate, schema.NoTarget, "the path matches no value"); err != nil {
@@ -107,7 +123,8 @@ func (l *List) create(where filter.Expr, op Operation) error {
 }
 
 // Element reads the value of an operation on single values of a list: an
-// object, or what stands for one.
+// object, or what stands for one. Nil means that there is nothing to set. Entra
+// wraps the one object in a list; a plain "x" is {"value":"x"}.
 func (l *List) Element(v any) (map[string]any, error) {
 	if list, ok := v.([]any); ok && len(list) == 1 {
 		if err := l.Tolerate(schema.FixSingletonArray, schema.InvalidValue, "an object is expected, not a list"); err != nil {
@@ -126,7 +143,9 @@ func (l *List) Element(v any) (map[string]any, error) {
 	return obj, nil
 }
 
-// setSub sets a sub-attribute of the values found.
+// setSub sets a sub-attribute of the values found. Several values may be meant
+// at once, but only the first of them becomes primary. A value whose last
+// sub-attribute was cleared goes.
 func (l *List) setSub(hits []int, op Operation) error {
 	v, err := schema.CanonicalValue(l.Ref.Sub, op.Value, l.Mode, &l.Fixups)
 	if err != nil {
@@ -152,6 +171,12 @@ func (l *List) setSub(hits []int, op Operation) error {
 
 // setElements completes (add) or exchanges (replace) the values found. A plain
 // value stands for the "value" alone, so the rest stays.
+//
+//	stored   [{"value":"a","type":"work","display":"A"}]
+//	path     emails[type eq "work"]
+//	replace  {"value":"b"}    [{"value":"b"}]
+//	replace  "b"              [{"value":"b","type":"work","display":"A"}]
+//	add      {"value":"b"}    [{"value":"b","type":"work","display":"A"}]
 func (l *List) setElements(hits []int, op Operation) error {
 	next, err := l.Element(op.Value)
 	switch {

@@ -7,14 +7,16 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// Text reads a sub-attribute that is text, "" when there is none.
+// Text reads a sub-attribute that is text, "" when there is none. Plain values
+// and values of another type have none.
 func Text(element any, sub string) string {
 	obj, _ := element.(map[string]any)
 	s, _ := obj[sub].(string)
 	return s
 }
 
-// Store sets a value, or removes it when it is empty.
+// Store sets a value, or removes it when it is empty. An attribute without
+// value is not stored at all (RFC 7643 section 2.5).
 func Store(target map[string]any, key string, v any) {
 	if schema.Empty(v) {
 		delete(target, key)
@@ -26,6 +28,14 @@ func Store(target map[string]any, key string, v any) {
 // same reports whether want names the value have: by value, and by type where
 // want has one; values without "value", such as addresses, by all that want
 // says.
+//
+//	have {"value":"a@x","type":"work"}   want {"value":"A@X"}                  same
+//	have {"value":"a@x","type":"work"}   want {"value":"a@x","type":"home"}    another
+//	have {"locality":"Berlin"}           want {"locality":"Berlin"}            same
+//	have {"locality":"Berlin"}           want {"primary":true}                 another
+//
+// The pair of type and value is what makes a value of a list unique (RFC 7643
+// section 2.4).
 func same(a *schema.Attribute, have, want any) bool {
 	w, ok := want.(map[string]any)
 	h, ok2 := have.(map[string]any)
@@ -52,7 +62,8 @@ func same(a *schema.Attribute, have, want any) bool {
 	return compared
 }
 
-// equalText compares two values as attribute a says; a may be nil.
+// equalText compares two values as attribute a says; a may be nil. An attribute
+// no schema has is compared exactly.
 func equalText(a *schema.Attribute, x, y any) bool {
 	s, ok := x.(string)
 	t, ok2 := y.(string)
@@ -63,7 +74,8 @@ func equalText(a *schema.Attribute, x, y any) bool {
 }
 
 // Merge gives current with the sub-attributes of next. When a reference turns
-// to another resource, what described the old one goes.
+// to another resource, what described the old one goes. A manager whose value
+// changes must not keep the name of the old one.
 func Merge(attr *schema.Attribute, current, next map[string]any) map[string]any {
 	out := make(map[string]any, len(current)+len(next))
 	maps.Copy(out, current)
@@ -82,6 +94,10 @@ func Merge(attr *schema.Attribute, current, next map[string]any) map[string]any 
 
 // Seed collects what a filter of eq and and says about a value; false when it
 // says something else.
+//
+//	type eq "work" and primary eq true   {"type":"work","primary":true}
+//	type eq "work" or type eq "home"     nothing: which of them?
+//	type eq "work" and type eq "home"    nothing: a contradiction
 func Seed(where filter.Expr, into map[string]any) bool {
 	switch e := where.(type) {
 	case nil:

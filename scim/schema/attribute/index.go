@@ -3,7 +3,8 @@ package attribute
 import "strings"
 
 // Names finds an attribute by its name as written in the schema and by its
-// lower-case form.
+// lower-case form. Lower case of ASCII is all that is needed: names have no
+// other letters.
 type Names map[string]*Attribute
 
 // Find looks a name up in any case; the spelling of the schema costs no
@@ -57,6 +58,11 @@ func NewIndex(common []Attribute, core *Schema, extensions []*Schema) *Index {
 // URN of the core schema may be left out; a name without URN that the core does
 // not have is looked for in the extensions (Ref.Short). ok is false when no
 // schema has it.
+//
+//	"", "NAME", "familyname"                name.familyName
+//	"", "department", ""                    urn:...:enterprise:2.0:User:department, Short
+//	"urn:...:core:2.0:User", "userName", "" userName
+//	"urn:...:enterprise:2.0", "User", ""    the whole extension
 func (x *Index) Lookup(urn, attr, sub string) (ref Ref, ok bool) {
 	if urn == "" {
 		if ref.Attr = x.Core.Find(attr); ref.Attr == nil && !x.short(&ref, attr) {
@@ -85,7 +91,9 @@ func (x *Index) LookupName(name string) (Ref, bool) {
 	return x.Lookup(SplitName(name))
 }
 
-// short looks for an attribute in the extensions.
+// short looks for an attribute in the extensions. The first extension that has
+// it wins, in the order of the resource type, the enterprise extension before
+// those of a configuration.
 func (x *Index) short(ref *Ref, attr string) bool {
 	for i, n := range x.Ext {
 		if a := n.Find(attr); a != nil {
@@ -96,7 +104,9 @@ func (x *Index) short(ref *Ref, attr string) bool {
 	return false
 }
 
-// whole handles a bare URN, which SplitName has cut at its last colon.
+// whole handles a bare URN, which SplitName has cut at its last colon. The cut
+// may even fall within a version: of urn:example:custom:1.0 it makes an
+// attribute "1" with a sub-attribute "0".
 func (x *Index) whole(urn, attr, sub string) (Ref, bool) {
 	full := urn + ":" + attr
 	if sub != "" {

@@ -20,7 +20,8 @@ func Fold(s string) string {
 }
 
 // foldRune gives the lower-case form of the smallest rune that folds with r; a
-// rune that folds with no other stays.
+// rune that folds with no other stays. The Kelvin sign folds with k, ſ with s,
+// and ς with σ.
 func foldRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		return unicode.ToLower(r)
@@ -36,7 +37,9 @@ func foldRune(r rune) rune {
 }
 
 // equalASCII compares two strings of the same length without regard to the case
-// of ASCII letters, as attribute names and URNs are compared.
+// of ASCII letters, as attribute names and URNs are compared. Setting one bit
+// makes a letter lower case; the check that the result is a letter keeps @ and
+// ` apart.
 func equalASCII(a, b string) bool {
 	for i := range len(a) {
 		x, y := a[i], b[i]

@@ -67,6 +67,10 @@ func (r Ref) ReadOnly() bool {
 // SplitName takes a name of RFC 7644 section 3.10 apart, without knowing any
 // schema: [urn:]attr[.sub]. The URN is what stands before the last colon; a
 // bare URN is therefore split as well, and Lookup puts it together again.
+//
+//	name.familyName                    "", name, familyName
+//	urn:a:User:manager.value           urn:a:User, manager, value
+//	urn:a:User                         urn:a, User, ""
 func SplitName(name string) (urn, attr, sub string) {
 	if i := strings.LastIndexByte(name, ':'); i >= 0 {
 		urn, name = name[:i], name[i+1:]

@@ -69,7 +69,9 @@ func Decode(data []byte) (Object, error) {
 	return obj, nil
 }
 
-// decoder is one pass over the text of a body; pos is the next byte to read.
+// decoder is one pass over the text of a body; pos is the next byte to read. It
+// works on a string, so that the names and texts it finds are parts of one
+// allocation.
 type decoder struct {
 	s     string
 	pos   int
@@ -103,7 +105,8 @@ func (d *decoder) next() byte {
 	return d.s[d.pos]
 }
 
-// value reads any JSON value. The first byte tells which kind it is.
+// value reads any JSON value. The first byte tells which kind it is. What is
+// none of them is left where it is, and the error says where.
 func (d *decoder) value() (any, error) {
 	switch c := d.next(); {
 	case c == '"':
@@ -128,7 +131,7 @@ func (d *decoder) value() (any, error) {
 }
 
 // literal consumes true, false or null. What follows is checked by the caller,
-// who expects a comma or a bracket.
+// who expects a comma or a bracket. So nullx is found to be wrong at the x.
 func (d *decoder) literal(word string) error {
 	if !strings.HasPrefix(d.s[d.pos:], word) {
 		return d.fail("a value is expected")
@@ -137,7 +140,9 @@ func (d *decoder) literal(word string) error {
 	return nil
 }
 
-// enter counts a level of nesting; the caller leaves it with d.depth--.
+// enter counts a level of nesting; the caller leaves it with d.depth--. It
+// consumes the bracket. The level of an object in an object in a list is three,
+// side by side they do not add up.
 func (d *decoder) enter() error {
 	if d.depth++; d.depth > maxDepth {
 		return d.fail("nested deeper than " + strconv.Itoa(maxDepth) + " levels")
@@ -148,7 +153,7 @@ func (d *decoder) enter() error {
 
 // object reads an object whose opening brace comes next. A name that is there
 // twice is found by the size of the map, which then has not grown: one look-up
-// instead of two.
+// instead of two. The error points at the second of the two.
 func (d *decoder) object() (map[string]any, error) {
 	if err := d.enter(); err != nil {
 		return nil, err
@@ -194,7 +199,8 @@ func (d *decoder) object() (map[string]any, error) {
 	}
 }
 
-// list reads a list whose opening bracket comes next.
+// list reads a list whose opening bracket comes next. An empty list is no nil
+// slice, for [] and null mean different things in a PATCH.
 func (d *decoder) list() ([]any, error) {
 	if err := d.enter(); err != nil {
 		return nil, err
@@ -226,6 +232,10 @@ func (d *decoder) list() ([]any, error) {
 
 // number checks the grammar of RFC 8259 section 6 and that a float64 can hold
 // the magnitude.
+//
+//	-0  1.50  12345678901234567890  1E+2   numbers
+//	01  1.  .5  +1  1e  -Infinity  NaN     not in JSON
+//	1e999                                  too large for a float64
 func (d *decoder) number() (json.Number, error) {
 	start := d.pos
 	d.accept('-')
@@ -261,7 +271,8 @@ func (d *decoder) accept(c byte) bool {
 	return false
 }
 
-// digits consumes digits and counts them.
+// digits consumes digits and counts them. None is fine here; the caller knows
+// where one is needed.
 func (d *decoder) digits() int {
 	start := d.pos
 	for d.pos < len(d.s) && d.s[d.pos] >= '0' && d.s[d.pos] <= '9' {
@@ -270,7 +281,8 @@ func (d *decoder) digits() int {
 	return d.pos - start
 }
 
-// str reads a string; without escapes it is a part of the text.
+// str reads a string; without escapes it is a part of the text. An escape
+// anywhere makes it a copy.
 func (d *decoder) str() (string, error) {
 	s, size, problem := unquote(d.s[d.pos:])
 	d.pos += size

@@ -23,6 +23,8 @@ func Unquote(s string) (value string, size int, err error) {
 }
 
 // unquote is Unquote with the problem as text; size is then where it was found.
+// It walks over the text until it finds the end or the first backslash; most
+// strings have none and cost nothing more.
 func unquote(s string) (value string, size int, problem string) {
 	for i := 1; i < len(s); i++ {
 		switch c := s[i]; {
@@ -37,7 +39,8 @@ func unquote(s string) (value string, size int, problem string) {
 	return "", len(s), "a string without end"
 }
 
-// unescape goes on where the first backslash, at i, was found.
+// unescape goes on where the first backslash, at i, was found. NUL is refused
+// although JSON allows \u0000, because PostgreSQL has no text with it.
 func unescape(s string, i int) (value string, size int, problem string) {
 	b := append(make([]byte, 0, len(s[:i])+16), s[1:i]...)
 	for i < len(s) {
@@ -94,7 +97,9 @@ func simpleEscape(c byte) byte {
 }
 
 // escapedRune reads one \uXXXX, or two that form a surrogate pair, and gives
-// how many bytes that took; 0 when it stands for nothing.
+// how many bytes that took; 0 when it stands for nothing. "\ud83d\ude00" is one
+// 😀; half of it is no text that could be stored as UTF-8, and encoding/json
+// would put U+FFFD in its place.
 func escapedRune(s string) (r rune, size int) {
 	r = hex4(s)
 	if r <= 0 {

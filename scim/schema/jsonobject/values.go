@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// Empty reports whether v stands for no value: null and the empty list
-// (RFC 7643 section 2.5), and the empty object.
+// Empty reports whether v stands for no value: null and the empty list (RFC
+// 7643 section 2.5), and the empty object. "" and false are values.
 func Empty(v any) bool {
 	switch t := v.(type) {
 	case nil:
@@ -25,6 +25,9 @@ func Empty(v any) bool {
 // SortedKeys gives the keys in order, in buf when they fit: errors do not
 // depend on the order of a map, and a plain key comes before the dotted and
 // URN-prefixed ones that reach into its value.
+//
+//	var buf [32]string // stays on the stack
+//	for _, key := range SortedKeys(obj, buf[:0]) {
 func SortedKeys(m map[string]any, buf []string) []string {
 	for k := range m {
 		buf = append(buf, k)
@@ -34,7 +37,8 @@ func SortedKeys(m map[string]any, buf []string) []string {
 }
 
 // Clone copies a document, or any value of one, so that the copy can be written
-// into.
+// into. The type of the copy is that of the value: a map stays a map, nil stays
+// nil.
 func Clone[T any](v T) T {
 	c, _ := clone(any(v)).(T)
 	return c
@@ -68,7 +72,10 @@ func clone(v any) any {
 }
 
 // Equal compares two values of documents: objects without order, lists in
-// order, numbers by their text.
+// order, numbers by their text. 1 and 1.0 are different texts and therefore
+// different values; a wrong "different" costs one write, a wrong "equal" would
+// lose one. The []string that a Go program may put into a document equals
+// another []string only.
 func Equal(a, b any) bool {
 	switch x := a.(type) {
 	case map[string]any:
@@ -98,7 +105,8 @@ func Equal(a, b any) bool {
 }
 
 // Describe names a value in an error without repeating more than a few
-// characters of it.
+// characters of it. A body may hold personal data, and errors end up in logs of
+// the client.
 func Describe(v any) string {
 	switch t := v.(type) {
 	case nil:
@@ -119,7 +127,7 @@ func Describe(v any) string {
 }
 
 // quote is strconv.Quote for text from outside, of which no more than 40
-// characters are shown.
+// characters are shown. A cut text ends in an ellipsis within the quotes.
 func quote(s string) string {
 	const most = 40
 	if r := []rune(s); len(r) > most {

@@ -24,6 +24,8 @@ type Projection struct {
 
 // branch is a set of names; a leaf (no kids) stands for everything below it.
 // Known names have the spelling of the schema, others are in lower case.
+//
+//	attributes=name.familyName,emails   {name: {familyName: leaf}, emails: leaf}
 type branch struct {
 	kids   map[string]*branch
 	folded bool // some kids are no names of a schema
@@ -35,6 +37,10 @@ type branch struct {
 // error; they select unknown attributes that were kept. Blank values count as
 // not given. When both are given, a name must be in the first and not in the
 // second.
+//
+//	attributes=userName                  id, schemas, userName
+//	excludedAttributes=members           everything but the members
+//	attributes=name&excludedAttributes=name.givenName   the rest of the name
 func Parse(x *attribute.Index, attributes, excluded []string) Projection {
 	return Projection{index: x, include: tree(x, attributes), exclude: tree(x, excluded)}
 }
@@ -60,7 +66,8 @@ func tree(x *attribute.Index, values []string) *branch {
 	return root
 }
 
-// named adds one name.
+// named adds one name. The URN of the core schema stands for its attributes,
+// that of an extension for its object.
 func (b *branch) named(x *attribute.Index, name string) {
 	ref, ok := x.LookupName(name)
 	switch {
@@ -86,7 +93,8 @@ func (b *branch) named(x *attribute.Index, name string) {
 	}
 }
 
-// plant adds a path; a leaf on the way covers the rest of it already.
+// plant adds a path; a leaf on the way covers the rest of it already. name and
+// name.familyName together are name, in any order.
 func (b *branch) plant(steps ...string) {
 	for i, s := range steps {
 		kid, there := b.kids[s]
@@ -107,6 +115,8 @@ func (b *branch) plant(steps ...string) {
 }
 
 // find gives the branch for a member of a document, nil when it is not named.
+// Attributes that no schema has are stored in the client's spelling, and found
+// in any.
 func (b *branch) find(key string) *branch {
 	if kid, ok := b.kids[key]; ok {
 		return kid
@@ -147,7 +157,8 @@ func (p Projection) Wants(attr string) bool {
 
 // wants walks both trees along the steps of a name. A leaf in
 // excludedAttributes on the way hides all; a branch in attributes that goes on
-// below the name shows a part, which is enough.
+// below the name shows a part, which is enough. It may say yes to what Apply
+// then cuts away, never no to what Apply would have kept.
 func (p Projection) wants(returned string, steps []string) bool {
 	if returned == attribute.ReturnedNever || returned == attribute.ReturnedAlways {
 		return returned == attribute.ReturnedAlways
@@ -176,6 +187,8 @@ func (p Projection) wants(returned string, steps []string) bool {
 
 // Apply cuts a canonical document down to what was asked. id and schemas always
 // stay, password never. The result shares parts with doc, which is not changed.
+// An attribute that was kept although no schema has it is shown by default, and
+// left out as a whole once a part of it is excluded.
 func (p Projection) Apply(doc map[string]any) map[string]any {
 	if p.index == nil {
 		return doc
@@ -206,7 +219,8 @@ func (p Projection) Apply(doc map[string]any) map[string]any {
 }
 
 // cut gives what is left of the value of attribute a; nil for nothing. include
-// nil and asked means everything.
+// nil and asked means everything. A value of which nothing is left is not shown
+// as {}: it is left out.
 func cut(a *attribute.Attribute, v any, include, exclude *branch, asked bool) any {
 	switch {
 	case a.Returned == attribute.ReturnedNever:
@@ -242,6 +256,8 @@ func cut(a *attribute.Attribute, v any, include, exclude *branch, asked bool) an
 
 // cutSubs cuts one value of a complex attribute. Sub-attributes no schema knows
 // are treated as ordinary text, so that they follow the value they are part of.
+// What is no object is shown as it is, for only a client that never met
+// Canonicalize can have stored it.
 func cutSubs(a *attribute.Attribute, v any, include, exclude *branch) any {
 	obj, ok := v.(map[string]any)
 	if !ok {
@@ -263,7 +279,8 @@ func cutSubs(a *attribute.Attribute, v any, include, exclude *branch) any {
 	return out
 }
 
-// cutObject is for the object of an extension.
+// cutObject is for the object of an extension. Unlike a complex attribute it
+// has no characteristics of its own.
 func cutObject(known attribute.Names, v any, include, exclude *branch, asked bool) any {
 	obj, ok := v.(map[string]any)
 	if !ok || !asked || exclude != nil && exclude.leaf() {

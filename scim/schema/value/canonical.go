@@ -2,17 +2,19 @@ package value
 
 import "github.com/matomo-scim/bridge/scim/schema/attribute"
 
-// Canonical brings one value for attribute a into the stored form, as
-// Canonicalize does for whole documents; nil stands for unassigned. Fixups are
-// added to fx. For a multi-valued attribute v is the list; Element is
-// for one value of it. Read-only sub-attributes are left out. The path of an
-// error begins with the name of the attribute.
+// Canonical brings all values of attribute a into the stored form, as a body
+// does for each of its members; nil stands for unassigned. Fixups are added to
+// fx. For a multi-valued attribute v is the list; Element is for one value of
+// it. Read-only sub-attributes are left out. v is not changed, and the result
+// may share parts with it. The path of an error begins with the name of the
+// attribute.
 func Canonical(a *attribute.Attribute, v any, mode Mode, fx *Fixups) (any, error) {
 	return canonicalised(a, v, mode, fx, (*Coercer).Value)
 }
 
-// Element is Canonical for one value of a multi-valued attribute,
-// or for the value of a single-valued one.
+// Element is Canonical for one value of a multi-valued attribute, or for the
+// value of a single-valued one. PATCH needs it for emails[type eq "work"],
+// whose value is one object.
 func Element(a *attribute.Attribute, v any, mode Mode, fx *Fixups) (any, error) {
 	return canonicalised(a, v, mode, fx, (*Coercer).single)
 }
@@ -36,7 +38,8 @@ func canonicalised(
 	}
 }
 
-// Hidden replaces an error whose detail would repeat a password.
+// Hidden replaces an error whose detail would repeat a password: a client that
+// sends {"password":12345} by mistake must not find 12345 in its logs.
 func Hidden(a *attribute.Attribute, err *Error) *Error {
 	return Errorf(err.ScimType, a.Name, "a value of type %s is expected", a.Type)
 }

@@ -10,7 +10,10 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema/jsonobject"
 )
 
-// Check checks all values of an attribute.
+// Check checks all values of an attribute as they are stored: the type, at most
+// one primary value, required sub-attributes. Unlike Canonical it forgives
+// nothing and changes nothing. The path of the error is relative to the
+// attribute; nil means that all is well.
 func Check(a *attribute.Attribute, v any) *Error {
 	if !a.MultiValued {
 		return checkOne(a, v)
@@ -64,13 +67,15 @@ func checkOne(a *attribute.Attribute, v any) *Error {
 	return nil
 }
 
-// Blank reports whether a required attribute has no value worth the name.
+// Blank reports whether a required attribute has no value worth the name. A
+// userName of blanks could not be told from a missing one on a screen.
 func Blank(v any) bool {
 	s, ok := v.(string)
 	return ok && strings.TrimSpace(s) == "" || jsonobject.Empty(v)
 }
 
-// checkScalar checks the type of a simple value.
+// checkScalar checks the type of a simple value. decimal and integer are
+// numbers in JSON, never text. A whole number has to fit into 64 bits.
 func checkScalar(a *attribute.Attribute, v any) *Error {
 	switch a.Type {
 	case attribute.Boolean:
@@ -108,6 +113,8 @@ func checkScalar(a *attribute.Attribute, v any) *Error {
 
 // ParseTime reads a dateTime of RFC 7643 section 2.3.5 (xsd:dateTime): any
 // number of decimals, any offset; without an offset it is UTC.
+// 2026-01-31T12:00:00Z, 2026-01-31T13:00:00.5+01:00 and 2026-01-31T12:00:00 are
+// fine; a date alone is not.
 func ParseTime(s string) (time.Time, bool) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, true

@@ -1,3 +1,15 @@
+// Package value says what may be put into an attribute. It brings what a client
+// sent into the one form that is stored (Canonical, Element), checks what is
+// stored (Check), and holds the words for both outcomes: Error for what was
+// wrong, Fixup for what the RFC does not allow and was understood all the same.
+//
+//	active    "False"              false                     string_bool
+//	emails    {"value":"a"}        [{"value":"a"}]           single_value
+//	manager   "7"                  {"value":"7"}             bare_value
+//	active    "maybe"              active: true or false is expected, not the string "maybe"
+//
+// It looks at one attribute at a time. Which attributes a body may have, and
+// what its schemas say, is the subject of package schema.
 package value
 
 import (
@@ -12,13 +24,16 @@ import (
 // Coercer brings values into the stored form and notes what it forgave. Its
 // methods give the value, whether it differs from what was passed in (so that
 // untouched parts are shared instead of copied) and an error whose path is
-// relative to the value. nil stands for unassigned.
+// relative to the value. nil stands for unassigned. Keep one for each body: its
+// Fixups are those of the whole.
 type Coercer struct {
 	Strict bool
 	Fixups Fixups
 }
 
-// Tolerate records a kind, or refuses it in strict mode.
+// Tolerate records a kind, or refuses it in strict mode. The problem is a
+// sentence for the client; the caller puts the name of the attribute in front
+// of it with Error.Under.
 func (c *Coercer) Tolerate(kind Fixup, problem string) *Error {
 	if c.Strict {
 		return Errorf(InvalidValue, "", "%s", problem)
@@ -27,7 +42,8 @@ func (c *Coercer) Tolerate(kind Fixup, problem string) *Error {
 	return nil
 }
 
-// Value handles an attribute with all its values.
+// Value handles an attribute with all its values. null, [] and {} are no value
+// (RFC 7643 section 2.5).
 func (c *Coercer) Value(a *attribute.Attribute, v any) (any, bool, *Error) {
 	switch {
 	case jsonobject.Empty(v):
@@ -75,7 +91,8 @@ func (c *Coercer) multi(a *attribute.Attribute, v any) (any, bool, *Error) {
 }
 
 // elements coerces the values of a list. The list is copied at the first value
-// that does not stay as it is.
+// that does not stay as it is. Nearly every list is canonical already and costs
+// no copy. Of a set, the second of two members with the same value is left out.
 func (c *Coercer) elements(a *attribute.Attribute, list []any) ([]any, bool, *Error) {
 	out, copied := list, false
 	var seen map[string]bool
@@ -98,7 +115,8 @@ func (c *Coercer) elements(a *attribute.Attribute, list []any) ([]any, bool, *Er
 	return out, copied, nil
 }
 
-// repeated reports whether the element of a set has come before.
+// repeated reports whether the element of a set has come before. Members of a
+// group are compared exactly: they are ids.
 func repeated(seen map[string]bool, element any) bool {
 	obj, ok := element.(map[string]any)
 	if !ok {
@@ -123,7 +141,8 @@ func (c *Coercer) element(a *attribute.Attribute, v any) (any, bool, *Error) {
 }
 
 // onePrimary keeps the first primary value of a list and makes the others
-// ordinary.
+// ordinary. RFC 7643 section 2.4 allows one; refusing the person because of it
+// would help nobody (C13).
 func (c *Coercer) onePrimary(a *attribute.Attribute, list []any) ([]any, bool, *Error) {
 	if a.Type != attribute.Complex {
 		return list, false, nil
@@ -151,7 +170,8 @@ func (c *Coercer) onePrimary(a *attribute.Attribute, list []any) ([]any, bool, *
 	return list, changed, nil
 }
 
-// single handles one value.
+// single handles one value. base64 is checked in strict mode only: a
+// certificate is never used here, and clients wrap its lines.
 func (c *Coercer) single(a *attribute.Attribute, v any) (any, bool, *Error) {
 	switch a.Type {
 	case attribute.Complex:
@@ -195,6 +215,8 @@ func (c *Coercer) boolean(v any) (any, bool, *Error) {
 }
 
 // complex handles an object, and the other shapes in which clients send one.
+// What is canonical already is handed back as it is, which is the case for
+// nearly every body of nearly every client.
 func (c *Coercer) complex(a *attribute.Attribute, v any) (any, bool, *Error) {
 	obj, ok := v.(map[string]any)
 	if !ok {
@@ -217,7 +239,8 @@ func (c *Coercer) complex(a *attribute.Attribute, v any) (any, bool, *Error) {
 }
 
 // reshape makes an object of a list of one object, and of a plain value for an
-// attribute that has a "value".
+// attribute that has a "value". Numbers and booleans never stand for an object:
+// they are a mapping gone wrong.
 func (c *Coercer) reshape(a *attribute.Attribute, v any) (map[string]any, *Error) {
 	if l, ok := v.([]any); ok && len(l) == 1 && !a.MultiValued {
 		if err := c.Tolerate(FixSingletonArray, "an object is expected, not a list"); err != nil {
@@ -242,7 +265,8 @@ func (c *Coercer) reshape(a *attribute.Attribute, v any) (map[string]any, *Error
 }
 
 // canonicalObject reports whether an object needs no work at all: every member
-// is spelt as in the schema, has a simple type and its right form.
+// is spelt as in the schema, has a simple type and its right form. The answer
+// false means only that the long way has to be taken.
 func canonicalObject(a *attribute.Attribute, obj map[string]any) bool {
 	for k, v := range obj {
 		s := a.Exact(k)
@@ -266,6 +290,10 @@ func canonicalObject(a *attribute.Attribute, obj map[string]any) bool {
 }
 
 // object coerces the members of a complex value into a new object.
+// Sub-attributes are taken in the order of their names, so that the first error
+// is always the same. One that no schema has is kept, one that is read-only is
+// left out (RFC 7644 section 3.3), one that is there in two spellings is an
+// error.
 func (c *Coercer) object(a *attribute.Attribute, obj map[string]any) (map[string]any, *Error) {
 	out := make(map[string]any, len(obj))
 	var buf [16]string

@@ -39,13 +39,17 @@ func (e *Error) Error() string {
 	return e.Path + ": " + e.Detail
 }
 
-// Errorf builds an Error; path may be empty.
+// Errorf builds an Error; path may be empty. Never put a whole value of the
+// client into the text: jsonobject.Describe cuts it.
 func Errorf(scimType, path, format string, args ...any) *Error {
 	return &Error{ScimType: scimType, Path: path, Detail: fmt.Sprintf(format, args...)}
 }
 
 // Under puts the name of the enclosing attribute or schema in front of the path
 // of an error on its way up.
+//
+//	familyName            name.familyName
+//	manager.value         urn:...:enterprise:2.0:User:manager.value
 func (e *Error) Under(parent string, separator string) *Error {
 	if e.Path == "" {
 		e.Path = parent
@@ -55,7 +59,8 @@ func (e *Error) Under(parent string, separator string) *Error {
 	return e
 }
 
-// WrongType says what was wanted and what came.
+// WrongType says what was wanted and what came. "true or false is expected, not
+// the number 1".
 func WrongType(want string, got any) *Error {
 	return Errorf(InvalidValue, "", "%s is expected, not %s", want, jsonobject.Describe(got))
 }

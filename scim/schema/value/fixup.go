@@ -77,7 +77,8 @@ const (
 	FixValuePathSuffix Fixup = "value_path_suffix"
 )
 
-// Fixups collects kinds, each once, in the order of their first appearance.
+// Fixups collects kinds, each once, in the order of their first appearance. One
+// request counts once for each kind, however often it needed it.
 type Fixups []Fixup
 
 // Add records a kind.
