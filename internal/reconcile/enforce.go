@@ -100,7 +100,7 @@ func (p *pass) enforce(ctx context.Context, chunk []*work) error {
 func (p *pass) readEvidence(ctx context.Context, chunk []*work) error {
 	var lacking []*work
 	for _, w := range chunk {
-		if w.Plan.Loses && w.Account.Exists && w.Account.Evidence == nil {
+		if w.Deletes() && w.Account.Exists && w.Account.Evidence == nil {
 			lacking = append(lacking, w)
 		}
 	}

@@ -107,7 +107,7 @@ func (p *pass) remember(ctx context.Context, tx *database.Tx, w *work) (bool, er
 
 // keepEvidence stores what was read before a plan that deletes it.
 func (p *pass) keepEvidence(ctx context.Context, tx *database.Tx, w *work) error {
-	if !w.Plan.Loses || w.Account.Evidence == nil {
+	if !w.Deletes() || w.Account.Evidence == nil {
 		return nil
 	}
 	data, err := json.Marshal(struct {

@@ -300,10 +300,13 @@ func TestObserve_WritesNothingShowsThePlanAndStartsWhenEnforced(t *testing.T) {
 		}
 		w.leave("bob@example.org")
 		w.drain()
-		if found := w.differences(); len(found) != 0 {
-			t.Errorf("what is shown already differs again: %+v", found)
+		if found := w.differences(); len(found) != 1 || !found[0].Plan.Has(matomo.AddUser) {
+			t.Errorf("what would be done is not shown: %+v", found)
 		}
 		w.compare()
+		if n := w.metric("reconcile_runs_total", "trigger=manual", "result=noop"); n != 2 {
+			t.Errorf("%v passes, want no third for what is shown already", n)
+		}
 		if changes := before.Changes(w.matomo.Snapshot()); len(changes) > 0 || len(w.writes()) > 0 {
 			t.Errorf("writes %v, changes %v", w.writes(), changes)
 		}

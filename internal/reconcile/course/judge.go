@@ -167,6 +167,12 @@ func (c *Case) Postpone(reason, detail string, next time.Time) {
 // Conflict ends a case whose login is somebody else's.
 func (c *Case) Conflict(reason, detail string) { c.conclude(bindings.Conflict, reason, detail) }
 
+// Deletes reports whether the plan takes away what Matomo deletes for good:
+// scheduled reports go with the access to their site, everything with the account.
+func (c *Case) Deletes() bool {
+	return c.Plan.Has(matomo.RemoveAccess) || c.Plan.Has(matomo.Demote) || c.Plan.Has(matomo.DeleteUser)
+}
+
 // LostAll reports whether the plan took a person's whole access away and at least
 // one of its removals succeeded: it counts for the removal budgets.
 func (c *Case) LostAll() bool {

@@ -86,8 +86,8 @@ func (r *Round) concludeLeaver(c *Case, account matomo.Account) {
 		return
 	}
 	verdict := matomo.VerifyGone(account, r.policy)
-	if verdict.Tokens == matomo.TokensInert && c.recreated() {
-		verdict.Tokens = matomo.TokensDead // it was deleted with its tokens a moment ago
+	if verdict.Tokens == matomo.TokensInert && (c.recreated() || c.Work == WorkSeal && c.Binding.Tokens == bindings.TokensDead) {
+		verdict.Tokens = matomo.TokensDead // the account was deleted with its tokens a moment ago
 	}
 	switch {
 	case c.Applied.Err != nil && !r.overlooked(c):
