@@ -27,6 +27,14 @@ func (b *planner) known(a access.Access) access.Access {
 	return out
 }
 
+// has returns what the account has in the form of known. It is computed once, and again after the plan changed it.
+func (b *planner) has() access.Access {
+	if b.hasKnown.Sites == nil {
+		b.hasKnown = b.known(b.have.Access)
+	}
+	return b.hasKnown
+}
+
 // contains looks id up in an ascending list.
 func contains(sorted []access.SiteID, id access.SiteID) bool {
 	_, ok := slices.BinarySearch(sorted, id)
@@ -76,7 +84,7 @@ func raise(sites, floor map[access.SiteID]access.SiteAccess) {
 // additive managing leaves. A role above the one we recorded was raised by somebody else; one at or below it is ours.
 func (b *planner) notOurs() access.Access {
 	out := access.Access{Sites: make(map[access.SiteID]access.SiteAccess)}
-	for id, h := range b.known(b.have.Access).Sites {
+	for id, h := range b.has().Sites {
 		g, ok := b.want.Granted.Sites[id]
 		if !ok {
 			out.Sites[id] = h

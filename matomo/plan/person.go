@@ -48,6 +48,7 @@ type planner struct {
 	have     Account
 	pol      Policy
 	plan     Plan
+	hasKnown access.Access // have.Access in comparable form, made when first needed; see has
 	foreign  access.Access // additive: what somebody else gave and stays
 	addsOnly bool
 }
@@ -110,6 +111,7 @@ func (b *planner) add() bool {
 		}
 		step.Kind, step.Sites = InviteUser, []access.SiteID{site}
 		b.have.Access.Sites = map[access.SiteID]access.SiteAccess{site: {Role: access.View}}
+		b.hasKnown = access.Access{}
 	}
 	b.step(step)
 	if b.pol.SignIn == SignInLDAP {
@@ -162,6 +164,7 @@ func (b *planner) comeBack() bool {
 	b.step(Step{Kind: DeleteUser, Destructive: true, Reduces: !b.have.Access.Empty(), Why: "the person comes back and nothing else ends the old tokens"})
 	b.step(Step{Kind: AddUser, Email: email, Gate: true, Strategy: Recreate, Why: "the same login anew, without its old tokens"})
 	b.have = Account{Login: b.have.Login, Email: email, Exists: true, OrphansKnown: b.have.OrphansKnown, TokensKnown: true}
+	b.hasKnown = access.Access{}
 	return true
 }
 
@@ -169,23 +172,30 @@ func (b *planner) comeBack() bool {
 // the way of managing say. It is meaningless while the person is to be superuser.
 func (b *planner) target() access.Access {
 	wanted := b.want.Access
-	if !wanted.Superuser || !b.promotes() {
-		if wanted.Superuser {
-			wanted = b.want.WithoutSuperuser
-		}
-		wanted.Superuser = false
+	if wanted.Superuser && !b.promotes() {
+		wanted = b.want.WithoutSuperuser
 	}
+	wanted.Superuser = false
 	out := b.known(wanted)
-	have := b.known(b.have.Access)
 	if b.want.HoldAdditions {
-		out = b.lower(out, have)
+		out = b.lower(out, b.has())
 	}
-	raise(out.Sites, b.lower(b.known(b.want.Keep), have).Sites)
-	raise(out.Sites, b.foreign.Sites)
+	floors := []access.Access{b.foreign}
+	if len(b.want.Keep.Sites) > 0 {
+		floors = append(floors, b.lower(b.known(b.want.Keep), b.has()))
+	}
 	if b.addsOnly {
-		raise(out.Sites, have.Sites)
+		floors = append(floors, b.has())
 	}
-	return b.known(out)
+	raised := false
+	for _, floor := range floors {
+		raise(out.Sites, floor.Sites)
+		raised = raised || len(floor.Sites) > 0
+	}
+	if raised {
+		return b.known(out) // a raised role may imply a capability that stood beside it
+	}
+	return out
 }
 
 // promotes reports whether the person is to be superuser and can be.
@@ -226,7 +236,7 @@ func (b *planner) access() {
 		}
 		b.plan.Loses = true
 		b.step(Step{Kind: Demote, NeedsPassword: true, Reduces: true, Why: "no rule gives superuser"})
-		b.have.Access = access.Access{}
+		b.have.Access, b.hasKnown = access.Access{}, access.Access{}
 		target := b.target()
 		b.report()
 		b.grants(target)
@@ -255,7 +265,7 @@ type group struct {
 
 // grants plans one step per role and capabilities for all sites whose access differs, highest role first.
 func (b *planner) grants(target access.Access) {
-	have := b.known(b.have.Access)
+	have := b.has()
 	groups := map[string][]access.SiteID{}
 	kinds := map[string]group{}
 	for _, id := range target.SiteIDs() {
@@ -367,7 +377,7 @@ func (b *planner) report() {
 	if wanted.Superuser {
 		wanted = b.want.WithoutSuperuser
 	}
-	have := b.known(b.have.Access)
+	have := b.has()
 	for _, id := range wanted.SiteIDs() {
 		if !contains(b.pol.Sites, id) {
 			b.block(UnknownSite, "site "+strconv.Itoa(int(id))+" does not exist")
