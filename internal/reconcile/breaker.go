@@ -29,6 +29,10 @@ var pauseFor = map[matomo.ErrorKind]time.Duration{
 // pauseMax bounds what a Retry-After is followed for: leavers wait meanwhile.
 const pauseMax = 15 * time.Minute
 
+// probeMax is the longest time between two probes of a target that is down: what a
+// leaver may have to wait after it is back.
+const probeMax = 30 * time.Second
+
 // errNotAsked is the outcome of a pass that had nothing to ask the target, or was
 // stopped: it says nothing about the target.
 var errNotAsked = errors.New("target was not asked")
@@ -42,8 +46,9 @@ var errPaused = errors.New("target is paused after a failure")
 type breaker struct {
 	circuit *gobreaker.TwoStepCircuitBreaker[any]
 
-	mu    sync.Mutex // guards until
+	mu    sync.Mutex // guards what follows
 	until time.Time  // not before
+	row   int        // failures in a row
 }
 
 func newBreaker(name string, m *metrics) *breaker {
@@ -83,18 +88,25 @@ func (b *breaker) allow(now time.Time) (done func(error), wait time.Duration, er
 			report(failure)
 			return
 		}
+		b.mu.Lock()
+		b.row = 0
+		b.mu.Unlock()
 		report(nil)
 	}, 0, nil
 }
 
-// pause leaves the target alone for as long as the failure asks for.
+// pause leaves the target alone for as long as the failure asks for; one that
+// does not answer at all is asked ever more rarely.
 func (b *breaker) pause(e *matomo.Error) {
-	pause := min(max(e.RetryAfter, pauseFor[e.Kind]), pauseMax)
-	if pause == 0 {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	pause := min(max(e.RetryAfter, pauseFor[e.Kind]), pauseMax)
+	switch e.Kind {
+	case matomo.Unreachable, matomo.ServerFailure, matomo.Malformed, matomo.RateLimited:
+		pause = max(pause, min(breakerPause<<min(b.row, 8), probeMax))
+	default:
+	}
+	b.row++
 	b.until = time.Now().Add(pause)
 }
 

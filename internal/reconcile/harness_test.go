@@ -1,8 +1,12 @@
 package reconcile_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -50,8 +54,31 @@ type world struct {
 	options  reconcile.Options
 	logs     *observer.ObservedLogs
 	health   *healthBook
+	hook     func(body string) // called before each request, when set
 	users    map[string]string // userName -> id
 	groups   map[string]string // displayName -> id
+}
+
+// hooked lets a test do something in the middle of a pass.
+type hooked struct {
+	w    *world
+	next http.RoundTripper
+}
+
+func (h hooked) RoundTrip(r *http.Request) (*http.Response, error) {
+	if h.w.hook != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		text, err := url.QueryUnescape(string(body))
+		if err != nil {
+			return nil, err
+		}
+		h.w.hook(text)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return h.next.RoundTrip(r)
 }
 
 // healthBook keeps the last report of each component.
@@ -189,7 +216,7 @@ func (w *world) target(o worldOptions) reconcile.TargetOptions {
 	w.tb.Helper()
 	opt := o.client
 	opt.Name, opt.URL, opt.Login = "main", "http://matomo.test/", "bridge"
-	opt.Transport, opt.Registerer = w.matomo.RoundTripper(), w.registry
+	opt.Transport, opt.Registerer = hooked{w, w.matomo.RoundTripper()}, w.registry
 	if opt.Token == nil {
 		opt.Token = func() (string, error) { return w.matomo.Token(), nil }
 	}
@@ -533,6 +560,16 @@ func (w *world) evidence(login string) []bindings.Evidence {
 func each(t *testing.T, test func(t *testing.T, db *database.DB)) {
 	t.Helper()
 	databasetest.Run(t, test)
+}
+
+// onRequest calls fn once, before the first request that mentions text.
+func (w *world) onRequest(text string, fn func()) {
+	w.hook = func(body string) {
+		if strings.Contains(body, text) {
+			w.hook = nil
+			fn()
+		}
+	}
 }
 
 // errFile stands for a secret that cannot be read.
