@@ -47,11 +47,14 @@ func (r Result) Changed() bool {
 	return false
 }
 
-// Apply carries plans out, in their order, and returns one result a plan. Plans share bulk requests: at most 100 calls,
-// at most 20 of the slow ones. The steps of a plan up to its next gate travel together; what is behind a gate is sent in a
-// later request, and only when the gate's step succeeded. A failure of the instance stops everything that is left.
+// Apply carries plans out, in their order, and returns one result a plan. Plans
+// share bulk requests: at most 100 calls, at most 20 of the slow ones. The
+// steps of a plan up to its next gate travel together; what is behind a gate is
+// sent in a later request, and only when the gate's step succeeded. A failure
+// of the instance stops everything that is left.
 //
-// A result says what Matomo answered. What is true then only a read can tell: the caller reads back.
+// A result says what Matomo answered. What is true then only a read can tell:
+// the caller reads back.
 func (c *Client) Apply(ctx context.Context, plans []Plan) []Result {
 	a := &application{c: c, results: make([]Result, len(plans))}
 	logins := make([]string, 0, len(plans))
@@ -83,23 +86,29 @@ func (c *Client) Apply(ctx context.Context, plans []Plan) []Result {
 type application struct {
 	c       *Client
 	results []Result
-	stop    error // the failure of the instance that ended everything
+	stop    error // the failure of the instance that ended everything; nothing is sent once it is set
 }
 
-// job is one step on its way, addressed by plan and position.
+// job is one step on its way: where its result goes, and the call that does it.
+// The call is made when the job is, and dropped after it was sent, because a
+// random password may be in it.
 type job struct {
 	result *StepResult
 	call   wire.Call
 	direct bool // not through the API: the token database
 }
 
-// unit is the steps of one plan that travel together: up to and with its next gate.
+// unit is the steps of one plan that travel together: up to and with its next
+// gate.
 type unit struct {
 	plan int
 	jobs []job
 }
 
-// run sends the plans in rounds: the first unit of every plan, then the second of those that go on.
+// run sends the plans in rounds: the first unit of every plan, then the second
+// of those that go on. So the plans of a hundred people with a gate each take
+// two requests and not two hundred, and a plan without gates, such as a
+// leaver's, is done in the first round.
 func (a *application) run(ctx context.Context) {
 	next := make([]int, len(a.results))
 	for {
@@ -123,7 +132,8 @@ func (a *application) run(ctx context.Context) {
 	}
 }
 
-// nextUnit takes the next steps of plan i, unless it has ended or something before failed that they build on.
+// nextUnit takes the next steps of plan i, unless it has ended or something
+// before failed that they build on.
 func (a *application) nextUnit(i int, next *int) unit {
 	steps := a.results[i].Steps
 	u := unit{plan: i}
@@ -176,7 +186,9 @@ func (a *application) abort(err error) {
 	}
 }
 
-// pack fills requests with units, in order, without tearing one apart.
+// pack fills requests with units, in order, without tearing one apart. Order
+// matters: the caller puts leavers first, and members of a bulk request run one
+// after the other.
 func pack(units []unit) [][]unit {
 	var batches [][]unit
 	members, heavy := wire.BulkMax, wire.BulkHeavyMax
@@ -197,7 +209,9 @@ func pack(units []unit) [][]unit {
 	return batches
 }
 
-// send sends one batch: one bulk request, unless a step must travel alone.
+// send sends one batch: one bulk request, unless a step must travel alone. What
+// must travel alone splits the request, so that everything still happens in the
+// order of the plans.
 func (a *application) send(ctx context.Context, batch []unit) {
 	var together []job
 	for _, u := range batch {
@@ -217,8 +231,9 @@ func (a *application) send(ctx context.Context, batch []unit) {
 	a.takeBack(ctx, batch)
 }
 
-// takeBack undoes grants that went to an account we did not add: somebody was faster, between our read and our request,
-// and Matomo goes on after a member that failed. What that account had on those sites before cannot be known.
+// takeBack undoes grants that went to an account we did not add: somebody was
+// faster, between our read and our request, and Matomo goes on after a member
+// that failed. What that account had on those sites before cannot be known.
 func (a *application) takeBack(ctx context.Context, batch []unit) {
 	var calls []wire.Call
 	var undone []*StepResult
@@ -249,7 +264,8 @@ func (a *application) takeBack(ctx context.Context, batch []unit) {
 	}
 }
 
-// addRefused reports whether a unit adds an account and Matomo said in so many words that it did not.
+// addRefused reports whether a unit adds an account and Matomo said in so many
+// words that it did not.
 func addRefused(jobs []job) bool {
 	for _, j := range jobs {
 		if k := j.result.Step.Kind; k == AddUser || k == InviteUser {
@@ -269,8 +285,9 @@ func anyUnsafe(jobs []job) bool {
 	return false
 }
 
-// withPassword drops the jobs that need the password when it cannot be had, and what builds on them. When more than one
-// job of the batch needs it, it is proven first: each of them would count as a failed login otherwise.
+// withPassword drops the jobs that need the password when it cannot be had, and
+// what builds on them. When more than one job of the batch needs it, it is
+// proven first: each of them would count as a failed login otherwise.
 func (a *application) withPassword(ctx context.Context, batch []unit, jobs []job) []job {
 	if !needPassword(jobs) {
 		return jobs
@@ -302,6 +319,7 @@ func (a *application) withPassword(ctx context.Context, batch []unit, jobs []job
 	return left
 }
 
+// needPassword reports whether any job of one unit needs the bridge's password.
 func needPassword(jobs []job) bool {
 	for _, j := range jobs {
 		if j.call.Password {
@@ -311,6 +329,8 @@ func needPassword(jobs []job) bool {
 	return false
 }
 
+// countPassword counts the jobs of a batch that need the password: with a wrong
+// one, that many failed logins.
 func countPassword(batch []unit) int {
 	n := 0
 	for _, u := range batch {
@@ -323,7 +343,8 @@ func countPassword(batch []unit) int {
 	return n
 }
 
-// sendAlone sends the jobs of one unit in their order, the unsafe ones as requests of their own.
+// sendAlone sends the jobs of one unit in their order, the unsafe ones as
+// requests of their own.
 func (a *application) sendAlone(ctx context.Context, jobs []job) {
 	for len(jobs) > 0 && a.stop == nil {
 		n := 0
@@ -348,7 +369,8 @@ func (a *application) sendAlone(ctx context.Context, jobs []job) {
 	}
 }
 
-// sendJobs sends jobs as one bulk request, and those for the token database after it.
+// sendJobs sends jobs as one bulk request, and those for the token database
+// after it.
 func (a *application) sendJobs(ctx context.Context, jobs []job) {
 	var calls []wire.Call
 	var members []job
@@ -379,7 +401,8 @@ func (a *application) sendJobs(ctx context.Context, jobs []job) {
 	}
 }
 
-// revokeDirectly ends tokens in Matomo's database, and then makes Matomo's tracker forget them.
+// revokeDirectly ends tokens in Matomo's database, and then makes Matomo's
+// tracker forget them.
 func (a *application) revokeDirectly(ctx context.Context, j job) {
 	j.result.Sent = true
 	if a.c.opt.TokenDB == nil {
@@ -395,7 +418,10 @@ func (a *application) revokeDirectly(ctx context.Context, j job) {
 	a.settle(j, err)
 }
 
-// settle records the answer to one job. A failure of the instance stops all that is left.
+// settle records the answer to one job. A failure of the instance stops all
+// that is left: the next calls would fail as well, and a locked-out address or
+// a maintenance page only gets worse by asking again. A refused password does
+// not stop what needs none.
 func (a *application) settle(j job, err error) {
 	if j.result.Step.Kind == DeleteUser && KindOf(err) == UserMissing {
 		err = nil // somebody else deleted it: what was wanted is true

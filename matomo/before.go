@@ -8,8 +8,9 @@ import (
 
 type beforeKey struct{}
 
-// WithBefore returns a context under which Apply calls fn before every request that writes. An error of fn stops
-// everything that is left, and is the cause of the results' errors: the caller's lease may be running out.
+// WithBefore returns a context under which Apply calls fn before every request
+// that writes. An error of fn stops everything that is left, and is the cause
+// of the results' errors: the caller's lease may be running out.
 func WithBefore(ctx context.Context, fn func() error) context.Context {
 	return context.WithValue(ctx, beforeKey{}, fn)
 }

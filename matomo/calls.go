@@ -8,7 +8,8 @@ import (
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
-// newJob turns a step into the call that does it. Random passwords are made here, and are nowhere but in the request.
+// newJob turns a step into the call that does it. Random passwords are made
+// here, and are nowhere but in the request.
 func newJob(s *StepResult) job {
 	step := s.Step
 	j := job{result: s, direct: step.Kind == RevokeTokens && step.Strategy == Database}
@@ -25,7 +26,11 @@ func newJob(s *StepResult) job {
 	return j
 }
 
-// stepCall maps a step to its API call.
+// stepCall maps a step to its API call. What makes a call heavy or in need of
+// the password was measured: every password hash takes Matomo 0.1 s, and
+// setSuperUserAccess and updateUser ask for the caller's password while
+// addUser, inviteUser, deleteUser and setUserAccess do not, on 4.16.1 and 5.1.2
+// alike.
 func stepCall(s Step) wire.Call {
 	login := wire.P("userLogin", s.Login)
 	switch s.Kind {
@@ -71,7 +76,8 @@ func stepCall(s Step) wire.Call {
 	}
 }
 
-// superuserCall gives or withdraws superuser. Only 0 and 1 are safe: Matomo reads the word false as true.
+// superuserCall gives or withdraws superuser. Only 0 and 1 are safe: Matomo
+// reads the word false as true.
 func superuserCall(login, value string) wire.Call {
 	return wire.Call{
 		Method: "UsersManager.setSuperUserAccess", Heavy: true, Password: true,
@@ -79,7 +85,10 @@ func superuserCall(login, value string) wire.Call {
 	}
 }
 
-// accessCall sets one access on many sites. Matomo wants role and capabilities together, as a list.
+// accessCall sets one access on many sites, or takes it away. Matomo replaces
+// all rows of the sites named, so role and capabilities must go together. They
+// are a list then; its index is left out, because bulk requests before Matomo 5
+// understand no other form of it.
 func accessCall(s Step) wire.Call {
 	k := wire.Call{Method: "UsersManager.setUserAccess", Params: []wire.Param{wire.P("userLogin", s.Login)}}
 	role := s.Role
@@ -101,7 +110,8 @@ func accessCall(s Step) wire.Call {
 	return k
 }
 
-// tokenCall ends tokens through the API. For strategy Database it is the call that clears the tracker's cache afterwards.
+// tokenCall ends tokens through the API. For strategy Database it is the call
+// that clears the tracker's cache afterwards.
 func tokenCall(s Step) wire.Call {
 	switch s.Strategy {
 	case Plugin:

@@ -29,12 +29,14 @@ type Finding struct {
 	Advice string // what to do; empty when nothing needs doing
 }
 
-// loginPlugins can rewrite access at every sign-in, against what the bridge sets.
+// loginPlugins can rewrite access at every sign-in, against what the bridge
+// sets.
 var loginPlugins = []string{"LoginLdap", "LoginSaml", "LoginOIDC", "RebelOIDC"} //nolint:gochecknoglobals // a list that nothing writes
 
-// Check looks at everything the bridge needs from this instance and changes nothing. A wrong token or password costs one
-// failed login with Matomo, no more. pol carries the settings whose consequences are told: Tokens (as configured),
-// LeaverTokens, RandomisePassword.
+// Check looks at everything the bridge needs from this instance and changes
+// nothing. A wrong token or password costs one failed login with Matomo, no
+// more. pol carries the settings whose consequences are told: Tokens (as
+// configured), LeaverTokens, RandomisePassword.
 func (c *Client) Check(ctx context.Context, pol Policy) []Finding {
 	snap, err := c.ReadAccounts(ctx, []string{c.opt.Login, "anonymous"}, Read{})
 	if err != nil {
@@ -54,7 +56,8 @@ func failure(name string, err error) Finding {
 	return Finding{Name: name, Level: LevelFail, Text: err.Error(), Advice: wire.Advice(KindOf(err))}
 }
 
-// checkLogin makes sure that the configured login is the protected, active superuser the bridge takes it for.
+// checkLogin makes sure that the configured login is the protected, active
+// superuser the bridge takes it for.
 func (c *Client) checkLogin(snap *Snapshot) Finding {
 	a, _ := snap.Account(c.opt.Login)
 	switch {
@@ -69,6 +72,8 @@ func (c *Client) checkLogin(snap *Snapshot) Finding {
 	}
 }
 
+// checkPassword proves the password without a change, and tells what goes
+// without one.
 func (c *Client) checkPassword(ctx context.Context, pol Policy) []Finding {
 	if !c.conn.PasswordConfigured() {
 		return []Finding{{
@@ -89,6 +94,7 @@ func (c *Client) checkPassword(ctx context.Context, pol Policy) []Finding {
 	return out
 }
 
+// checkVersion tells whether this Matomo is one whose behaviour was measured.
 func checkVersion(version string) Finding {
 	switch m := wire.Major(version); {
 	case m >= 4:

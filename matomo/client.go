@@ -32,11 +32,13 @@ type Options struct {
 	Logger     *zap.Logger
 	UserAgent  string
 
-	// TokenDB ends tokens through Matomo's database, for strategy Database; nil when not configured.
+	// TokenDB ends tokens through Matomo's database, for strategy Database; nil
+	// when not configured.
 	TokenDB Invalidator
 }
 
-// Client talks to one Matomo instance. It is safe for concurrent use; writes to one login are sent one after another.
+// Client talks to one Matomo instance. It is safe for concurrent use; writes to
+// one login are sent one after another.
 type Client struct {
 	opt     Options
 	conn    *wire.Conn
@@ -77,13 +79,15 @@ func (c *Client) Name() string { return c.opt.Name }
 // Login returns the login whose token the client uses; it is always protected.
 func (c *Client) Login() string { return c.opt.Login }
 
-// HasPassword reports whether steps that need the password can be sent: one is configured and Matomo did not refuse it.
+// HasPassword reports whether steps that need the password can be sent: one is
+// configured and Matomo did not refuse it.
 func (c *Client) HasPassword() bool { return c.conn.HasPassword() }
 
 // Health tells how the last requests went, and whether a secret is out of use.
 func (c *Client) Health() Health { return c.conn.Health() }
 
-// IsProtected reports whether the client refuses to change a login, in any spelling.
+// IsProtected reports whether the client refuses to change a login, in any
+// spelling.
 func (c *Client) IsProtected(login string) bool { return c.protection().Protects(login) }
 
 // protection is a policy that holds the protected logins only.
@@ -91,18 +95,21 @@ func (c *Client) protection() Policy {
 	return Policy{Protected: append([]string{c.opt.Login}, c.opt.Protected...)}
 }
 
-// ReadInstance reads every account and its access in one request (one more when nothing is known of the instance yet, or
-// when a plugin changed the list of capabilities). Any part that fails fails the whole (I1).
+// ReadInstance reads every account and its access in one request (one more when
+// nothing is known of the instance yet, or when a plugin changed the list of
+// capabilities). Any part that fails fails the whole (I1).
 func (c *Client) ReadInstance(ctx context.Context) (*Snapshot, error) { return c.reader.Instance(ctx) }
 
-// ReadAccounts reads a few accounts, in one request unless there are many. Logins that do not exist are in the snapshot as
-// such. With no logins it reads sites and capabilities only.
+// ReadAccounts reads a few accounts, in one request unless there are many.
+// Logins that do not exist are in the snapshot as such. With no logins it reads
+// sites and capabilities only.
 func (c *Client) ReadAccounts(ctx context.Context, logins []string, opt Read) (*Snapshot, error) {
 	return c.reader.Accounts(ctx, logins, opt)
 }
 
-// ReadTokens reads the app tokens of a few accounts and nothing of their access: the accounts of this snapshot show none.
-// Where tokens cannot be seen, TokensKnown is unset.
+// ReadTokens reads the app tokens of a few accounts and nothing of their
+// access: the accounts of this snapshot show none. Where tokens cannot be seen,
+// TokensKnown is unset.
 func (c *Client) ReadTokens(ctx context.Context, logins []string) (*Snapshot, error) {
 	return c.reader.TokensOnly(ctx, logins)
 }

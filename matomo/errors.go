@@ -1,7 +1,8 @@
 package matomo
 
-// BlockedReason maps a refusal of one person's data to the reason a binding is blocked with; "" when err is not of that
-// sort (then it is a failure to retry).
+// BlockedReason maps a refusal of one person's data to the reason a binding is
+// blocked with; "" when err is not of that sort (then it is a failure to
+// retry).
 func BlockedReason(err error) Reason {
 	switch KindOf(err) {
 	case DuplicateEmail:

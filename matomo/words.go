@@ -8,14 +8,16 @@ import (
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
-// The words of planning and reading, so that a caller of this package needs no other. They are documented where they are
-// defined, in package plan for the most part.
+// The words of planning and reading, so that a caller of this package needs no
+// other. They are documented where they are defined, in package plan for the
+// most part.
 type (
 	// Account is one Matomo login as Matomo reports it now.
 	Account = plan.Account
 	// Block is something wanted that is not in a plan.
 	Block = plan.Block
-	// Capability is one fine-grained right that can be added to a role on a site.
+	// Capability is one fine-grained right that can be added to a role on a
+	// site.
 	Capability = plan.Capability
 	// Evidence is what Matomo deletes for good with access or account.
 	Evidence = plan.Evidence
@@ -23,7 +25,8 @@ type (
 	Gone = plan.Gone
 	// Invite is the invitation state of an account.
 	Invite = plan.Invite
-	// LeaverTokens says what becomes of a leaver's tokens when only destructive ways are left.
+	// LeaverTokens says what becomes of a leaver's tokens when only destructive
+	// ways are left.
 	LeaverTokens = plan.LeaverTokens
 	// MailedReport names a report of somebody else that is mailed to a person.
 	MailedReport = plan.MailedReport
@@ -59,7 +62,8 @@ type (
 	// Snapshot is what one complete read of an instance found.
 	Snapshot = snapshot.Snapshot
 
-	// Error is what every method of Client returns when Matomo did not do as asked; it never holds a secret.
+	// Error is what every method of Client returns when Matomo did not do as
+	// asked; it never holds a secret.
 	Error = wire.Error
 	// ErrorKind says what an answer of Matomo, or its silence, means.
 	ErrorKind = wire.ErrorKind
@@ -110,7 +114,8 @@ const (
 	EvidenceAll     = snapshot.EvidenceAll
 )
 
-// The kinds of steps, the reasons for blocks, the ways of managing and of signing in.
+// The kinds of steps, the reasons for blocks, the ways of managing and of
+// signing in.
 const (
 	AddUser        = plan.AddUser
 	InviteUser     = plan.InviteUser
@@ -173,7 +178,8 @@ const (
 	RevokeOrDelete   = plan.RevokeOrDelete
 )
 
-// PlanPerson plans joiners, movers, come-backs and drift repair; see plan.Person.
+// PlanPerson plans joiners, movers, come-backs and drift repair; see
+// plan.Person.
 func PlanPerson(want Want, have Account, pol Policy) Plan { return plan.Person(want, have, pol) }
 
 // PlanLeaver plans one phase of a leaver; see plan.Leaver.
@@ -184,24 +190,29 @@ func VerifyPerson(want Want, have Account, pol Policy) []string {
 	return plan.VerifyPerson(want, have, pol)
 }
 
-// VerifyGone judges a leaver's account as it was read back; see plan.VerifyGone.
+// VerifyGone judges a leaver's account as it was read back; see
+// plan.VerifyGone.
 func VerifyGone(have Account, pol Policy) Gone { return plan.VerifyGone(have, pol) }
 
 // ValidateLogin reports why Matomo would refuse a login; nil when it would not.
 func ValidateLogin(login string) *Block { return plan.ValidateLogin(login) }
 
-// ValidateEmail reports why Matomo would refuse an address; nil when it would not.
+// ValidateEmail reports why Matomo would refuse an address; nil when it would
+// not.
 func ValidateEmail(email string) *Block { return plan.ValidateEmail(email) }
 
-// ChooseTokens returns the token strategy that works on an instance; see plan.ChooseTokens.
+// ChooseTokens returns the token strategy that works on an instance; see
+// plan.ChooseTokens.
 func ChooseTokens(setting Strategy, version string, canRevoke, hasDB bool) Strategy {
 	return plan.ChooseTokens(setting, version, canRevoke, hasDB)
 }
 
-// TokenCost tells in one sentence what a strategy means for the people concerned.
+// TokenCost tells in one sentence what a strategy means for the people
+// concerned.
 func TokenCost(s Strategy) string { return plan.TokenCost(s) }
 
-// KindOf returns the kind of the first Error in err's chain; "" when there is none.
+// KindOf returns the kind of the first Error in err's chain; "" when there is
+// none.
 func KindOf(err error) ErrorKind { return wire.KindOf(err) }
 
 // WithLane returns a context whose requests travel in the lane given.

@@ -6,8 +6,9 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
-// known returns a without sites and capabilities the instance does not have, without empty entries, and without
-// capabilities that the role implies (Matomo stores no row for those, so they would differ for ever). Sites is not nil.
+// known returns a without sites and capabilities the instance does not have,
+// without empty entries, and without capabilities that the role implies (Matomo
+// stores no row for those, so they would differ for ever). Sites is not nil.
 func (b *planner) known(a access.Access) access.Access {
 	out := access.Access{Superuser: a.Superuser, Sites: make(map[access.SiteID]access.SiteAccess, len(a.Sites))}
 	for id, s := range a.Sites {
@@ -27,7 +28,8 @@ func (b *planner) known(a access.Access) access.Access {
 	return out
 }
 
-// has returns what the account has in the form of known. It is computed once, and again after the plan changed it.
+// has returns what the account has in the form of known. It is computed once,
+// and again after the plan changed it.
 func (b *planner) has() access.Access {
 	if b.hasKnown.Sites == nil {
 		b.hasKnown = b.known(b.have.Access)
@@ -70,7 +72,8 @@ func (b *planner) lower(x, y access.Access) access.Access {
 	return b.known(out)
 }
 
-// raise adds every site of floor to sites, so that nothing of floor is missing from it.
+// raise adds every site of floor to sites, so that nothing of floor is missing
+// from it.
 func raise(sites, floor map[access.SiteID]access.SiteAccess) {
 	for id, s := range floor {
 		if have, ok := sites[id]; ok {
@@ -80,8 +83,10 @@ func raise(sites, floor map[access.SiteID]access.SiteAccess) {
 	}
 }
 
-// notOurs returns the part of the account's access that the recorded grants do not explain: what somebody else gave, and
-// additive managing leaves. A role above the one we recorded was raised by somebody else; one at or below it is ours.
+// notOurs returns the part of the account's access that the recorded grants do
+// not explain: what somebody else gave, and additive managing leaves. A role
+// above the one we recorded was raised by somebody else; one at or below it is
+// ours.
 func (b *planner) notOurs() access.Access {
 	out := access.Access{Sites: make(map[access.SiteID]access.SiteAccess)}
 	for id, h := range b.has().Sites {
@@ -104,13 +109,15 @@ func (b *planner) notOurs() access.Access {
 	return out
 }
 
-// mayRemove reports whether a row nobody asked for may go: always, or with additive managing when we granted the site.
+// mayRemove reports whether a row nobody asked for may go: always, or with
+// additive managing when we granted the site.
 func (b *planner) mayRemove(id access.SiteID) bool {
 	_, ours := b.want.Granted.Sites[id]
 	return ours || b.pol.Manage != Additive
 }
 
-// reduces reports whether going from h to w takes anything away. A capability that the new role implies is not lost.
+// reduces reports whether going from h to w takes anything away. A capability
+// that the new role implies is not lost.
 func (b *planner) reduces(h, w access.SiteAccess) bool {
 	return w.Role.Rank() < h.Role.Rank() || len(subtract(h.Capabilities, b.full(w))) > 0
 }
@@ -126,10 +133,12 @@ func without(ids []access.SiteID, a access.Access) []access.SiteID {
 	return out
 }
 
+// intersect returns what a and b share, in a's order.
 func intersect(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return !slices.Contains(b, s) })
 }
 
+// subtract returns what a has and b has not, in a's order.
 func subtract(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
 }

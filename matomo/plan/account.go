@@ -8,7 +8,8 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
-// Invite is the invitation state of an account. It is known from UsersManager.getUsers only.
+// Invite is the invitation state of an account. It is known from
+// UsersManager.getUsers only.
 type Invite string
 
 // The invitation states.
@@ -25,27 +26,32 @@ type Account struct {
 	Exists bool
 	Invite Invite
 
-	// Access holds what counts: Superuser, or per existing site the highest role and the capabilities. Superusers have no
-	// rows in Matomo, so their Sites is empty.
+	// Access holds what counts: Superuser, or per existing site the highest
+	// role and the capabilities. Superusers have no rows in Matomo, so their
+	// Sites is empty.
 	Access access.Access
 
-	// Orphans are site IDs for which Matomo holds access rows although no such site exists; ascending.
-	// Known only when OrphansKnown is set: getSitesAccessFromUser hides them.
+	// Orphans are site IDs for which Matomo holds access rows although no such
+	// site exists; ascending. Known only when OrphansKnown is set:
+	// getSitesAccessFromUser hides them.
 	Orphans      []access.SiteID
 	OrphansKnown bool
 
-	// Doubled are sites with more than one role row, which parallel writers leave behind; ascending.
+	// Doubled are sites with more than one role row, which parallel writers
+	// leave behind; ascending.
 	Doubled []access.SiteID
 
 	Registered time.Time
 	LastSeen   time.Time // last use of the browser; token use does not count; zero when unknown
 	Uses2FA    bool
 
-	// Tokens are the app tokens. They can be seen only through the companion plugin; TokensKnown says whether they were.
+	// Tokens are the app tokens. They can be seen only through the companion
+	// plugin; TokensKnown says whether they were.
 	Tokens      []Token
 	TokensKnown bool
 
-	// Evidence is what a destructive step would delete; nil unless it was asked for.
+	// Evidence is what a destructive step would delete; nil unless it was asked
+	// for.
 	Evidence *Evidence
 }
 
@@ -58,7 +64,8 @@ type Token struct {
 	Expires     string // empty: never
 }
 
-// Evidence is what Matomo deletes for good with site access or with the account, saved before that happens.
+// Evidence is what Matomo deletes for good with site access or with the
+// account, saved before that happens.
 type Evidence struct {
 	Reports    []json.RawMessage // scheduled reports of the person, as ScheduledReports.getReports answers
 	MailedBy   []MailedReport    // reports of others that are mailed to the person's address
@@ -67,7 +74,8 @@ type Evidence struct {
 	Missing    []string          // what could not be read, with Matomo's words; the plugin being off is not missing
 }
 
-// MailedReport names a report of another person that goes to this person's address too.
+// MailedReport names a report of another person that goes to this person's
+// address too.
 type MailedReport struct {
 	ID    int           `json:"idreport"`
 	Site  access.SiteID `json:"idsite"`

@@ -12,8 +12,8 @@ const (
 	PhaseDelete Phase = "delete" // the account itself
 )
 
-// Leaver plans one phase of a leaver. An account that is gone needs nothing. Every phase may be planned and applied
-// again at any time with the same end.
+// Leaver plans one phase of a leaver. An account that is gone needs nothing.
+// Every phase may be planned and applied again at any time with the same end.
 //
 //	phase    account                    steps
 //	revoke   pending or expired invite  delete
@@ -23,8 +23,9 @@ const (
 //	seal     any                        random password, revoke tokens, log out
 //	delete   any                        delete
 //
-// Access is always removed in so many words, even when no row is left: only that ends the scheduled reports which Matomo
-// would go on mailing. Sites given to everybody through `anonymous` are beyond this.
+// Access is always removed in so many words, even when no row is left: only
+// that ends the scheduled reports which Matomo would go on mailing. Sites given
+// to everybody through `anonymous` are beyond this.
 func Leaver(have Account, pol Policy, phase Phase) Plan {
 	b := &planner{have: have, pol: pol, plan: Plan{Login: have.Login}}
 	if pol.Protects(have.Login) {
@@ -47,6 +48,9 @@ func Leaver(have Account, pol Policy, phase Phase) Plan {
 	return b.plan
 }
 
+// revoke plans phase 1: everything that keeps the person from seeing anything,
+// fastest first. Nothing here waits for an answer, so all of it fits into one
+// request.
 func (b *planner) revoke() {
 	if b.have.Invite != NotInvited {
 		b.delete("the person left before answering the invitation")
@@ -73,8 +77,9 @@ func (b *planner) revoke() {
 	}
 }
 
-// revokeStuckSuperuser does what can be done about a superuser who left while there is no password: Matomo refuses to
-// change a superuser's sites, and only deleting needs no password.
+// revokeStuckSuperuser does what can be done about a superuser who left while
+// there is no password: Matomo refuses to change a superuser's sites, and only
+// deleting needs no password.
 func (b *planner) revokeStuckSuperuser() {
 	switch {
 	case b.pol.DeleteSuperusersWithoutPassword, b.pol.Tokens == NoStrategy && b.pol.LeaverTokens == RevokeOrDelete:
@@ -87,6 +92,8 @@ func (b *planner) revokeStuckSuperuser() {
 	}
 }
 
+// seal plans phase 2. The password comes first: a suspended person can make new
+// tokens with it until it changes, so tokens are ended after it once more.
 func (b *planner) seal() {
 	if b.pol.RandomisePassword {
 		if b.pol.HasPassword {
@@ -103,17 +110,22 @@ func (b *planner) seal() {
 	}
 }
 
+// revokeTokens ends the tokens of somebody who will have no access.
 func (b *planner) revokeTokens(why string) {
 	s := b.tokenStep(why, access.Access{})
 	s.Reduces = true
 	b.step(s)
 }
 
+// delete plans the end of the account. It needs no password, and no gate: it is
+// the last step, or adding follows, which fails by itself while the login
+// exists.
 func (b *planner) delete(why string) {
 	b.step(Step{Kind: DeleteUser, Destructive: true, Reduces: true, Why: why})
 }
 
-// recreate deletes the account and adds it again, without access and without its tokens.
+// recreate deletes the account and adds it again, without access and without
+// its tokens.
 func (b *planner) recreate() {
 	if block := ValidateEmail(b.have.Email); block != nil {
 		b.plan.Blocks = append(b.plan.Blocks, *block)

@@ -10,7 +10,8 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
-// Person plans joiners, movers, come-backs and drift repair. It is a function of its arguments: no clock, no chance.
+// Person plans joiners, movers, come-backs and drift repair. It is a function
+// of its arguments: no clock, no chance.
 //
 // Steps come in this order; a plan holds only those it needs.
 //
@@ -23,13 +24,17 @@ import (
 //	exists       yes               superuser        [tokens (gate)] e-mail
 //	came back    -                 anything         without a way to revoke: delete, add (gate) instead of tokens (gate)
 //
-// Removing access comes last among access steps, so that a mover keeps what old and new state share (I5). Demoting wipes
-// all rows in Matomo; what is granted again follows in the same request. After it, sites that are lost are named in a
-// removal although no row is left, because only that stops Matomo from mailing the person's scheduled reports.
+// Removing access comes last among access steps, so that a mover keeps what old
+// and new state share (I5). Demoting wipes all rows in Matomo; what is granted
+// again follows in the same request. After it, sites that are lost are named in
+// a removal although no row is left, because only that stops Matomo from
+// mailing the person's scheduled reports.
 //
-// A gate stops everything behind it unless it succeeded: superuser never reaches an account we did not add (I2), and
-// nothing is granted to one whose old tokens live (I10; tokens that were read as none need no gate). Site access travels
-// with the account it is for; should the account turn out to be somebody else's, Apply takes it back.
+// A gate stops everything behind it unless it succeeded: superuser never
+// reaches an account we did not add (I2), and nothing is granted to one whose
+// old tokens live (I10; tokens that were read as none need no gate). Site
+// access travels with the account it is for; should the account turn out to be
+// somebody else's, Apply takes it back.
 func Person(want Want, have Account, pol Policy) Plan {
 	if have.Login == "" {
 		have.Login = want.Login
@@ -42,7 +47,8 @@ func Person(want Want, have Account, pol Policy) Plan {
 	return p
 }
 
-// planner builds one plan. A run with addsOnly skips everything that takes something away (Plan.Additions).
+// planner builds one plan. A run with addsOnly skips everything that takes
+// something away (Plan.Additions).
 type planner struct {
 	want     Want
 	have     Account
@@ -53,6 +59,8 @@ type planner struct {
 	addsOnly bool
 }
 
+// run builds the plan from top to bottom; the order of the calls is the order
+// of the steps.
 func (b *planner) run(addsOnly bool) Plan {
 	b.addsOnly = addsOnly
 	b.plan = Plan{Login: b.have.Login}
@@ -73,8 +81,9 @@ func (b *planner) run(addsOnly bool) Plan {
 	return b.plan
 }
 
-// ready makes sure there is an account that may be granted something: it is added, or its old tokens are ended. False
-// means that nothing more can be planned.
+// ready makes sure there is an account that may be granted something: it is
+// added, or its old tokens are ended. False means that nothing more can be
+// planned.
 func (b *planner) ready() bool {
 	if !b.have.Exists {
 		return b.add()
@@ -134,7 +143,8 @@ func (b *planner) inviteSite() (access.SiteID, bool) {
 	return ids[0], true
 }
 
-// comeBack ends tokens from before, so that none is alive when something is granted (I10).
+// comeBack ends tokens from before, so that none is alive when something is
+// granted (I10).
 func (b *planner) comeBack() bool {
 	if b.pol.Tokens != NoStrategy {
 		s := b.tokenStep("the person comes back; tokens from before must not live again", b.have.Access)
@@ -168,8 +178,9 @@ func (b *planner) comeBack() bool {
 	return true
 }
 
-// target is the site access wanted in the end: what rules give, limited to what exists, held or kept as the decision and
-// the way of managing say. It is meaningless while the person is to be superuser.
+// target is the site access wanted in the end: what rules give, limited to what
+// exists, held or kept as the decision and the way of managing say. It is
+// meaningless while the person is to be superuser.
 func (b *planner) target() access.Access {
 	wanted := b.want.Access
 	if wanted.Superuser && !b.promotes() {
@@ -198,7 +209,9 @@ func (b *planner) target() access.Access {
 	return out
 }
 
-// promotes reports whether the person is to be superuser and can be.
+// promotes reports whether the person is to be superuser and can be: Matomo
+// asks for the bridge's password, and nothing is given while additions are
+// held. Somebody who is superuser and stays it counts too.
 func (b *planner) promotes() bool {
 	switch {
 	case b.have.Access.Superuser:
@@ -210,7 +223,9 @@ func (b *planner) promotes() bool {
 	}
 }
 
-// demotes reports whether the account is superuser and may not stay it.
+// demotes reports whether the account is superuser and may not stay it. With
+// additive managing only a superuser we made is demoted, and one whose rule
+// cannot be resolved now never is.
 func (b *planner) demotes() bool {
 	if !b.have.Access.Superuser || b.want.Access.Superuser || b.want.Keep.Superuser {
 		return false
@@ -263,7 +278,8 @@ type group struct {
 	reduces bool
 }
 
-// grants plans one step per role and capabilities for all sites whose access differs, highest role first.
+// grants plans one step per role and capabilities for all sites whose access
+// differs, highest role first.
 func (b *planner) grants(target access.Access) {
 	have := b.has()
 	groups := map[string][]access.SiteID{}
@@ -289,7 +305,8 @@ func (b *planner) grants(target access.Access) {
 	}
 }
 
-// removals plans the one step that takes whole sites away: those of lost that target does not have, and orphan rows.
+// removals plans the one step that takes whole sites away: those of lost that
+// target does not have, and orphan rows.
 func (b *planner) removals(target access.Access, lost []access.SiteID) {
 	if b.addsOnly {
 		return
@@ -311,7 +328,8 @@ func (b *planner) removals(target access.Access, lost []access.SiteID) {
 	}
 }
 
-// removeAll plans the removal of everything: Matomo reads "all" as the sites that exist, so orphan rows are named besides.
+// removeAll plans the removal of everything: Matomo reads "all" as the sites
+// that exist, so orphan rows are named besides.
 func (b *planner) removeAll(why string, orphans []access.SiteID) {
 	b.step(Step{Kind: RemoveAccess, AllSites: true, Reduces: true, Why: why})
 	if len(orphans) > 0 {
@@ -319,7 +337,8 @@ func (b *planner) removeAll(why string, orphans []access.SiteID) {
 	}
 }
 
-// email plans the address, which Matomo changes only with the password. A difference in case alone is none.
+// email plans the address, which Matomo changes only with the password. A
+// difference in case alone is none.
 func (b *planner) email() {
 	if b.want.Email == "" || strings.EqualFold(b.want.Email, b.have.Email) {
 		return
@@ -343,7 +362,8 @@ func (b *planner) promote() {
 	b.step(Step{Kind: Promote, NeedsPassword: true, Why: "a rule gives superuser"})
 }
 
-// roleChangeTokens ends the tokens of somebody whose access changed, where that destroys nothing else.
+// roleChangeTokens ends the tokens of somebody whose access changed, where that
+// destroys nothing else.
 func (b *planner) roleChangeTokens() {
 	switch {
 	case !b.pol.RevokeOnRoleChange, b.pol.Tokens == NoStrategy, b.addsOnly:
@@ -357,8 +377,10 @@ func (b *planner) roleChangeTokens() {
 	}
 }
 
-// tokenStep plans the end of all tokens. now is the access at that moment: strategy Database needs a setUserAccess that
-// changes nothing afterwards, because only that empties the cache with which Matomo's tracker would go on accepting them.
+// tokenStep plans the end of all tokens. now is the access at that moment:
+// strategy Database needs a setUserAccess that changes nothing afterwards,
+// because only that empties the cache with which Matomo's tracker would go on
+// accepting them.
 func (b *planner) tokenStep(why string, now access.Access) Step {
 	s := Step{Kind: RevokeTokens, Strategy: b.pol.Tokens, Why: why}
 	if s.Strategy != Database || now.Superuser || b.plan.Has(Promote) || len(b.pol.Sites) == 0 {
@@ -371,7 +393,8 @@ func (b *planner) tokenStep(why string, now access.Access) Step {
 	return s
 }
 
-// report notes what is wanted and cannot be given: unknown sites and capabilities, and what a deny holds.
+// report notes what is wanted and cannot be given: unknown sites and
+// capabilities, and what a deny holds.
 func (b *planner) report() {
 	wanted := b.want.Access
 	if wanted.Superuser {
@@ -410,7 +433,8 @@ func (b *planner) block(r Reason, detail string) {
 	}
 }
 
-// hasText says what the account has on the sites: one wording when it is the same everywhere.
+// hasText says what the account has on the sites: one wording when it is the
+// same everywhere.
 func (b *planner) hasText(ids []access.SiteID) string {
 	text := ""
 	for _, id := range ids {

@@ -27,7 +27,8 @@ const (
 	Logout         StepKind = "logout"          // companion plugin: ends browser sessions
 )
 
-// Step is one change of one login, as data. Nothing secret is in it: random passwords are made when it is applied.
+// Step is one change of one login, as data. Nothing secret is in it: random
+// passwords are made when it is applied.
 type Step struct {
 	Kind         StepKind        `json:"kind"`
 	Login        string          `json:"login"`
@@ -63,7 +64,8 @@ func (s Step) String() string {
 	return b
 }
 
-// Reason is why a person cannot be served in full until something about them, or about the target, changes.
+// Reason is why a person cannot be served in full until something about them,
+// or about the target, changes.
 type Reason string
 
 // The reasons. A binding keeps the first one as its reason for being blocked.
@@ -84,7 +86,8 @@ const (
 	SuperuserByUs  Reason = "superuser_other" // additive: superuser given by somebody else stays
 )
 
-// Block is something that was wanted and is not in the plan. The rest of the plan is still right.
+// Block is something that was wanted and is not in the plan. The rest of the
+// plan is still right.
 type Block struct {
 	Reason Reason `json:"reason"`
 	Detail string `json:"detail"`
@@ -110,8 +113,9 @@ const (
 	SignInInvite SignIn = "invite" // Matomo mails an invitation
 )
 
-// Policy is what the configuration allows and what the instance can do. The zero value is exclusive, sso, no password, no
-// way to end tokens. Sites and Capabilities come from the same read as the account.
+// Policy is what the configuration allows and what the instance can do. The
+// zero value is exclusive, sso, no password, no way to end tokens. Sites and
+// Capabilities come from the same read as the account.
 type Policy struct {
 	Manage             Manage
 	SignIn             SignIn
@@ -121,7 +125,8 @@ type Policy struct {
 	RandomisePassword  bool // leavers.randomise_password
 	HasPassword        bool // password_file is set and not known to be wrong
 	CanLogout          bool // the companion plugin is there
-	// DeleteSuperusersWithoutPassword: a leaving superuser who cannot be demoted for want of the password is deleted.
+	// DeleteSuperusersWithoutPassword: a leaving superuser who cannot be
+	// demoted for want of the password is deleted.
 	DeleteSuperusersWithoutPassword bool
 	Protected                       []string // logins never touched; `anonymous` is one in any case
 	Sites                           []access.SiteID
@@ -145,7 +150,8 @@ type Want struct {
 	Drift    bool // repair of drift rather than a change of the person: additions alone leave tokens
 }
 
-// Plan is the ordered changes that turn an account into what is wanted. The zero Plan changes nothing.
+// Plan is the ordered changes that turn an account into what is wanted. The
+// zero Plan changes nothing.
 type Plan struct {
 	Login    string  `json:"login"`
 	Steps    []Step  `json:"steps"`
@@ -168,8 +174,9 @@ func (p Plan) Destructive() bool { return p.any(func(s Step) bool { return s.Des
 // Has reports whether the plan has a step of kind k.
 func (p Plan) Has(k StepKind) bool { return p.any(func(s Step) bool { return s.Kind == k }) }
 
-// Additions returns the part of the plan that takes nothing away: what need not wait for the settle time. A site that
-// gains one thing and loses another gains it here and keeps the other.
+// Additions returns the part of the plan that takes nothing away: what need not
+// wait for the settle time. A site that gains one thing and loses another gains
+// it here and keeps the other.
 func (p Plan) Additions() Plan {
 	if !p.Reduces() {
 		return p
@@ -177,6 +184,7 @@ func (p Plan) Additions() Plan {
 	return Plan{Login: p.Login, Steps: p.additions, Blocks: p.Blocks}
 }
 
+// any reports whether f holds for a step.
 func (p Plan) any(f func(Step) bool) bool { return slices.ContainsFunc(p.Steps, f) }
 
 // JoinSites writes site IDs the way Matomo reads them, separated by commas.

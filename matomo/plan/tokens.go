@@ -2,10 +2,12 @@ package plan
 
 import "strings"
 
-// Strategy is a way to end another person's app tokens. No core method of Matomo 4 or later does it.
+// Strategy is a way to end another person's app tokens. No core method of
+// Matomo 4 or later does it.
 type Strategy string
 
-// The strategies. Auto is a setting only: ChooseTokens turns it into one of the others.
+// The strategies. Auto is a setting only: ChooseTokens turns it into one of the
+// others.
 const (
 	NoStrategy Strategy = ""           // nothing works: tokens stay inert while there is no access
 	Auto       Strategy = "auto"       // the first that works of plugin, database, regenerate
@@ -15,7 +17,8 @@ const (
 	Recreate   Strategy = "recreate"   // delete the account and add it again: destructive
 )
 
-// LeaverTokens is what becomes of a leaver's tokens when nothing but Recreate would end them.
+// LeaverTokens is what becomes of a leaver's tokens when nothing but Recreate
+// would end them.
 type LeaverTokens string
 
 // The leaver settings. The empty one is RevokeOrInert.
@@ -28,9 +31,10 @@ const (
 // Companion is the plugin that adds the API methods Matomo lacks.
 const Companion = "ScimBridge"
 
-// ChooseTokens returns the strategy without side effects that works on an instance, or NoStrategy. setting is what the
-// configuration asks for; a strategy it names is used only where it works. Recreate is never returned: it is destructive,
-// so plans use it only where their policy says so.
+// ChooseTokens returns the strategy without side effects that works on an
+// instance, or NoStrategy. setting is what the configuration asks for; a
+// strategy it names is used only where it works. Recreate is never returned: it
+// is destructive, so plans use it only where their policy says so.
 func ChooseTokens(setting Strategy, version string, canRevoke, hasDB bool) Strategy {
 	works := map[Strategy]bool{Plugin: canRevoke, Database: hasDB, Regenerate: strings.HasPrefix(version, "3.")}
 	switch setting {
@@ -51,7 +55,8 @@ func ChooseTokens(setting Strategy, version string, canRevoke, hasDB bool) Strat
 	}
 }
 
-// TokenCost tells in one sentence what a strategy means for the people concerned.
+// TokenCost tells in one sentence what a strategy means for the people
+// concerned.
 func TokenCost(s Strategy) string {
 	switch s {
 	case Plugin:

@@ -16,8 +16,9 @@ const (
 // loginLetters are the letters beyond ASCII that Matomo's login check allows.
 const loginLetters = "ÄäÖöÜüß"
 
-// ValidateLogin reports why Matomo would refuse a login: LoginInvalid, or nil when it would not. Matomo wants 2 to 100
-// bytes of letters, digits, the letters ÄäÖöÜüß and _ . @ + - (measured on 5.1.2 and 4.16.1).
+// ValidateLogin reports why Matomo would refuse a login: LoginInvalid, or nil
+// when it would not. Matomo wants 2 to 100 bytes of letters, digits, the
+// letters ÄäÖöÜüß and _ . @ + - (measured on 5.1.2 and 4.16.1).
 func ValidateLogin(login string) *Block {
 	if len(login) < loginMin || len(login) > loginMax {
 		return &Block{LoginInvalid, "a login has 2 to 100 bytes"}
@@ -30,9 +31,11 @@ func ValidateLogin(login string) *Block {
 	return nil
 }
 
-// ValidateEmail reports why Matomo would refuse an address: EmailMissing or EmailInvalid, or nil when it would not.
-// Matomo escapes what it is sent before PHP's address check sees it, so ' & < > " never pass; nor does anything but ASCII.
-// An instance may limit the domains besides, which only its answer tells.
+// ValidateEmail reports why Matomo would refuse an address: EmailMissing or
+// EmailInvalid, or nil when it would not. Matomo escapes what it is sent before
+// PHP's address check sees it, so ' & < > " never pass; nor does anything but
+// ASCII. An instance may limit the domains besides, which only its answer
+// tells.
 func ValidateEmail(email string) *Block {
 	if email == "" {
 		return &Block{EmailMissing, "Matomo needs an e-mail address for an account"}
@@ -53,7 +56,8 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 	return s[:i], s[i+1:], true
 }
 
-// dotAtom reports whether s is the plain form of a local part, less the characters that Matomo's escaping breaks.
+// dotAtom reports whether s is the plain form of a local part, less the
+// characters that Matomo's escaping breaks.
 func dotAtom(s string) bool {
 	for atom := range strings.SplitSeq(s, ".") {
 		if atom == "" {
@@ -68,7 +72,8 @@ func dotAtom(s string) bool {
 	return true
 }
 
-// hostname reports whether s is a domain of at least two labels whose last begins with a letter.
+// hostname reports whether s is a domain of at least two labels whose last
+// begins with a letter.
 func hostname(s string) bool {
 	labels := strings.Split(s, ".")
 	if len(labels) < 2 {
@@ -88,6 +93,7 @@ func hostname(s string) bool {
 	return last[0] > '9'
 }
 
+// alphanumeric reports whether r is an ASCII letter or digit.
 func alphanumeric(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }

@@ -1,6 +1,7 @@
 package plan
 
-// TokenState says what is known about the app tokens of somebody who should have none that works.
+// TokenState says what is known about the app tokens of somebody who should
+// have none that works.
 type TokenState string
 
 // The token states.
@@ -18,8 +19,9 @@ type Gone struct {
 	Left    []string   // what is still there, in words; empty when Revoked
 }
 
-// VerifyGone judges a leaver's account as it was read back (I7). Orphan rows count: read with Read.Orphans. Tokens count
-// where they can be seen: read with Read.Tokens.
+// VerifyGone judges a leaver's account as it was read back (I7). Orphan rows
+// count: read with Read.Orphans. Tokens count where they can be seen: read with
+// Read.Tokens.
 func VerifyGone(have Account, pol Policy) Gone {
 	g := Gone{Tokens: tokenState(have, pol)}
 	if have.Exists {
@@ -63,8 +65,9 @@ func tokenState(have Account, pol Policy) TokenState {
 	}
 }
 
-// VerifyPerson returns what a read-back still lacks compared with what is wanted, one line each; empty when it agrees.
-// Tokens and blocked parts do not count.
+// VerifyPerson returns what a read-back still lacks compared with what is
+// wanted, one line each; empty when it agrees. Tokens and blocked parts do not
+// count.
 func VerifyPerson(want Want, have Account, pol Policy) []string {
 	want.ComeBack, pol.RevokeOnRoleChange = false, false
 	var out []string

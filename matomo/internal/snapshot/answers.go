@@ -62,11 +62,13 @@ type capabilityAnswer struct {
 	Included []string `json:"includedInRoles"`
 }
 
-// site turns an answer into a site. Matomo stores names with HTML entities; rules are written without.
+// site turns an answer into a site. Matomo stores names with HTML entities;
+// rules are written without.
 func (a *siteAnswer) site() access.Site {
 	return access.Site{ID: access.SiteID(a.ID), Name: html.UnescapeString(a.Name), Group: html.UnescapeString(a.Group)}
 }
 
+// capability turns an answer into a capability.
 func (a *capabilityAnswer) capability() plan.Capability {
 	c := plan.Capability{ID: a.ID}
 	for _, r := range a.Included {

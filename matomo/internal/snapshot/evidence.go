@@ -10,7 +10,8 @@ import (
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
-// wantTokens adds the app tokens of each login, where the companion plugin shows them.
+// wantTokens adds the app tokens of each login, where the companion plugin
+// shows them.
 func (r *reading) wantTokens(logins []string, wanted bool) {
 	if !wanted || !r.reader.known().canRevoke {
 		return
@@ -48,6 +49,7 @@ type tokenAnswer struct {
 	Expires     *string     `json:"date_expired"`
 }
 
+// token turns an answer into a token; absent dates become empty.
 func (t tokenAnswer) token() plan.Token {
 	out := plan.Token{ID: int(t.ID), Description: t.Description, Created: t.Created}
 	if t.LastUsed != nil {
@@ -59,7 +61,8 @@ func (t tokenAnswer) token() plan.Token {
 	return out
 }
 
-// databaseTokens asks the database for the tokens of every account in the snapshot.
+// databaseTokens asks the database for the tokens of every account in the
+// snapshot.
 func (rd *Reader) databaseTokens(ctx context.Context, s *Snapshot) error {
 	for i, a := range s.accounts {
 		tokens, err := rd.Tokens(ctx, a.login)
@@ -71,20 +74,23 @@ func (rd *Reader) databaseTokens(ctx context.Context, s *Snapshot) error {
 	return nil
 }
 
-// annotate changes the extra of a login; one that getUsers does not know has none.
+// annotate changes the extra of a login; one that getUsers does not know has
+// none.
 func (r *reading) annotate(login string, f func(*extra)) {
 	if i, ok := r.snap.index[access.FoldLogin(login)]; ok {
 		r.snap.annotate(i, f)
 	}
 }
 
+// annotate changes the extra at position i.
 func (s *Snapshot) annotate(i int32, f func(*extra)) {
 	x := s.extra[i]
 	f(&x)
 	s.extra[i] = x
 }
 
-// evidenceOf returns the evidence of a login to add to; nil when the login does not exist.
+// evidenceOf returns the evidence of a login to add to; nil when the login does
+// not exist.
 func (r *reading) evidenceOf(login string) *plan.Evidence {
 	var ev *plan.Evidence
 	r.annotate(login, func(x *extra) {
@@ -96,7 +102,10 @@ func (r *reading) evidenceOf(login string) *plan.Evidence {
 	return ev
 }
 
-// wantEvidence adds what a destructive step would delete. One call lists the reports of everybody.
+// wantEvidence adds what a destructive step would delete. One call lists the
+// reports of everybody, one the segments; only dashboards are asked for by
+// person. A leaver is not kept waiting when one of them fails: what is missing
+// is said, and the caller decides.
 func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 	if level == EvidenceNone {
 		return
@@ -144,8 +153,8 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 	}
 }
 
-// optional lets the next call fail: what is missing is written down for the logins, and what belongs to a plugin that is
-// switched off cannot be lost.
+// optional lets the next call fail: what is missing is written down for the
+// logins, and what belongs to a plugin that is switched off cannot be lost.
 func (r *reading) optional(what string, logins []string) {
 	r.may[len(r.calls)] = func(err error) error {
 		switch wire.KindOf(err) {
@@ -164,7 +173,8 @@ func (r *reading) optional(what string, logins []string) {
 	}
 }
 
-// report files one scheduled report under its owner, and under everybody else whose address it is mailed to.
+// report files one scheduled report under its owner, and under everybody else
+// whose address it is mailed to.
 func (r *reading) report(raw json.RawMessage, logins []string) {
 	var rep struct {
 		ID         wire.Number     `json:"idreport"`
@@ -182,6 +192,8 @@ func (r *reading) report(raw json.RawMessage, logins []string) {
 	if json.Unmarshal(rep.Parameters, &mail) != nil {
 		mail.To = nil
 	}
+	// The owner loses the report together with the site. For everybody else it
+	// is a leak that goes on: Matomo keeps mailing it to their address.
 	for _, login := range logins {
 		ev := r.evidenceOf(login)
 		if ev == nil {

@@ -13,8 +13,9 @@ import (
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
-// perLoginMax is up to how many logins it is cheaper to ask for the sites of each than for the maps of the whole instance
-// (14 ms each against 40 to 200 ms with 10,000 users).
+// perLoginMax is up to how many logins it is cheaper to ask for the sites of
+// each than for the maps of the whole instance (14 ms each against 40 to 200 ms
+// with 10,000 users).
 const perLoginMax = 20
 
 // EvidenceLevel says what of a person's own things is read along.
@@ -27,14 +28,16 @@ const (
 	EvidenceAll                   // and dashboards and segments: before an account is deleted
 )
 
-// Read says what Accounts reads besides accounts, access, sites and capabilities.
+// Read says what Accounts reads besides accounts, access, sites and
+// capabilities.
 type Read struct {
 	Orphans  bool // rows for sites that do not exist: for leavers. Costs the access maps of the whole instance
 	Tokens   bool // app tokens, where they can be seen
 	Evidence EvidenceLevel
 }
 
-// Reader reads one instance. Set the fields before the first use; it is safe for concurrent use then.
+// Reader reads one instance. Set the fields before the first use; it is safe
+// for concurrent use then.
 type Reader struct {
 	Conn            *wire.Conn
 	InstanceTimeout time.Duration // of a read of everything; 5 min when 0
@@ -46,7 +49,8 @@ type Reader struct {
 	facts facts
 }
 
-// facts are what hardly ever changes about an instance. They come along with every read.
+// facts are what hardly ever changes about an instance. They come along with
+// every read.
 type facts struct {
 	at        time.Time // zero: nothing known yet
 	version   string
@@ -57,8 +61,9 @@ type facts struct {
 // factsLast is how long facts are believed without having been read again.
 const factsLast = time.Hour
 
-// Instance reads every account and its access in one request (one more when nothing is known of the instance yet, or when
-// a plugin changed the list of capabilities). Any part that fails fails the whole (I1).
+// Instance reads every account and its access in one request (one more when
+// nothing is known of the instance yet, or when a plugin changed the list of
+// capabilities). Any part that fails fails the whole (I1).
 func (rd *Reader) Instance(ctx context.Context) (*Snapshot, error) {
 	timeout := rd.InstanceTimeout
 	if timeout == 0 {
@@ -71,8 +76,9 @@ func (rd *Reader) Instance(ctx context.Context) (*Snapshot, error) {
 	})
 }
 
-// Accounts reads a few accounts, in one request unless there are many. Logins that do not exist are in the snapshot as
-// such. With no logins it reads sites and capabilities only.
+// Accounts reads a few accounts, in one request unless there are many. Logins
+// that do not exist are in the snapshot as such. With no logins it reads sites
+// and capabilities only.
 func (rd *Reader) Accounts(ctx context.Context, logins []string, opt Read) (*Snapshot, error) {
 	logins = unique(logins)
 	snap, err := rd.readTwice(ctx, 0, func(r *reading) {
@@ -100,8 +106,9 @@ func (rd *Reader) Accounts(ctx context.Context, logins []string, opt Read) (*Sna
 	return snap, nil
 }
 
-// TokensOnly reads the app tokens of a few accounts and nothing of their access: the accounts of this snapshot show none.
-// Where tokens cannot be seen, TokensKnown is unset.
+// TokensOnly reads the app tokens of a few accounts and nothing of their
+// access: the accounts of this snapshot show none. Where tokens cannot be seen,
+// TokensKnown is unset.
 func (rd *Reader) TokensOnly(ctx context.Context, logins []string) (*Snapshot, error) {
 	logins = unique(logins)
 	snap, err := rd.readTwice(ctx, 0, func(r *reading) {
@@ -127,7 +134,8 @@ func (rd *Reader) pastAPI(ctx context.Context, snap *Snapshot) error {
 	return rd.databaseTokens(ctx, snap)
 }
 
-// Fresh makes sure that version and capabilities are known and were read within the last hour.
+// Fresh makes sure that version and capabilities are known and were read within
+// the last hour.
 func (rd *Reader) Fresh(ctx context.Context) error {
 	if f := rd.known(); time.Since(f.at) < factsLast {
 		return nil
@@ -152,7 +160,8 @@ func (rd *Reader) learn(f facts) {
 	rd.facts = f
 }
 
-// unique drops logins that are the same to Matomo, keeping the first spelling, and empty ones.
+// unique drops logins that are the same to Matomo, keeping the first spelling,
+// and empty ones.
 func unique(logins []string) []string {
 	seen := make(map[string]bool, len(logins))
 	return slices.DeleteFunc(slices.Clone(logins), func(l string) bool {
@@ -163,12 +172,15 @@ func unique(logins []string) []string {
 	})
 }
 
-// readTwice runs one read; when the capabilities it was built on turn out to be old, it runs once more.
+// readTwice runs one read; when the capabilities it was built on turn out to be
+// old, it runs once more.
 func (rd *Reader) readTwice(ctx context.Context, timeout time.Duration, ask func(*reading)) (*Snapshot, error) {
 	f, err := rd.anyFacts(ctx)
 	if err != nil {
 		return nil, err
 	}
+	// The maps of access are asked for by the names of the capabilities known
+	// before. The same read tells whether that was right.
 	for range 2 {
 		r := rd.newReading(f)
 		ask(r)
@@ -198,7 +210,8 @@ func (rd *Reader) anyFacts(ctx context.Context) (facts, error) {
 	return rd.known(), nil
 }
 
-// reading is one read under way: its calls, and the snapshot their answers fill.
+// reading is one read under way: its calls, and the snapshot their answers
+// fill.
 type reading struct {
 	reader   *Reader
 	snap     *Snapshot
@@ -210,9 +223,14 @@ type reading struct {
 	fresh    facts
 }
 
-// factCalls is the number of calls at the head of every read that tell about token and instance.
+// factCalls is the number of calls at the head of every read that tell about
+// token and instance.
 const factCalls = 4
 
+// newReading starts a read with the calls at its head: is the token good, which
+// version is it, which capabilities are there, is the companion plugin active,
+// which sites exist. They cost a millisecond each and make every read tell what
+// the plan needs to know about the instance.
 func (rd *Reader) newReading(f facts) *reading {
 	r := &reading{reader: rd, snap: newSnapshot(time.Now(), f.caps), may: make(map[int]func(error) error)}
 	r.snap.extra = make(map[int32]extra)
@@ -234,6 +252,7 @@ func (rd *Reader) newReading(f facts) *reading {
 	return r
 }
 
+// add appends a call whose answer decode puts into the snapshot.
 func (r *reading) add(method string, decode func(*json.Decoder) error, params ...wire.Param) {
 	r.calls = append(r.calls, wire.Call{Method: method, Params: params, Decode: decode})
 }
@@ -255,7 +274,8 @@ func (r *reading) users(logins []string) {
 	r.asked = logins
 }
 
-// superusers asks for all superusers, whoever else is asked for: how many there are decides whether one may be demoted.
+// superusers asks for all superusers, whoever else is asked for: how many there
+// are decides whether one may be demoted.
 func (r *reading) superusers() {
 	r.add("UsersManager.getUsersHavingSuperUserAccess", wire.Items(func(_ string, dec *json.Decoder) error {
 		var u userAnswer
@@ -269,7 +289,8 @@ func (r *reading) superusers() {
 	}))
 }
 
-// maps asks who has which access where, for the whole instance; orphan rows show.
+// maps asks who has which access where, for the whole instance; orphan rows
+// show.
 func (r *reading) maps() {
 	r.snap.orphans = true
 	for level, name := range r.snap.levels {
@@ -305,7 +326,7 @@ func (r *reading) perLogin(logins []string) {
 				return err
 			}
 			level := slices.Index(r.snap.levels, a.Access)
-			if level < 0 {
+			if level < 0 { // a capability of a plugin that was switched off: its rows stay
 				level = len(r.snap.levels)
 				r.snap.levels = append(r.snap.levels, a.Access)
 			}
@@ -316,6 +337,8 @@ func (r *reading) perLogin(logins []string) {
 }
 
 // run sends the calls, as many requests as they need, and lets no failure pass.
+// A token that is no superuser's is one: Matomo would answer several of the
+// lists with less than everything, and no word about it.
 func (r *reading) run(ctx context.Context, timeout time.Duration) error {
 	for from := 0; from < len(r.calls); {
 		to := min(from+wire.BulkMax, len(r.calls))
@@ -344,7 +367,8 @@ func (r *reading) run(ctx context.Context, timeout time.Duration) error {
 	return err
 }
 
-// finish completes the snapshot: logins asked for and not found are known to be missing.
+// finish completes the snapshot: logins asked for and not found are known to be
+// missing.
 func (r *reading) finish() *Snapshot {
 	s := r.snap
 	s.Version, s.Capabilities, s.CanRevoke = r.fresh.version, r.fresh.caps, r.fresh.canRevoke

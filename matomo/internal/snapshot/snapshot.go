@@ -9,11 +9,12 @@ import (
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
-// Snapshot is what one complete read of an instance found. There is no partial one: a read that failed anywhere returns
-// an error and no snapshot (I1).
+// Snapshot is what one complete read of an instance found. There is no partial
+// one: a read that failed anywhere returns an error and no snapshot (I1).
 //
-// It is stored compactly (100,000 accounts with a million access rows take some 40 MB), so Account values are built when
-// they are asked for. A Snapshot is immutable and safe for concurrent use once it is returned.
+// It is stored compactly (100,000 accounts with a million access rows take some
+// 40 MB), so Account values are built when they are asked for. A Snapshot is
+// immutable and safe for concurrent use once it is returned.
 type Snapshot struct {
 	At           time.Time // when the read began
 	Version      string    // Matomo's version, such as 5.1.2
@@ -35,7 +36,7 @@ type Snapshot struct {
 	superusers []string // of a snapshot that is not Whole
 }
 
-// compact is one account without its access. Strings share the memory of the decoded answer.
+// compact is one account without its access.
 type compact struct {
 	login, email         string
 	registered, lastSeen int64 // unix seconds; 0 unknown
@@ -76,8 +77,9 @@ func (s *Snapshot) Len() int {
 	return n
 }
 
-// Account returns what was read about a login, in any spelling. known is false when this snapshot cannot tell, because the
-// login was not asked for. A login that is known not to exist comes back with Exists unset.
+// Account returns what was read about a login, in any spelling. known is false
+// when this snapshot cannot tell, because the login was not asked for. A login
+// that is known not to exist comes back with Exists unset.
 func (s *Snapshot) Account(login string) (a plan.Account, known bool) {
 	i, ok := s.index[access.FoldLogin(login)]
 	if !ok {
@@ -86,7 +88,8 @@ func (s *Snapshot) Account(login string) (a plan.Account, known bool) {
 	return s.build(i), true
 }
 
-// Each yields every account that exists, in Matomo's order. The value is the caller's to keep.
+// Each yields every account that exists, in Matomo's order. The value is the
+// caller's to keep.
 func (s *Snapshot) Each() iter.Seq[plan.Account] {
 	return func(yield func(plan.Account) bool) {
 		for i := range s.accounts {
@@ -97,8 +100,9 @@ func (s *Snapshot) Each() iter.Seq[plan.Account] {
 	}
 }
 
-// Superusers returns the logins of all superusers that can sign in (no pending invitation), in Matomo's order, whichever
-// accounts the snapshot was asked for.
+// Superusers returns the logins of all superusers that can sign in (no pending
+// invitation), in Matomo's order, whichever accounts the snapshot was asked
+// for.
 func (s *Snapshot) Superusers() []string {
 	if !s.Whole {
 		return s.superusers
@@ -112,7 +116,8 @@ func (s *Snapshot) Superusers() []string {
 	return out
 }
 
-// SiteIDs returns the IDs of the sites that exist, ascending: what Policy.Sites wants.
+// SiteIDs returns the IDs of the sites that exist, ascending: what Policy.Sites
+// wants.
 func (s *Snapshot) SiteIDs() []access.SiteID {
 	out := make([]access.SiteID, len(s.Sites))
 	for i, site := range s.Sites {
@@ -141,6 +146,8 @@ func (s *Snapshot) build(i int32) plan.Account {
 	x := s.extra[i]
 	a.Tokens, a.TokensKnown, a.Evidence = x.tokens, x.tokensKnown || !a.Exists, x.evidence
 	if c.flags&flagSuperuser != 0 {
+		// Matomo keeps no rows for superusers; asked by person it invents admin
+		// on every site.
 		a.Access.Superuser = true
 		return a
 	}
@@ -156,7 +163,8 @@ func (s *Snapshot) build(i int32) plan.Account {
 	return a
 }
 
-// addSite folds the rows of one site into a: the highest role counts, and more than one role row is remembered.
+// addSite folds the rows of one site into a: the highest role counts, and more
+// than one role row is remembered.
 func (s *Snapshot) addSite(a *plan.Account, rows []row) {
 	id := access.SiteID(rows[0].site)
 	if !s.isSite[id] {
@@ -201,7 +209,8 @@ func newSnapshot(at time.Time, caps []plan.Capability) *Snapshot {
 	return s
 }
 
-// addAccount adds one account of getUsers; a second one with the same folded login is ignored.
+// addAccount adds one account of getUsers; a second one with the same folded
+// login is ignored.
 func (s *Snapshot) addAccount(c compact) {
 	key := access.FoldLogin(c.login)
 	if key == c.login {
@@ -216,6 +225,8 @@ func (s *Snapshot) addAccount(c compact) {
 
 // addRow adds one access row; a login nobody has is counted and dropped.
 func (s *Snapshot) addRow(login string, site access.SiteID, level int) {
+	// Nearly every row has the login as getUsers spells it: look that up before
+	// folding.
 	i, ok := s.index[login]
 	if !ok {
 		if i, ok = s.index[access.FoldLogin(login)]; !ok {

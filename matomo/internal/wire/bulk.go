@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// Limits of one bulk request. PHP drops parameters after the thousandth without a word, and every addUser, updateUser and
-// setSuperUserAccess costs a password hash of 0.1 s.
+// Limits of one bulk request. PHP drops parameters after the thousandth without
+// a word, and every addUser, updateUser and setSuperUserAccess costs a password
+// hash of 0.1 s.
 const (
 	BulkMax      = 100
 	BulkHeavyMax = 20
@@ -31,8 +32,9 @@ type Call struct {
 	Decode   func(*json.Decoder) error // reads the answer, and returns a refusal as *Error; nil: any success will do
 }
 
-// UnsafeBefore5 reports whether the call must not be a bulk member on Matomo before 5, which decodes members once more:
-// a value with & or % in it would turn into other parameters. A + survives.
+// UnsafeBefore5 reports whether the call must not be a bulk member on Matomo
+// before 5, which decodes members once more: a value with & or % in it would
+// turn into other parameters. A + survives.
 func (k Call) UnsafeBefore5() bool {
 	for _, p := range k.Params {
 		if strings.ContainsAny(p.Value, "&%=#? ") {
@@ -64,8 +66,9 @@ func (c *Conn) Single(ctx context.Context, k Call, read bool) error {
 	return err
 }
 
-// Bulk sends calls as one request. Members run in order and go on after a failure. errs has one entry a call; err is set
-// when the request as a whole failed, and then nothing is known about any member.
+// Bulk sends calls as one request. Members run in order and go on after a
+// failure. errs has one entry a call; err is set when the request as a whole
+// failed, and then nothing is known about any member.
 func (c *Conn) Bulk(ctx context.Context, calls []Call, read bool, timeout time.Duration) (errs []error, err error) {
 	params := make([]Param, len(calls))
 	password := false
@@ -83,6 +86,8 @@ func (c *Conn) Bulk(ctx context.Context, calls []Call, read bool, timeout time.D
 	if err != nil {
 		return nil, err
 	}
+	// Members are answered with HTTP 200 whatever happened to them, so a dead
+	// token or a wrong password shows here and not in exchange.
 	c.SettleSecrets(errs)
 	for i, k := range calls {
 		if accepted(k, errs[i]) && c.HasPassword() {
@@ -93,7 +98,8 @@ func (c *Conn) Bulk(ctx context.Context, calls []Call, read bool, timeout time.D
 	return errs, nil
 }
 
-// members reads the answer of a bulk request member by member, so that a big one never lies in memory as a whole.
+// members reads the answer of a bulk request member by member, so that a big
+// one never lies in memory as a whole.
 func (c *Conn) members(dec *json.Decoder, calls []Call, errs *[]error) error {
 	tok, err := dec.Token()
 	if err != nil {
@@ -125,7 +131,8 @@ func (c *Conn) members(dec *json.Decoder, calls []Call, errs *[]error) error {
 	return nil
 }
 
-// SettleSecrets draws conclusions about token and password from the answers of one request.
+// SettleSecrets draws conclusions about token and password from the answers of
+// one request.
 func (c *Conn) SettleSecrets(errs []error) {
 	for _, err := range errs {
 		if k := KindOf(err); k == BadToken || k == WrongPassword {
@@ -138,7 +145,9 @@ func (c *Conn) SettleSecrets(errs []error) {
 	}
 }
 
-// accepted reports whether an answer proves the password: the call needed it and went past that check.
+// accepted reports whether an answer proves the password: the call needed it
+// and went past that check. Matomo looks at the password first, then at whether
+// the user exists, then at whether it is the last superuser.
 func accepted(k Call, err error) bool {
 	switch KindOf(err) {
 	case "", UserMissing, LastSuperuser:
@@ -155,8 +164,9 @@ func (c *Conn) proved() {
 	}
 }
 
-// judge completes a refusal: its method, and what "no access" means. Before Matomo 5 a dead token is answered exactly like
-// a missing permission, and a superuser never lacks one.
+// judge completes a refusal: its method, and what "no access" means. Before
+// Matomo 5 a dead token is answered exactly like a missing permission, and a
+// superuser never lacks one.
 func (c *Conn) judge(method string, err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// sign is one way Matomo says something: a piece of its message, and what it means. English: requests ask for
-// language=en.
+// sign is one way Matomo says something: a piece of its message, and what it
+// means. English: requests ask for language=en.
 type sign struct {
 	text string
 	kind ErrorKind
 }
 
-// signs are looked through in order; the first that occurs decides. Every text was recorded on 5.1.2 and 4.16.1.
+// signs are looked through in order; the first that occurs decides. Every text
+// was recorded on 5.1.2 and 4.16.1.
 var signs = []sign{ //nolint:gochecknoglobals // a table that nothing writes
 	{"Unable to authenticate with the provided token", BadToken},
 	{"Too many failed logins", LockedOut},
@@ -50,10 +51,16 @@ var signs = []sign{ //nolint:gochecknoglobals // a table that nothing writes
 	{"SQLSTATE[HY000]", ServerFailure},
 }
 
-// duplicateKey begins what the database says when two calls add the same login at once.
+// duplicateKey begins what the database says when two calls add the same login
+// at once.
 const duplicateKey = "1062 Duplicate entry"
 
-// classify turns a refusal into an Error. status is 0 for a member of a bulk request.
+// classify turns a refusal into an Error. status is 0 for a member of a bulk
+// request.
+//
+// Matomo has no error codes. Its words decide first, because before version 5
+// nearly every refusal comes with HTTP 200; the status decides only about what
+// Matomo itself did not say: proxies, maintenance pages, crashes.
 func classify(method string, status int, message string) *Error {
 	message = html.UnescapeString(strings.TrimSpace(message))
 	e := &Error{Kind: Refused, Method: method, Message: message, Status: status}
@@ -82,7 +89,8 @@ func classify(method string, status int, message string) *Error {
 	return e
 }
 
-// pageText shortens an HTML error page to what it says: its content box, else its title, at most 300 bytes.
+// pageText shortens an HTML error page to what it says: its content box, else
+// its title, at most 300 bytes.
 func pageText(page string) string {
 	if i := strings.Index(page, `class="content"`); i >= 0 {
 		page = page[i+len(`class="content"`):]

@@ -74,7 +74,8 @@ func New(opt Options) (*Conn, error) {
 	return &Conn{
 		opt:      opt,
 		endpoint: endpoint,
-		// Redirects are never followed: one turns a POST into a GET, or carries the token to another host.
+		// Redirects are never followed: one turns a POST into a GET, or carries
+		// the token to another host.
 		http: &http.Client{
 			Transport:     opt.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -87,7 +88,8 @@ func New(opt Options) (*Conn, error) {
 	}, nil
 }
 
-// newTransport is the standard transport with a floor under TLS and few idle connections.
+// newTransport is the standard transport with a floor under TLS and few idle
+// connections.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -115,7 +117,8 @@ func endpointOf(raw string) (string, error) {
 	return u.String(), nil
 }
 
-// HasPassword reports whether calls that need the password can be sent: one is configured and Matomo did not refuse it.
+// HasPassword reports whether calls that need the password can be sent: one is
+// configured and Matomo did not refuse it.
 func (c *Conn) HasPassword() bool { return c.password.configured() && !c.password.bad() }
 
 // PasswordConfigured reports whether there is a password at all.
@@ -127,20 +130,23 @@ func (c *Conn) CheckPassword() error {
 	return err
 }
 
-// ProvenWithin reports whether Matomo accepted the password at hand not longer than d ago.
+// ProvenWithin reports whether Matomo accepted the password at hand not longer
+// than d ago.
 func (c *Conn) ProvenWithin(d time.Duration) bool {
 	v, err := c.password.value("passwordConfirmation")
 	return err == nil && c.password.provenWithin(v, d)
 }
 
-// Version returns the version Matomo reported last; empty before the first read.
+// Version returns the version Matomo reported last; empty before the first
+// read.
 func (c *Conn) Version() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.version
 }
 
-// SetVersion tells what Matomo reported: answers are read, and bulk members written, by it.
+// SetVersion tells what Matomo reported: answers are read, and bulk members
+// written, by it.
 func (c *Conn) SetVersion(v string) {
 	c.metrics.seenVersion(v)
 	c.mu.Lock()
@@ -158,10 +164,12 @@ func Major(version string) int {
 	return n
 }
 
-// Before5 reports whether a version is older than 5; an unknown one counts as old, which is the careful side.
+// Before5 reports whether a version is older than 5; an unknown one counts as
+// old, which is the careful side.
 func Before5(version string) bool { return Major(version) < 5 }
 
-// Advice returns what a person should do about a kind of failure; empty when it mends itself.
+// Advice returns what a person should do about a kind of failure; empty when it
+// mends itself.
 func Advice(kind ErrorKind) string { return adviceFor[kind] }
 
 // Health is what is known without asking Matomo.
@@ -175,7 +183,8 @@ type Health struct {
 	PasswordBad bool      // Matomo refused the password; not used again until it changes
 }
 
-// Health tells how the last requests went.
+// Health tells how the last requests went. It looks at the secrets as they are
+// now, so a file that was replaced shows at once, before anything is sent.
 func (c *Conn) Health() Health {
 	h := Health{TokenBad: c.token.bad(), PasswordBad: c.password.bad()}
 	c.metrics.setRejected("token", h.TokenBad)
@@ -209,7 +218,8 @@ var adviceFor = map[ErrorKind]string{ //nolint:gochecknoglobals // a table that 
 	UsersDisabled: "set enable_users_admin=1 in Matomo's config.ini.php",
 }
 
-// note remembers how an exchange with the instance ended, for Health and the up metric.
+// note remembers how an exchange with the instance ended, for Health and the up
+// metric.
 func (c *Conn) note(err error) {
 	e, failed := errors.AsType[*Error](err)
 	failed = failed && e.Target()
@@ -227,7 +237,8 @@ func (c *Conn) note(err error) {
 	c.lastNo, c.lastOK = nil, time.Now()
 }
 
-// blame takes a secret out of use that Matomo refused.
+// blame takes a secret out of use that Matomo refused. It is said once a value,
+// as an error: a person must act.
 func (c *Conn) blame(err error, token, password string) {
 	switch KindOf(err) {
 	case BadToken:

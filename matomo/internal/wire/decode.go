@@ -38,8 +38,9 @@ func Raw(v *json.RawMessage) func(*json.Decoder) error {
 	}
 }
 
-// Items decodes a list, or a map (Matomo answers getAllSites as either, and an empty map as an empty list), one element at
-// a time. key is empty in a list. A refusal is returned as *Error.
+// Items decodes a list, or a map (Matomo answers getAllSites as either, and an
+// empty map as an empty list), one element at a time. key is empty in a list. A
+// refusal is returned as *Error.
 func Items(each func(key string, dec *json.Decoder) error) func(*json.Decoder) error {
 	return func(dec *json.Decoder) error {
 		tok, err := dec.Token()
@@ -63,8 +64,9 @@ func Items(each func(key string, dec *json.Decoder) error) func(*json.Decoder) e
 	}
 }
 
-// fields reads the members of a map whose brace is read already. {"result": "error"} is told from the map of a login
-// called "result" by its value: that one's is a list.
+// fields reads the members of a map whose brace is read already. {"result":
+// "error"} is told from the map of a login called "result" by its value: that
+// one's is a list.
 func fields(dec *json.Decoder, each func(string, *json.Decoder) error) error {
 	refused, message := false, ""
 	for dec.More() {

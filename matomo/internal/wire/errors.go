@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// ErrorKind says what an answer of Matomo, or its silence, means. The set is closed: it is a metric label.
+// ErrorKind says what an answer of Matomo, or its silence, means. The set is
+// closed: it is a metric label.
 type ErrorKind string
 
-// The kinds. "Target" kinds concern the whole instance (see Error.Target), the others one login.
+// The kinds. "Target" kinds concern the whole instance (see Error.Target), the
+// others one login.
 const (
 	BadToken       ErrorKind = "bad_token"       // target: the token is invalid, expired, or no superuser's (before Matomo 5 these look alike)
 	NoPermission   ErrorKind = "no_permission"   // target: the token is good but its owner is no superuser
@@ -37,7 +39,8 @@ const (
 	Refused        ErrorKind = "refused"         // any other refusal; may have happened after the write (mail errors of updateUser)
 )
 
-// Error is what every call returns when Matomo did not do as asked. It never holds a secret.
+// Error is what every call returns when Matomo did not do as asked. It never
+// holds a secret.
 type Error struct {
 	Kind       ErrorKind
 	Method     string        // Matomo method, such as UsersManager.addUser
@@ -62,7 +65,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Transient reports whether the same call may succeed later without anybody doing something.
+// Transient reports whether the same call may succeed later without anybody
+// doing something.
 func (e *Error) Transient() bool {
 	switch e.Kind {
 	case LockedOut, Maintenance, RateLimited, Unreachable, ServerFailure, Malformed, Refused, Skipped:
@@ -72,8 +76,9 @@ func (e *Error) Transient() bool {
 	}
 }
 
-// Target reports whether the failure concerns the whole instance, so that it belongs to the target's breaker and not to
-// the attempts of one binding. Everything stays due.
+// Target reports whether the failure concerns the whole instance, so that it
+// belongs to the target's breaker and not to the attempts of one binding.
+// Everything stays due.
 func (e *Error) Target() bool {
 	switch e.Kind {
 	case BadToken, NoPermission, WrongPassword, NeedsPassword, SecretMissing, LockedOut, Maintenance, RateLimited,
@@ -84,7 +89,8 @@ func (e *Error) Target() bool {
 	}
 }
 
-// Uncertain reports whether the call may have changed Matomo although it failed, so that only a read tells.
+// Uncertain reports whether the call may have changed Matomo although it
+// failed, so that only a read tells.
 func (e *Error) Uncertain() bool {
 	switch e.Kind {
 	case Unreachable, ServerFailure, Malformed, Refused:
@@ -94,7 +100,8 @@ func (e *Error) Uncertain() bool {
 	}
 }
 
-// KindOf returns the kind of the first Error in err's chain; "" when there is none.
+// KindOf returns the kind of the first Error in err's chain; "" when there is
+// none.
 func KindOf(err error) ErrorKind {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind

@@ -30,8 +30,8 @@ func laneOf(ctx context.Context) Lane {
 	return l
 }
 
-// lanes limits requests to a number per minute, of which a fifth is kept for leavers. Whatever the burst, no minute sees
-// more than that number.
+// lanes limits requests to a number per minute, of which a fifth is kept for
+// leavers. Whatever the burst, no minute sees more than that number.
 type lanes struct {
 	shared *rate.Limiter // four fifths, for everybody
 	kept   *rate.Limiter // one fifth, for leavers only
@@ -46,14 +46,16 @@ func newLanes(perMinute int) *lanes {
 	return &lanes{shared: bucket(total * 0.8), kept: bucket(total * 0.2)}
 }
 
-// bucket holds a tenth of a minute's requests at once; the rest is spread so that burst and refill add up to perMinute.
+// bucket holds a tenth of a minute's requests at once; the rest is spread so
+// that burst and refill add up to perMinute.
 func bucket(perMinute float64) *rate.Limiter {
 	burst := max(1, int(perMinute/10))
 	refill := max(perMinute-float64(burst), perMinute/2)
 	return rate.NewLimiter(rate.Limit(refill/60), burst)
 }
 
-// wait blocks until a request may be sent, or ctx ends; when ctx would end before, it returns at once.
+// wait blocks until a request may be sent, or ctx ends; when ctx would end
+// before, it returns at once.
 func (l *lanes) wait(ctx context.Context) error {
 	if l == nil {
 		return ctx.Err()
@@ -64,6 +66,7 @@ func (l *lanes) wait(ctx context.Context) error {
 		}
 		return nil
 	}
+	// A leaver takes a place in both buckets and gives the later one back.
 	now := time.Now()
 	kept, shared := l.kept.ReserveN(now, 1), l.shared.ReserveN(now, 1)
 	chosen, other := kept, shared

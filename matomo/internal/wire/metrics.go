@@ -9,7 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are shared by the clients of all targets: the vectors are registered once, each client fills its own label.
+// metrics are shared by the clients of all targets: the vectors are registered
+// once, each client fills its own label.
 type metrics struct {
 	target   string
 	requests *prometheus.CounterVec
@@ -23,7 +24,8 @@ type metrics struct {
 	version string     // the one info shows now
 }
 
-// newMetrics registers with reg, or finds what the client of another target registered there; nil means nowhere.
+// newMetrics registers with reg, or finds what the client of another target
+// registered there; nil means nowhere.
 func newMetrics(reg prometheus.Registerer, target string) (*metrics, error) {
 	m := &metrics{
 		target: target,
@@ -67,7 +69,8 @@ func newMetrics(reg prometheus.Registerer, target string) (*metrics, error) {
 	return m, nil
 }
 
-// register registers *c, or puts there what is registered already under the same description.
+// register registers *c, or puts there what is registered already under the
+// same description.
 func register[T prometheus.Collector](reg prometheus.Registerer, c *T) error {
 	err := reg.Register(*c)
 	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
@@ -79,7 +82,8 @@ func register[T prometheus.Collector](reg prometheus.Registerer, c *T) error {
 	return err
 }
 
-// observe counts one HTTP exchange.
+// observe counts one HTTP exchange. The kinds of errors are a closed set and
+// methods are those this client calls, so both may be labels.
 func (m *metrics) observe(method string, took time.Duration, err error) {
 	result := "ok"
 	if err != nil {

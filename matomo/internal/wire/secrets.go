@@ -8,21 +8,27 @@ import (
 	"time"
 )
 
-// secret is a token or password that is read anew on every use and, once Matomo refused it, not used again until its
-// value changes: twenty wrong ones within an hour lock our address out of Matomo altogether.
+// secret is a token or password that is read anew on every use and, once Matomo
+// refused it, not used again until its value changes: twenty wrong ones within
+// an hour lock our address out of Matomo altogether.
 type secret struct {
 	name string // token or password, for messages
 	kind ErrorKind
 	read func() (string, error) // nil: not configured
 	salt [32]byte               // so that the fingerprints kept in memory are of no use elsewhere
 
-	mu       sync.Mutex // guards what follows
-	refused  [32]byte   // fingerprint of the value Matomo refused
-	isBad    bool
-	proven   [32]byte // fingerprint of the value Matomo last accepted
+	mu sync.Mutex // guards what follows
+	// refused is the fingerprint of the value Matomo refused; it counts while
+	// isBad is set.
+	refused [32]byte
+	isBad   bool
+	// proven is the fingerprint of the value Matomo accepted last, at provenAt.
+	proven   [32]byte
 	provenAt time.Time
 }
 
+// newSecret makes a secret that read provides; kind is that of the error with
+// which Matomo refuses it.
 func newSecret(name string, kind ErrorKind, read func() (string, error)) *secret {
 	s := &secret{name: name, kind: kind, read: read}
 	_, _ = rand.Read(s.salt[:]) // never fails: crypto/rand ends the program instead
@@ -32,7 +38,8 @@ func newSecret(name string, kind ErrorKind, read func() (string, error)) *secret
 // configured reports whether there is such a secret at all.
 func (s *secret) configured() bool { return s.read != nil }
 
-// value reads the secret. A value that Matomo refused is not given out; its error has the kind of that refusal.
+// value reads the secret. A value that Matomo refused is not given out; its
+// error has the kind of that refusal.
 func (s *secret) value(method string) (string, error) {
 	if s.read == nil {
 		return "", &Error{Kind: NeedsPassword, Method: method, Message: "no " + s.name + " is configured"}

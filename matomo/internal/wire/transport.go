@@ -23,13 +23,15 @@ const (
 
 	// errorPage is as much of a page that is no JSON as is looked at.
 	errorPage = 64 << 10
-	// answerLimit ends answers that never end; 100,000 users with ten sites each are 37 MB.
+	// answerLimit ends answers that never end; 100,000 users with ten sites
+	// each are 37 MB.
 	answerLimit = 1 << 30
 	// retryWait is the longest Retry-After a read waits for by itself.
 	retryWait = 30 * time.Second
 )
 
-// Param is one form parameter; order matters, because PHP drops those after the first thousand.
+// Param is one form parameter; order matters, because PHP drops those after the
+// first thousand.
 type Param struct{ Key, Value string }
 
 // P makes one parameter.
@@ -59,7 +61,8 @@ type request struct {
 	decode   func(*json.Decoder) error // reads the answer; refusals it finds are *Error
 }
 
-// send does one exchange, and for a read one more when Matomo asks to come back soon.
+// send does one exchange, and for a read one more when Matomo asks to come back
+// soon.
 func (c *Conn) send(ctx context.Context, r request) error {
 	err := c.exchange(ctx, r)
 	e, ok := errors.AsType[*Error](err)
@@ -81,7 +84,10 @@ func (c *Conn) send(ctx context.Context, r request) error {
 	}
 }
 
-// exchange sends one request and reads its answer.
+// exchange sends one request and reads its answer. Everything that must happen
+// once a request happens here: reading the secrets, waiting for the lane,
+// measuring, remembering whether the instance is up, giving up a refused
+// secret.
 func (c *Conn) exchange(ctx context.Context, r request) error {
 	token, err := c.token.value(r.method)
 	if err != nil {
@@ -109,7 +115,8 @@ func (c *Conn) exchange(ctx context.Context, r request) error {
 	return err
 }
 
-// post does the HTTP part: what is secret goes into the body, what Matomo needs to answer in JSON into the URL.
+// post does the HTTP part: what is secret goes into the body, what Matomo needs
+// to answer in JSON into the URL.
 func (c *Conn) post(ctx context.Context, r request, body string) error {
 	timeout := r.timeout
 	if timeout == 0 {
@@ -117,6 +124,7 @@ func (c *Conn) post(ctx context.Context, r request, body string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	// Messages are told apart by their words, so they are asked for in English.
 	target := c.endpoint + "?module=API&format=JSON&filter_limit=-1&language=en&method=" + url.QueryEscape(r.method)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(body))
 	if err != nil {
@@ -133,13 +141,15 @@ func (c *Conn) post(ctx context.Context, r request, body string) error {
 	return c.answer(r, resp)
 }
 
-// answer reads one HTTP answer: JSON is given to the request's decoder, everything else is an error.
+// answer reads one HTTP answer: JSON is given to the request's decoder,
+// everything else is an error.
 func (c *Conn) answer(r request, resp *http.Response) error {
 	in := bufio.NewReaderSize(io.LimitReader(resp.Body, answerLimit), 32<<10)
 	first, err := in.Peek(1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return unreachable(r.method, err)
 	}
+	// Before version 5 a refusal is an ordinary answer; the decoder finds it.
 	if resp.StatusCode == http.StatusOK && len(first) == 1 && (first[0] == '[' || first[0] == '{') {
 		return c.decoded(r, in)
 	}
@@ -158,7 +168,8 @@ func (c *Conn) answer(r request, resp *http.Response) error {
 	return e
 }
 
-// decoded runs the decoder of a request. What is cut off or not as expected is unknown, never empty (I1).
+// decoded runs the decoder of a request. What is cut off or not as expected is
+// unknown, never empty (I1).
 func (c *Conn) decoded(r request, in io.Reader) error {
 	dec := json.NewDecoder(in)
 	err := r.decode(dec)
@@ -176,6 +187,8 @@ func (c *Conn) decoded(r request, in io.Reader) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return &Error{Kind: Unreachable, Method: r.method, Message: "the answer broke off", Err: err}
 	}
+	// What is left is either not JSON any more, or JSON of another shape, or the
+	// network failing in the middle.
 	_, isSyntax := errors.AsType[*json.SyntaxError](err)
 	_, isType := errors.AsType[*json.UnmarshalTypeError](err)
 	if isSyntax || isType || errors.Is(err, ErrShape) {
@@ -184,7 +197,8 @@ func (c *Conn) decoded(r request, in io.Reader) error {
 	return unreachable(r.method, err)
 }
 
-// unreachable wraps a failure of the network without the URL, which net/http puts in front.
+// unreachable wraps a failure of the network without the URL, which net/http
+// puts in front.
 func unreachable(method string, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -192,7 +206,8 @@ func unreachable(method string, err error) error {
 	return &Error{Kind: Unreachable, Method: method, Message: err.Error(), Err: err}
 }
 
-// errorText finds the message in an answer that is no success: JSON when Matomo got that far, else a page.
+// errorText finds the message in an answer that is no success: JSON when Matomo
+// got that far, else a page.
 func errorText(body []byte) string {
 	var refusal struct {
 		Result  string `json:"result"`
@@ -213,7 +228,8 @@ func redirectHost(resp *http.Response) string {
 	return u.Scheme + "://" + u.Host + u.Path
 }
 
-// retryAfter reads the header in either of its forms; 0 when absent or unreadable.
+// retryAfter reads the header in either of its forms; 0 when absent or
+// unreadable.
 func retryAfter(v string, now time.Time) time.Duration {
 	if v == "" {
 		return 0
@@ -227,7 +243,8 @@ func retryAfter(v string, now time.Time) time.Duration {
 	return 0
 }
 
-// scrub makes sure that no error repeats a secret, whatever Matomo or a proxy answered.
+// scrub makes sure that no error repeats a secret, whatever Matomo or a proxy
+// answered.
 func scrub(err error, secrets ...string) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
