@@ -361,19 +361,3 @@ func TestCanonicalValue(t *testing.T) {
 	_, err = schema.CanonicalValue(password.Attr, map[string]any{"secret": "918"}, schema.Mode{}, &fixups)
 	wantError(t, err, schema.InvalidValue, "password: a value of type string is expected")
 }
-
-func TestClone(t *testing.T) {
-	doc := decode(t, bodyEntra)
-	c := schema.Clone(doc)
-	if !schema.Equal(doc, c) {
-		t.Fatal("the copy differs")
-	}
-	c["name"].(map[string]any)["givenName"] = "X"
-	c["emails"].([]any)[0].(map[string]any)["value"] = "X"
-	if !schema.Equal(doc, decode(t, bodyEntra)) {
-		t.Error("writing into the copy changed the document")
-	}
-	if got := schema.Clone[any](nil); got != nil {
-		t.Errorf("Clone(nil) = %v", got)
-	}
-}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"unicode"
 
 	"pgregory.net/rapid"
 
@@ -148,49 +147,6 @@ func TestTables(t *testing.T) {
 	}
 }
 
-func TestNewUser_Errors(t *testing.T) {
-	for _, tc := range []struct {
-		name, contains string
-		change         func(*schema.Schema)
-	}{
-		{"no URN", "must be a URN", func(s *schema.Schema) { s.ID = "custom" }},
-		{"URN with a bracket", "must be a URN", func(s *schema.Schema) { s.ID = "urn:a[b" }},
-		{"URN of the core", "taken", func(s *schema.Schema) { s.ID = strings.ToUpper(coreURN) }},
-		{"URN of the enterprise extension", "taken", func(s *schema.Schema) { s.ID = entURN }},
-		{"name", "a name is letters", func(s *schema.Schema) { s.Attributes[0].Name = "1st" }},
-		{"no name", "a name is letters", func(s *schema.Schema) { s.Attributes[0].Name = "" }},
-		{"name twice", "declared twice", func(s *schema.Schema) { s.Attributes[1].Name = "BADGE" }},
-		{"type", "unknown type", func(s *schema.Schema) { s.Attributes[0].Type = "text" }},
-		{"mutability", "unknown mutability", func(s *schema.Schema) { s.Attributes[0].Mutability = "never" }},
-		{"returned", "unknown returned", func(s *schema.Schema) { s.Attributes[0].Returned = "maybe" }},
-		{"uniqueness", "unknown uniqueness", func(s *schema.Schema) { s.Attributes[0].Uniqueness = "much" }},
-		{"complex without parts", "without sub-attributes", func(s *schema.Schema) { s.Attributes[0].Type = schema.Complex }},
-		{"parts of a string", "sub-attributes on type", func(s *schema.Schema) { s.Attributes[7].Type = schema.String }},
-		{"complex in complex", "complex within complex", func(s *schema.Schema) {
-			s.Attributes[7].SubAttributes[0] = schema.Attribute{Name: "x", Type: schema.Complex}
-		}},
-		{"bad part", `attribute "desk": attribute "a b"`, func(s *schema.Schema) { s.Attributes[7].SubAttributes[0].Name = "a b" }},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			s := custom()
-			tc.change(s)
-			if _, err := schema.NewUser(s); err == nil || !strings.Contains(err.Error(), tc.contains) {
-				t.Errorf("error %v, want %q", err, tc.contains)
-			}
-		})
-	}
-	t.Run("same URN twice", func(t *testing.T) {
-		if _, err := schema.NewGroup(custom(), custom()); err == nil {
-			t.Error("accepted")
-		}
-	})
-	t.Run("group", func(t *testing.T) {
-		if rt, err := schema.NewGroup(custom()); err != nil || len(rt.Schemas()) != 2 {
-			t.Errorf("%v, %v", rt, err)
-		}
-	})
-}
-
 // TestDocuments_D02 checks what /Schemas and /ResourceTypes show (D02 to D05):
 // no nulls, every characteristic, sub-attributes.
 func TestDocuments_D02(t *testing.T) {
@@ -255,83 +211,6 @@ func TestDocuments_D04(t *testing.T) {
 	}
 	if _, ok := group["schemaExtensions"]; ok {
 		t.Error("groups have no extension")
-	}
-}
-
-func TestFold(t *testing.T) {
-	for in, want := range map[string]string{
-		"": "", "Ada@Example.COM": "ada@example.com", "ÉCOLE": "école", "ΣΊΣΥΦΟΣ": "σίσυφοσ", "ς": "σ", "ſ": "s", "\u212a": "k", "ẞ": "ß", "İ": "İ", "日本": "日本",
-	} {
-		if got := schema.Fold(in); got != want {
-			t.Errorf("Fold(%q) = %q, want %q", in, got, want)
-		}
-	}
-	t.Run("every rune", func(t *testing.T) {
-		for r := range rune(unicode.MaxRune + 1) {
-			if r >= 0xd800 && r <= 0xdfff {
-				continue
-			}
-			a, b := string(r), string(unicode.SimpleFold(r))
-			f := schema.Fold(a)
-			if f != schema.Fold(b) || !strings.EqualFold(a, f) || schema.Fold(f) != f {
-				t.Fatalf("%U: Fold gives %q and %q", r, f, schema.Fold(b))
-			}
-		}
-	})
-	t.Run("same as EqualFold", func(t *testing.T) {
-		rapid.Check(t, func(t *rapid.T) {
-			a := rapid.StringOfN(rapid.SampledFrom([]rune("aAbBſsSKk\u212aßẞéÉσςΣİiıI")), 0, 4, -1).Draw(t, "a")
-			b := rapid.StringOfN(rapid.SampledFrom([]rune("aAbBſsSKk\u212aßẞéÉσςΣİiıI")), 0, 4, -1).Draw(t, "b")
-			if (schema.Fold(a) == schema.Fold(b)) != strings.EqualFold(a, b) {
-				t.Fatalf("%q and %q", a, b)
-			}
-		})
-	})
-}
-
-func TestEqualName(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want bool
-	}{
-		{"userName", "USERNAME", true}, {"a", "ab", false}, {"@", "`", false}, {"[", "{", false}, {"ſ", "s", false}, {"$ref", "$REF", true},
-	} {
-		if got := schema.EqualName(tc.a, tc.b); got != tc.want {
-			t.Errorf("EqualName(%q, %q) = %v", tc.a, tc.b, got)
-		}
-	}
-}
-
-func TestValidName(t *testing.T) {
-	for name, want := range map[string]bool{
-		"a": true, "userName": true, "x509": true, "a-b_c": true, "$ref": true,
-		"": false, "$": false, "1a": false, "a.b": false, "a$": false, "a b": false, "ä": false, "-a": false,
-	} {
-		if got := schema.ValidName(name); got != want {
-			t.Errorf("ValidName(%q) = %v", name, got)
-		}
-	}
-}
-
-func TestParseTime(t *testing.T) {
-	base, _ := schema.ParseTime("2015-10-10T21:38:21.8617979Z")
-	for in, want := range map[string]bool{
-		"2015-10-10T14:38:21.8617979-07:00": true, "2015-10-10T21:38:21.8617979": true,
-		"2015-10-10T21:38:21Z": false, "2015-10-10": false, "": false, "now": false,
-	} {
-		got, ok := schema.ParseTime(in)
-		if (ok && got.Equal(base)) != want {
-			t.Errorf("ParseTime(%q) = %v, %v", in, got, ok)
-		}
-	}
-}
-
-func TestFixups(t *testing.T) {
-	var f schema.Fixups
-	f.Add(schema.FixOpCase, schema.FixStringBool, schema.FixOpCase)
-	f.Add(schema.FixStringBool)
-	if len(f) != 2 || f[0] != schema.FixOpCase || f[1] != schema.FixStringBool {
-		t.Errorf("%v", f)
 	}
 }
 

@@ -161,28 +161,3 @@ func TestCheckImmutable(t *testing.T) {
 		}
 	})
 }
-
-func TestEqual(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want bool
-	}{
-		{`{"a":1,"b":[1,{"c":null}]}`, `{"b":[1,{"c":null}],"a":1}`, true},
-		{`{"a":1}`, `{"a":1.0}`, false},
-		{`{"a":"1"}`, `{"a":1}`, false},
-		{`{"a":[1,2]}`, `{"a":[2,1]}`, false},
-		{`{"a":[1]}`, `{"a":[1,1]}`, false},
-		{`{"a":null}`, `{}`, false},
-		{`{"a":null}`, `{"b":null}`, false},
-		{`{"a":{}}`, `{"a":[]}`, false},
-		{`{"a":"x"}`, `{"a":{}}`, false},
-		{`{"a":[]}`, `{"a":"x"}`, false},
-	} {
-		if got := schema.Equal(decode(t, tc.a), decode(t, tc.b)); got != tc.want {
-			t.Errorf("Equal(%s, %s) = %v", tc.a, tc.b, got)
-		}
-	}
-	if !schema.Equal([]string{"a"}, []string{"a"}) || schema.Equal([]string{"a"}, []any{"a"}) || schema.Equal("a", []string{"a"}) {
-		t.Error("lists of Go strings")
-	}
-}
