@@ -188,7 +188,7 @@ func TestRead_Evidence(t *testing.T) {
 		b.add(t, "alice", "bob")
 		b.AddReport(matomotest.Report{Site: 1, Login: "alice", Description: "mine", Period: "day"})
 		b.AddReport(matomotest.Report{Site: 2, Login: "bob", Description: "his, to her", AdditionalEmails: []string{"x@example.test", "ALICE@example.test"}})
-		b.AddReport(matomotest.Report{Site: 3, Login: "bob", Description: "his"})
+		b.AddReport(matomotest.Report{Site: 3, Login: "bob", Description: "his", AdditionalEmails: []string{"x@example.test"}})
 		s := b.accounts(t, matomo.Read{Evidence: matomo.EvidenceAll}, "alice", "bob", "ghost")
 		alice, _ := s.Account("alice")
 		if len(alice.Evidence.Reports) != 1 || len(alice.Evidence.Missing) != 0 || len(alice.Evidence.Dashboards) == 0 {
@@ -269,5 +269,23 @@ func TestRead_RowsOfNobodyAreCounted(t *testing.T) {
 	}
 	if !a.Access.Equal(sites("1:admin")) || !slices.Equal(a.Doubled, ids(1)) {
 		t.Errorf("access %s, doubled %v", a.Access, a.Doubled)
+	}
+}
+
+// The lists may be whole or not when the token is no superuser's: the read is worth nothing.
+func TestI1_ReadWithoutSuperuserIsNone(t *testing.T) {
+	for version, kind := range map[string]matomo.ErrorKind{"5.1.2": matomo.NoPermission, "4.16.1": matomo.BadToken} {
+		n := 0
+		b := newBench(t, matomotest.Options{})
+		b.wire.next = sequence(&n,
+			`[{"value":true},{"value":"`+version+`"},[],{"value":false}]`,
+			`[{"value":false},{"value":"`+version+`"},[],{"value":false},[],[],[],[],[]]`)
+		s, err := b.c.ReadInstance(context.Background())
+		if wantKind(t, err, kind); s != nil {
+			t.Errorf("%s: a snapshot", version)
+		}
+		if bad := b.c.Health().TokenBad; bad != (kind == matomo.BadToken) {
+			t.Errorf("%s: token out of use: %v", version, bad)
+		}
 	}
 }
