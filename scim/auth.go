@@ -29,8 +29,9 @@ type authError struct{ reason string }
 // Error says what is wrong without repeating what was sent.
 func (e *authError) Error() string { return "authentication: " + e.reason }
 
-// authenticate returns the session of the bearer token in the Authorization header. Nowhere else is one looked for:
-// tokens do not belong into URLs (RFC 7644 section 7.5.2).
+// authenticate returns the session of the bearer token in the Authorization
+// header. Nowhere else is one looked for: tokens do not belong into URLs (RFC
+// 7644 section 7.5.2).
 func (h *handler) authenticate(r *http.Request) (*session, error) {
 	secret, reason := bearer(r.Header.Values("Authorization"))
 	if reason != "" {
@@ -47,10 +48,13 @@ func (h *handler) authenticate(r *http.Request) (*session, error) {
 	}
 	in := web.InfoOf(r.Context())
 	in.Credential = c.Name
+	// A source that was taken out of the configuration has no say any more, even
+	// while its credentials still live in the database.
 	profile, ok := h.profiles[c.Source]
 	if !ok {
 		return nil, h.refuse(reasonScope)
 	}
+	// Only now: a label must come from the configuration.
 	in.Source = c.Source
 	h.metrics.seen(c.Source)
 	if wait := h.rates.take(c.ID); wait > 0 {
@@ -70,6 +74,7 @@ func (h *handler) refuse(reason string) error {
 
 // bearer returns the token of the one Authorization header, or why there is none.
 func bearer(headers []string) (token, reason string) {
+	// Two headers could mean two things to two readers, a proxy and this server.
 	if len(headers) != 1 {
 		return "", reasonMissing
 	}
@@ -91,11 +96,13 @@ type rates struct {
 	by map[string]*rate.Limiter
 }
 
+// newRates returns the limits of all credentials; each gets its own allowance.
 func newRates(perSecond float64) *rates {
 	return &rates{limit: rate.Limit(perSecond), by: map[string]*rate.Limiter{}}
 }
 
-// take takes one request of the credential's allowance, or says how long to wait for one.
+// take takes one request of the credential's allowance, or says how long to wait
+// for one.
 func (r *rates) take(credential string) time.Duration {
 	if r.limit <= 0 {
 		return 0
@@ -107,6 +114,8 @@ func (r *rates) take(credential string) time.Duration {
 		r.by[credential] = l
 	}
 	r.mu.Unlock()
+	// Reserve says how long to wait, which Allow does not; a reservation that is
+	// not used is given back.
 	res := l.Reserve()
 	wait := res.Delay()
 	if wait > 0 {

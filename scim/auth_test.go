@@ -193,10 +193,10 @@ func TestAuth_SourcesAreApart(t *testing.T) {
 			{http.MethodDelete, "/Groups/" + group},
 		} {
 			var body any
-			switch {
-			case c.method == http.MethodPatch:
+			switch c.method {
+			case http.MethodPatch:
 				body = patchOp(op("replace", "displayName", "Eve"))
-			case c.method == http.MethodPut:
+			case http.MethodPut:
 				body = map[string]any{
 					"schemas":  []string{"urn:ietf:params:scim:schemas:core:2.0:User", "urn:ietf:params:scim:schemas:core:2.0:Group"},
 					"userName": "eve", "displayName": "Eve",

@@ -7,10 +7,12 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// bulkOperations is announced although Bulk is not supported: authentik sizes its member operations by it.
+// bulkOperations is announced although Bulk is not supported: authentik sizes its
+// member operations by it.
 const bulkOperations = 1000
 
-// noFilter refuses a filter on a discovery endpoint; paging and sorting are ignored there (RFC 7644 section 4).
+// noFilter refuses a filter on a discovery endpoint; paging and sorting are
+// ignored there (RFC 7644 section 4).
 func noFilter(r *http.Request) error {
 	q, err := query(r)
 	if err != nil {
@@ -22,15 +24,17 @@ func noFilter(r *http.Request) error {
 	return nil
 }
 
-// serviceProviderConfig says what this server can do (RFC 7643 section 5), and nothing that it cannot.
+// serviceProviderConfig says what this server can do (RFC 7643 section 5), and
+// nothing that it cannot.
 func (h *handler) serviceProviderConfig(w http.ResponseWriter, r *http.Request, _ *session) error {
 	if err := noFilter(r); err != nil {
 		return err
 	}
 	supported := func(is bool) map[string]any { return map[string]any{"supported": is} }
 	return sendDocument(w, schema.Document{
-		"schemas":        []any{schema.ServiceProviderConfigURN},
-		"patch":          supported(true),
+		"schemas": []any{schema.ServiceProviderConfigURN},
+		"patch":   supported(true),
+		// What is not there is false; see bulkOperations for its size.
 		"bulk":           map[string]any{"supported": false, "maxOperations": bulkOperations, "maxPayloadSize": h.limits.Body},
 		"filter":         map[string]any{"supported": true, "maxResults": h.limits.Page},
 		"changePassword": supported(false),
@@ -50,7 +54,7 @@ func (h *handler) schemas() []*schema.Schema {
 	return append(h.users.Schemas(), h.groups.Schemas()...)
 }
 
-// listSchemas is GET /Schemas.
+// listSchemas is GET /Schemas, a ListResponse of them all.
 func (h *handler) listSchemas(w http.ResponseWriter, r *http.Request, _ *session) error {
 	var docs []schema.Document
 	for _, s := range h.schemas() {
@@ -62,6 +66,7 @@ func (h *handler) listSchemas(w http.ResponseWriter, r *http.Request, _ *session
 // getSchema is GET /Schemas/{urn}.
 func (h *handler) getSchema(w http.ResponseWriter, r *http.Request, _ *session) error {
 	for _, s := range h.schemas() {
+		// A URN is compared without regard to case (RFC 8141 section 3).
 		if strings.EqualFold(s.ID, r.PathValue("id")) {
 			return sendOne(w, r, s.Document(h.baseURL(r)))
 		}

@@ -17,22 +17,26 @@ import (
 // errNoEndpoint says that the path is none of ours.
 var errNoEndpoint = errors.New("no such endpoint")
 
-// errForbiddenFilter says that a discovery endpoint was filtered (RFC 7644 section 4).
+// errForbiddenFilter says that a discovery endpoint was filtered (RFC 7644
+// section 4).
 var errForbiddenFilter = errors.New("discovery endpoints cannot be filtered")
 
 // methodError says that an endpoint lacks the method.
 type methodError struct{ allow string }
 
+// Error names the methods that the endpoint has.
 func (e *methodError) Error() string { return "method not allowed; allowed: " + e.allow }
 
 // rateError says that a credential has used up its allowance.
 type rateError struct{ after time.Duration }
 
+// Error says no more: the time to wait is in a header.
 func (e *rateError) Error() string { return "too many requests" }
 
 // tooManyOperations says that a PATCH has more operations than allowed.
 type tooManyOperations struct{ max int }
 
+// Error names the limit.
 func (e *tooManyOperations) Error() string {
 	return fmt.Sprintf("a PATCH may have at most %d operations", e.max)
 }
@@ -44,8 +48,9 @@ type problem struct {
 	detail   string
 }
 
-// problemOf is the one table from errors to the wire. What is not in it is internal: 500, and no more than the
-// request id, under which the log has the rest.
+// problemOf is the one table from errors to the wire. What is not in it is
+// internal: 500, and no more than the request id, under which the log has the
+// rest.
 func problemOf(err error, requestID string) problem {
 	var known *schema.Error
 	var auth *authError
@@ -54,8 +59,10 @@ func problemOf(err error, requestID string) problem {
 	var operations *tooManyOperations
 	var body *http.MaxBytesError
 	switch {
+	// What a client did wrong is said by the packages that noticed.
 	case errors.As(err, &known):
 		return problem{statusOf(known.ScimType), known.ScimType, known.Error()}
+	// Why it was refused is in the log and a metric, not in the answer.
 	case errors.As(err, &auth):
 		return problem{http.StatusUnauthorized, "", "a valid bearer token is required"}
 	case errors.As(err, &method):
@@ -70,6 +77,7 @@ func problemOf(err error, requestID string) problem {
 		return problem{http.StatusNotFound, "", errNoEndpoint.Error()}
 	case errors.Is(err, errForbiddenFilter):
 		return problem{http.StatusForbidden, "", errForbiddenFilter.Error()}
+	// A resource of another source is not there either.
 	case errors.Is(err, directory.ErrNotFound):
 		return problem{http.StatusNotFound, "", "no such resource"}
 	case errors.Is(err, directory.ErrVersion):
@@ -98,13 +106,11 @@ func (h *handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="scim"`)
 	case http.StatusMethodNotAllowed:
-		var m *methodError
-		if errors.As(err, &m) {
+		if m, ok := errors.AsType[*methodError](err); ok {
 			header.Set("Allow", m.allow)
 		}
 	case http.StatusTooManyRequests:
-		var l *rateError
-		if errors.As(err, &l) {
+		if l, ok := errors.AsType[*rateError](err); ok {
 			header.Set("Retry-After", strconv.Itoa(int(math.Ceil(l.after.Seconds()))))
 		}
 	}

@@ -11,11 +11,12 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// streamChunk is how much of an answer is collected before it is sent. A group without many members is one piece.
+// streamChunk is how much of an answer is collected before it is sent. A group
+// without many members is one piece.
 const streamChunk = 64 << 10
 
-// writeMembers writes the members of a group and the closing brace of the group, sending on the way when there are
-// many.
+// writeMembers writes the members of a group and the closing brace of the group,
+// sending on the way when there are many.
 func (h *handler) writeMembers(ctx context.Context, w http.ResponseWriter, b *bytes.Buffer, v view, id string) error {
 	if v.projection.Wants("members") {
 		first := true
@@ -48,8 +49,9 @@ func (h *handler) writeMembers(ctx context.Context, w http.ResponseWriter, b *by
 	return nil
 }
 
-// sendGroup answers with one group. The head is read before the members: when they change in between, the version
-// in the answer is older than its content, and a client that relies on it is told so.
+// sendGroup answers with one group. The head is read before the members: when
+// they change in between, the version in the answer is older than its content,
+// and a client that relies on it is told so.
 func (h *handler) sendGroup(w http.ResponseWriter, r *http.Request, status int, v view, g directory.Group) error {
 	b := buffer()
 	defer release(b)
@@ -66,7 +68,8 @@ func (h *handler) sendGroup(w http.ResponseWriter, r *http.Request, status int, 
 	return err
 }
 
-// createGroup is POST /Groups (RFC 7644 section 3.3).
+// createGroup is POST /Groups (RFC 7644 section 3.3). Members that nobody has yet are
+// no error: one of them must not sink the whole push.
 func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, s *session) error {
 	v, err := h.view(r, h.groups)
 	if err != nil {
@@ -126,7 +129,8 @@ func (h *handler) getGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	return h.sendGroup(w, r, http.StatusOK, v, g)
 }
 
-// listGroups is GET /Groups (RFC 7644 section 3.4.2).
+// listGroups is GET /Groups (RFC 7644 section 3.4.2). Entra and many others ask with
+// excludedAttributes=members; then no member is read.
 func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session) error {
 	q, err := query(r)
 	if err != nil {
@@ -141,6 +145,8 @@ func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
+	// The heads of the page are in memory, the members come while the answer is on
+	// its way: a page of large groups would not fit.
 	b := buffer()
 	defer release(b)
 	w.Header().Set("Content-Type", ContentType)
@@ -161,8 +167,8 @@ func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session)
 	return err
 }
 
-// putGroup is PUT /Groups/{id} (RFC 7644 section 3.5.1): head and members are replaced, whoever stays a member is
-// not touched.
+// putGroup is PUT /Groups/{id} (RFC 7644 section 3.5.1): head and members are
+// replaced, whoever stays a member is not touched.
 func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) error {
 	v, err := h.view(r, h.groups)
 	if err != nil {
@@ -192,8 +198,9 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	return h.sendGroup(w, r, http.StatusOK, v, g)
 }
 
-// patchGroup is PATCH /Groups/{id} (RFC 7644 section 3.5.2). The members never come near this process: what the
-// request says about them becomes statements over sets.
+// patchGroup is PATCH /Groups/{id} (RFC 7644 section 3.5.2). The members never
+// come near this process: what the request says about them becomes statements
+// over sets.
 func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, s *session) error {
 	v, err := h.view(r, h.groups)
 	if err != nil {
@@ -207,11 +214,13 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
+	// What concerns the members is taken apart before anything is read.
 	head, members, split, err := patch.Split(h.groups, req, s.profile.mode())
 	if err != nil {
 		return err
 	}
 	var applied []schema.Fixup
+	// Without operations on the head its document is not even decoded.
 	var change func(directory.Group, schema.Document) (schema.Document, error)
 	if len(head.Operations) > 0 {
 		change = func(_ directory.Group, doc schema.Document) (schema.Document, error) {
@@ -225,6 +234,7 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, s *session)
 		return err
 	}
 	h.countFixups(s, fixups, split, applied)
+	// A body with ten thousand members helps nobody who has just sent them.
 	if !s.profile.answersGroup() && !v.projection.Given() {
 		w.Header().Set("ETag", etag(g.Version))
 		w.WriteHeader(http.StatusNoContent)
@@ -246,7 +256,8 @@ func memberOps(ops []patch.MemberOp) []directory.MemberOp {
 	return out
 }
 
-// deleteGroup is DELETE /Groups/{id} (RFC 7644 section 3.6).
+// deleteGroup is DELETE /Groups/{id} (RFC 7644 section 3.6). Its members stay, without
+// what the group gave them.
 func (h *handler) deleteGroup(w http.ResponseWriter, r *http.Request, s *session) error {
 	id, err := resourceID(r)
 	if err != nil {

@@ -40,6 +40,8 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 		Name: "scim_bridge_idp_last_request_timestamp_seconds",
 		Help: "When the identity provider last made an authenticated request; 0 before the first.",
 	}, []string{"idp"})
+	// Everything known starts at zero, so that the first event is a step that
+	// rate() sees, and an alert can tell "none" from "not counted".
 	for _, reason := range [...]string{reasonMissing, reasonEmpty, reasonUnknown, reasonExpired, reasonScope} {
 		m.authFailures.WithLabelValues(reason)
 	}

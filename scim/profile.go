@@ -5,9 +5,11 @@ import "github.com/matomo-scim/bridge/scim/schema"
 // Profile says how to treat the clients of a source.
 type Profile string
 
-// The profiles. They differ in what a PATCH answers when the client asked for nothing, and in tolerance.
+// The profiles. They differ in what a PATCH answers when the client asked for
+// nothing, and in tolerance.
 const (
-	// Generic forgives what identity providers get wrong; a PATCH of a user answers 200 with the user, of a group 204.
+	// Generic forgives what identity providers get wrong; a PATCH of a user
+	// answers 200 with the user, of a group 204.
 	Generic Profile = "generic"
 	// Entra forgives the same; a PATCH answers 204.
 	Entra Profile = "entra"
@@ -15,8 +17,9 @@ const (
 	Strict Profile = "strict"
 )
 
-// fixPutWithoutActive is a PUT of a user that leaves active out. The RFC would clear it, which would bring a leaver
-// back; the stored value stays, in every profile.
+// fixPutWithoutActive is a PUT of a user that leaves active out. The RFC would
+// clear it, which would bring a leaver back; the stored value stays, in every
+// profile.
 const fixPutWithoutActive schema.Fixup = "put_without_active"
 
 // valid says whether p is one of the profiles.

@@ -12,8 +12,9 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// The directory keeps documents in the very form in which they are sent, without what is kept beside them. A whole
-// resource is therefore put together from bytes; only a projection takes the document apart.
+// The directory keeps documents in the very form in which they are sent, without
+// what is kept beside them. A whole resource is therefore put together from
+// bytes; only a projection takes the document apart.
 
 // view is how resources are shown to one request.
 type view struct {
@@ -66,7 +67,8 @@ func text(b *bytes.Buffer, s string) {
 	b.Write(data)
 }
 
-// splice writes the beginning of a resource: id, the stored document, meta; the closing brace is left to the caller.
+// splice writes the beginning of a resource: id, the stored document, meta; the
+// closing brace is left to the caller.
 func splice(b *bytes.Buffer, id string, document []byte, m meta) {
 	b.WriteString(`{"id":"`)
 	b.WriteString(id)
@@ -95,6 +97,7 @@ func (v view) userMeta(u directory.User) meta {
 // user writes a user.
 func (v view) user(b *bytes.Buffer, u directory.User) error {
 	m := v.userMeta(u)
+	// The slow way, for the few who ask for a part.
 	if v.projection.Given() {
 		doc, err := u.Decode()
 		if err != nil {
@@ -110,6 +113,7 @@ func (v view) user(b *bytes.Buffer, u directory.User) error {
 		}
 		return encode(b, v.projection.Apply(doc))
 	}
+	// The fast way: what is stored goes out as it is.
 	splice(b, u.ID, u.Document, m)
 	for i, g := range u.Groups {
 		if i == 0 {
@@ -154,7 +158,8 @@ func (v view) group(b *bytes.Buffer, g directory.Group) error {
 	return nil
 }
 
-// member writes one member of a group, as far as it is wanted; it writes nothing when nothing of it is.
+// member writes one member of a group, as far as it is wanted; it writes nothing
+// when nothing of it is.
 func (v view) member(b *bytes.Buffer, m directory.Member) error {
 	ref := v.base + "/" + string(m.Kind) + "s/" + m.ID
 	if v.projection.Given() {
@@ -195,7 +200,8 @@ func sendDocument(w http.ResponseWriter, doc schema.Document) error {
 	return send(w, http.StatusOK, b)
 }
 
-// listHead writes a ListResponse (RFC 7644 section 3.4.2) up to the first of its resources.
+// listHead writes a ListResponse (RFC 7644 section 3.4.2) up to the first of its
+// resources.
 func listHead(b *bytes.Buffer, total, start, count int) {
 	b.WriteString(`{"schemas":["` + schema.ListResponseURN + `"],"totalResults":` + strconv.Itoa(total) +
 		`,"startIndex":` + strconv.Itoa(start) + `,"itemsPerPage":` + strconv.Itoa(count) + `,"Resources":[`)

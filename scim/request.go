@@ -21,12 +21,15 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // largestKept is the largest buffer that goes back to the pool.
 const largestKept = 256 << 10
 
+// buffer returns an empty buffer, to be released after use.
 func buffer() *bytes.Buffer {
 	b, _ := buffers.Get().(*bytes.Buffer)
 	b.Reset()
 	return b
 }
 
+// release gives a buffer back. A very large one is left to the collector: one
+// import must not keep its memory for ever.
 func release(b *bytes.Buffer) {
 	if b.Cap() <= largestKept {
 		buffers.Put(b)
@@ -49,6 +52,8 @@ func (h *handler) resource(r *http.Request, s *session, rt *schema.ResourceType)
 	if err != nil {
 		return nil, err
 	}
+	// Canonicalize drops what a client may not say (id, meta, groups, password)
+	// before anything is checked or stored.
 	doc, fixups, err := rt.Canonicalize(raw, s.profile.mode())
 	if err != nil {
 		return nil, err
@@ -60,7 +65,8 @@ func (h *handler) resource(r *http.Request, s *session, rt *schema.ResourceType)
 	return doc, nil
 }
 
-// query is the query string, read strictly: a parameter lost to a wrong escape could turn a look-up into a listing.
+// query is the query string, read strictly: a parameter lost to a wrong escape
+// could turn a look-up into a listing.
 func query(r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery == "" {
 		return nil, nil
@@ -81,12 +87,16 @@ func projection(rt *schema.ResourceType, q url.Values) schema.Projection {
 func (h *handler) listQuery(q url.Values, s *session, rt *schema.ResourceType) (directory.Query, error) {
 	out := directory.Query{Source: s.actor.Source, Start: 1, Count: h.limits.Page}
 	var err error
+	// Whatever cannot be read is refused: a default in its place would answer a
+	// question that nobody asked.
 	if out.Start, err = number(q, "startIndex", 1); err != nil {
 		return out, err
 	}
 	if out.Count, err = number(q, "count", h.limits.Page); err != nil {
 		return out, err
 	}
+	// RFC 7644 section 3.4.2.4: what is too small counts as 1 and 0, and a page
+	// that is too large is lowered, not refused.
 	out.Start = max(out.Start, 1)
 	out.Count = min(max(out.Count, 0), h.limits.Page)
 	if text := q.Get("filter"); text != "" {
@@ -95,7 +105,8 @@ func (h *handler) listQuery(q url.Values, s *session, rt *schema.ResourceType) (
 	return out, err
 }
 
-// number reads an integer parameter. One beyond an int is as good as the largest one.
+// number reads an integer parameter. One beyond an int is as good as the largest
+// one.
 func number(q url.Values, name string, def int) (int, error) {
 	text := strings.TrimSpace(q.Get(name))
 	if text == "" {
@@ -128,12 +139,14 @@ func (h *handler) filter(text string, s *session, rt *schema.ResourceType) (*fil
 	return &bound, nil
 }
 
-// expect reads If-Match. Nil means that there is none, or "*": any version will do.
+// expect reads If-Match. Nil means that there is none, or "*": any version will
+// do.
 func expect(r *http.Request) directory.Expect {
 	tags := r.Header.Values("If-Match")
 	if len(tags) == 0 {
 		return nil
 	}
+	// From here on it is not nil: tags that are none of ours match no version.
 	out := directory.Expect{}
 	for _, tag := range splitTags(tags) {
 		if tag == "*" {
@@ -146,7 +159,8 @@ func expect(r *http.Request) directory.Expect {
 	return out
 }
 
-// unmodified says whether If-None-Match names the version, so that a GET need not repeat it.
+// unmodified says whether If-None-Match names the version, so that a GET need not
+// repeat it.
 func unmodified(r *http.Request, version int64) bool {
 	for _, tag := range splitTags(r.Header.Values("If-None-Match")) {
 		if v, ok := parseTag(tag); tag == "*" || ok && v == version {
@@ -181,7 +195,8 @@ func parseTag(tag string) (int64, bool) {
 	return v, ok && err == nil
 }
 
-// resourceID is the id in the path. What cannot be one of ours is not looked for: the database need not see it.
+// resourceID is the id in the path. What cannot be one of ours is not looked for:
+// the database need not see it.
 func resourceID(r *http.Request) (string, error) {
 	id := r.PathValue("id")
 	const length = 36 // of a UUID

@@ -25,7 +25,8 @@ type route struct {
 	ok           int // the status of a good day
 }
 
-// table is the table of endpoints. There is no catch-all: what is not here is 404, or 405 with Allow.
+// table is the table of endpoints. There is no catch-all: what is not here is
+// 404, or 405 with Allow.
 func (h *handler) table() []route {
 	return []route{
 		{http.MethodPost, "/Users", labelUsers, h.createUser, http.StatusCreated},
@@ -87,13 +88,17 @@ type session struct {
 
 type sessionKey struct{}
 
+// sessionOf returns the session of an authenticated request. Handlers run behind
+// serve alone, so there is one.
 func sessionOf(ctx context.Context) *session {
 	s, _ := ctx.Value(sessionKey{}).(*session)
 	return s
 }
 
-// serve answers every request under the base path: first it wants to know who asks, then what for.
+// serve answers every request under the base path: first it wants to know who
+// asks, then what for.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
+	// First of all, and for every path: no route is looked up for a stranger.
 	s, err := h.authenticate(r)
 	if err != nil {
 		return err
@@ -102,6 +107,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if !h.normalise(r) {
 		return errNoEndpoint
 	}
+	// The mux would answer an unknown path or method itself, in plain text.
 	next, pattern := h.mux.Handler(r)
 	if pattern == "" {
 		return unrouted(next, r)
@@ -110,8 +116,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// normalise drops one slash at the end of the path, as some clients send. It reports whether the path is one that
-// the mux would take as it is: others it would redirect.
+// normalise drops one slash at the end of the path, as some clients send. It
+// reports whether the path is one that the mux would take as it is: others it
+// would redirect.
 func (*handler) normalise(r *http.Request) bool {
 	p := r.URL.EscapedPath()
 	if r.Method == http.MethodConnect || !strings.HasPrefix(p, "/") {
@@ -125,7 +132,8 @@ func (*handler) normalise(r *http.Request) bool {
 	return path.Clean(p) == p && path.Clean(r.URL.Path) == r.URL.Path
 }
 
-// unrouted asks the mux's own answer whether an endpoint lacks the method or is not there at all.
+// unrouted asks the mux's own answer whether an endpoint lacks the method or is
+// not there at all.
 func unrouted(answer http.Handler, r *http.Request) error {
 	var p probe
 	answer.ServeHTTP(&p, r)
@@ -141,6 +149,7 @@ type probe struct {
 	status int
 }
 
+// Header returns the headers that the mux sets, Allow among them.
 func (p *probe) Header() http.Header {
 	if p.header == nil {
 		p.header = http.Header{}
@@ -148,5 +157,8 @@ func (p *probe) Header() http.Header {
 	return p.header
 }
 
-func (p *probe) WriteHeader(status int)         { p.status = status }
+// WriteHeader notes the status.
+func (p *probe) WriteHeader(status int) { p.status = status }
+
+// Write drops the mux's plain text.
 func (p *probe) Write(body []byte) (int, error) { return len(body), nil }

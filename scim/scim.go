@@ -1,5 +1,5 @@
-// Package scim is the SCIM 2.0 front (RFC 7643, RFC 7644): it authenticates, parses, normalises and renders, and
-// leaves what is said to the directory.
+// Package scim is the SCIM 2.0 front (RFC 7643, RFC 7644): it authenticates,
+// parses, normalises and renders, and leaves what is said to the directory.
 //
 // Rules of this package:
 //
@@ -33,18 +33,20 @@ const ContentType = "application/scim+json"
 // DefaultBasePath is where the endpoints live.
 const DefaultBasePath = "/scim/v2"
 
-// Limits bounds what one request may ask. Zero values are replaced by the defaults named at each field.
+// Limits bounds what one request may ask. Zero values are replaced by the
+// defaults named at each field.
 type Limits struct {
 	// Body is the largest body in bytes: 1 MiB.
 	Body int64
 	// Operations is the largest number of operations in a PATCH: 1,000.
 	Operations int
-	// Page is the largest and the default number of resources in one answer: 1,000.
+	// Page is the largest and the default number of resources in one answer:
+	// 1,000.
 	Page int
 	// Filter is the longest filter in bytes: 4,096.
 	Filter int
-	// RequestsPerSecond is how many requests a credential may make a second, with bursts of two seconds' worth.
-	// Zero means no limit.
+	// RequestsPerSecond is how many requests a credential may make a second, with
+	// bursts of two seconds' worth. Zero means no limit.
 	RequestsPerSecond float64
 }
 
@@ -68,12 +70,15 @@ func (l *Limits) setDefaults() {
 type Options struct {
 	// Directory holds the users, groups and credentials.
 	Directory *directory.Store
-	// Sources are the configured SCIM sources by name. A credential of any other source is refused.
+	// Sources are the configured SCIM sources by name. A credential of any other
+	// source is refused.
 	Sources map[string]Profile
-	// PublicURL is how clients reach this server, such as https://scim.example.com, for meta.location and $ref.
-	// Empty takes scheme and host from the request.
+	// PublicURL is how clients reach this server, such as
+	// https://scim.example.com, for meta.location and $ref. Empty takes scheme
+	// and host from the request.
 	PublicURL string
-	// BasePath is the path under which the endpoints live, without a slash at its end. Empty means DefaultBasePath.
+	// BasePath is the path under which the endpoints live, without a slash at its
+	// end. Empty means DefaultBasePath.
 	BasePath string
 	// Limits bounds requests.
 	Limits Limits
@@ -83,7 +88,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// handler serves the endpoints.
+// handler serves the endpoints. It has no state but its parts: nothing in it changes
+// after New, so requests need no lock.
 type handler struct {
 	dir      *directory.Store
 	profiles map[string]Profile
@@ -98,8 +104,9 @@ type handler struct {
 	groups   *schema.ResourceType
 }
 
-// New returns the handler of all SCIM endpoints. It expects the whole path, base path included, and must get every
-// request under it untouched: a ServeMux in front would redirect //Users before anybody is authenticated.
+// New returns the handler of all SCIM endpoints. It expects the whole path, base
+// path included, and must get every request under it untouched: a ServeMux in
+// front would redirect //Users before anybody is authenticated.
 func New(opt Options) (http.Handler, error) {
 	if opt.Directory == nil || opt.Logger == nil || opt.Registerer == nil {
 		return nil, errors.New("scim: Directory, Logger and Registerer are required")
@@ -114,6 +121,7 @@ func New(opt Options) (http.Handler, error) {
 		}
 		names = append(names, name)
 	}
+	// A location that nobody can follow is worse than none: say so at start.
 	if opt.PublicURL != "" {
 		if u, err := url.Parse(opt.PublicURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			return nil, fmt.Errorf("scim: public URL %q is not an http or https URL", opt.PublicURL)
@@ -129,6 +137,7 @@ func New(opt Options) (http.Handler, error) {
 		metrics: newMetrics(opt.Registerer, names), rates: newRates(opt.Limits.RequestsPerSecond),
 		users: schema.User(), groups: schema.Group(),
 	}
+	// Outside in: observation, errors, authentication, routes.
 	h.mux = h.routes()
 	return web.Observe(web.Handler(h.serve, h.writeError), web.Options{
 		Logger: opt.Logger, MaxBody: opt.Limits.Body, WriteError: h.writeError,

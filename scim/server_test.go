@@ -150,8 +150,12 @@ func checkError(tb testing.TB, a answer) {
 	}
 }
 
+// jsonText is v as JSON.
 func jsonText(v any) string {
-	b, _ := json.Marshal(v)
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
 	return string(b)
 }
 

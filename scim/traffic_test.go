@@ -166,7 +166,7 @@ func lookup(v any, path string) any {
 	if urn, rest, ok := strings.Cut(path, "|"); ok {
 		steps, path = append(steps, urn), rest
 	}
-	for _, s := range strings.Split(strings.ReplaceAll(path, `\.`, "\x00"), ".") {
+	for s := range strings.SplitSeq(strings.ReplaceAll(path, `\.`, "\x00"), ".") {
 		steps = append(steps, strings.ReplaceAll(s, "\x00", "."))
 	}
 	for _, s := range steps {

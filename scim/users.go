@@ -21,7 +21,8 @@ func sendUser(w http.ResponseWriter, status int, v view, u directory.User) error
 	return send(w, status, b)
 }
 
-// createUser is POST /Users (RFC 7644 section 3.3).
+// createUser is POST /Users (RFC 7644 section 3.3). The answer always has the whole
+// body, since Okta takes an empty 201 for a failure.
 func (h *handler) createUser(w http.ResponseWriter, r *http.Request, s *session) error {
 	v, err := h.view(r, h.users)
 	if err != nil {
@@ -31,6 +32,8 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
+	// There is no look-up before: the unique indexes decide, so that of two equal
+	// requests at the same time exactly one wins.
 	u, err := h.dir.CreateUser(r.Context(), s.actor, doc)
 	if err != nil {
 		return err
@@ -39,7 +42,8 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request, s *session)
 	return sendUser(w, http.StatusCreated, v, u)
 }
 
-// getUser is GET /Users/{id} (RFC 7644 section 3.4.1).
+// getUser is GET /Users/{id} (RFC 7644 section 3.4.1). An inactive user is shown like
+// any other: identity providers must find whom they deactivated.
 func (h *handler) getUser(w http.ResponseWriter, r *http.Request, s *session) error {
 	v, err := h.view(r, h.users)
 	if err != nil {
@@ -61,7 +65,8 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, s *session) er
 	return sendUser(w, http.StatusOK, v, u)
 }
 
-// listUsers is GET /Users (RFC 7644 section 3.4.2).
+// listUsers is GET /Users (RFC 7644 section 3.4.2). Nothing found is 200 with an
+// empty list; a 404 here makes Entra quarantine the whole job.
 func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session) error {
 	q, err := query(r)
 	if err != nil {
@@ -72,6 +77,7 @@ func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session) 
 	if err != nil {
 		return err
 	}
+	// Decided before anything is read: most look-ups ask for one attribute.
 	ask.Groups = v.projection.Wants("groups")
 	page, err := h.dir.Users(r.Context(), ask)
 	if err != nil {
@@ -92,8 +98,9 @@ func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session) 
 	return send(w, http.StatusOK, b)
 }
 
-// putUser is PUT /Users/{id} (RFC 7644 section 3.5.1). A body without active keeps the stored value: a client that
-// leaves out what is false must not bring a leaver back.
+// putUser is PUT /Users/{id} (RFC 7644 section 3.5.1). A body without active
+// keeps the stored value: a client that leaves out what is false must not bring a
+// leaver back.
 func (h *handler) putUser(w http.ResponseWriter, r *http.Request, s *session) error {
 	v, err := h.view(r, h.users)
 	if err != nil {
@@ -125,7 +132,8 @@ func (h *handler) putUser(w http.ResponseWriter, r *http.Request, s *session) er
 	return h.sendChanged(w, r, s, v, u)
 }
 
-// patchUser is PATCH /Users/{id} (RFC 7644 section 3.5.2).
+// patchUser is PATCH /Users/{id} (RFC 7644 section 3.5.2). It is atomic: all
+// operations take effect or none.
 func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, s *session) error {
 	v, err := h.view(r, h.users)
 	if err != nil {
@@ -139,6 +147,8 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, s *session) 
 	if err != nil {
 		return err
 	}
+	// The operations run on the stored document inside the transaction. They run
+	// again when the transaction does, so what they report is set, never added to.
 	var applied []schema.Fixup
 	change := func(_ directory.User, doc schema.Document) (schema.Document, error) {
 		res, err := patch.Apply(h.users, doc, req, s.profile.mode())
@@ -150,6 +160,7 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, s *session) 
 		return err
 	}
 	h.countFixups(s, fixups, applied)
+	// RFC 7644 section 3.5.2: with attributes asked for the answer is 200.
 	if !s.profile.answersUser() && !v.projection.Given() {
 		w.Header().Set("ETag", etag(u.Version))
 		w.WriteHeader(http.StatusNoContent)
@@ -158,7 +169,8 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, s *session) 
 	return h.sendChanged(w, r, s, v, u)
 }
 
-// deleteUser is DELETE /Users/{id} (RFC 7644 section 3.6).
+// deleteUser is DELETE /Users/{id} (RFC 7644 section 3.6). The second one is 404, which
+// clients that repeat a request after a time-out understand.
 func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, s *session) error {
 	id, err := resourceID(r)
 	if err != nil {
@@ -171,7 +183,8 @@ func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, s *session)
 	return nil
 }
 
-// sendChanged answers a PUT or PATCH with the user as it is now, groups included when they are wanted.
+// sendChanged answers a PUT or PATCH with the user as it is now, groups included
+// when they are wanted.
 func (h *handler) sendChanged(w http.ResponseWriter, r *http.Request, s *session, v view, u directory.User) error {
 	if v.projection.Wants("groups") {
 		groups, err := h.dir.GroupsOf(r.Context(), s.actor.Source, u.ID)
@@ -189,6 +202,7 @@ func (h *handler) patch(r *http.Request, s *session) (patch.Request, []schema.Fi
 	if err != nil {
 		return patch.Request{}, nil, err
 	}
+	// Counted before they are parsed: parsing is what a long list would cost.
 	if list, ok := operations(doc); ok && len(list) > h.limits.Operations {
 		return patch.Request{}, nil, &tooManyOperations{max: h.limits.Operations}
 	}

@@ -1,5 +1,6 @@
-// Package directory keeps what the sources said: users, groups, memberships, and the credentials with which sources
-// say it. A subject is one person; the users of all sources that are the same person belong to one subject.
+// Package directory keeps what the sources said: users, groups, memberships, and
+// the credentials with which sources say it. A subject is one person; the users
+// of all sources that are the same person belong to one subject.
 //
 // Rules of this package:
 //
@@ -13,7 +14,8 @@
 //     takes the loose subject again.
 //   - Memberships survive active=false, because identity providers do not send them again after active=true.
 //
-// Locks on PostgreSQL are always taken in the order groups, users, bindings, and within each by id.
+// Locks on PostgreSQL are always taken in the order groups, users, bindings, and
+// within each by id.
 package directory
 
 import (
@@ -29,13 +31,16 @@ import (
 	"github.com/matomo-scim/bridge/internal/directory/membership"
 )
 
-// What a method may answer besides *schema.Error (which the client may read in full) and internal errors.
+// What a method may answer besides *schema.Error (which the client may read in
+// full) and internal errors.
 var (
 	// ErrNotFound says that the source has no such user or group.
 	ErrNotFound = errors.New("not found")
-	// ErrVersion says that the resource is no longer at a version that the caller expects.
+	// ErrVersion says that the resource is no longer at a version that the caller
+	// expects.
 	ErrVersion = errors.New("version does not match")
-	// ErrUnknownCredential says that no live credential has the secret or the name.
+	// ErrUnknownCredential says that no live credential has the secret or the
+	// name.
 	ErrUnknownCredential = credentials.ErrUnknownCredential
 	// ErrExpiredCredential says that the credential's time is over.
 	ErrExpiredCredential = credentials.ErrExpiredCredential
@@ -53,20 +58,23 @@ type Source struct {
 
 // Options configures a Store.
 type Options struct {
-	// Sources are the configured sources in the configuration's order: of two users of one subject the first
-	// source's attributes win.
+	// Sources are the configured sources in the configuration's order: of two
+	// users of one subject the first source's attributes win.
 	Sources []Source
-	// PendingFor is how long a member value that nobody has is kept. Zero means 30 days.
+	// PendingFor is how long a member value that nobody has is kept. Zero means
+	// 30 days.
 	PendingFor time.Duration
-	// ScanLimit is how many resources a filter without an index may read before it is refused with tooMany.
-	// Zero means 20,000.
+	// ScanLimit is how many resources a filter without an index may read before
+	// it is refused with tooMany. Zero means 20,000.
 	ScanLimit int
 }
 
-// Actor is on whose behalf a change is made, for the audit log. Source also bounds what can be seen and changed.
+// Actor is on whose behalf a change is made, for the audit log. Source also
+// bounds what can be seen and changed.
 type Actor struct{ Credential, Source, RequestID string }
 
-// Expect is a precondition: the versions of which the stored one must be one. Nil accepts every version.
+// Expect is a precondition: the versions of which the stored one must be one. Nil
+// accepts every version.
 type Expect []int64
 
 // allows says whether version satisfies the precondition.
@@ -96,7 +104,8 @@ const (
 	RemoveWhere = membership.RemoveWhere
 )
 
-// Store is the directory, with the credentials of those who fill it. Its methods may be called concurrently.
+// Store is the directory, with the credentials of those who fill it. Its methods
+// may be called concurrently.
 type Store struct {
 	db      *database.DB
 	marks   *bindings.Store
@@ -107,7 +116,8 @@ type Store struct {
 	*credentialStore
 }
 
-// New returns the directory in db; the bindings of changed subjects are marked through marks.
+// New returns the directory in db; the bindings of changed subjects are marked
+// through marks.
 func New(db *database.DB, marks *bindings.Store, opt Options) *Store {
 	if opt.PendingFor <= 0 {
 		opt.PendingFor = 30 * 24 * time.Hour
@@ -125,7 +135,8 @@ func New(db *database.DB, marks *bindings.Store, opt Options) *Store {
 	return s
 }
 
-// lifecycle says whether the source decides who is a leaver. A source that is no longer configured does not.
+// lifecycle says whether the source decides who is a leaver. A source that is no
+// longer configured does not.
 func (s *Store) lifecycle(source string) bool {
 	i, ok := s.sources[source]
 	return ok && s.opt.Sources[i].Lifecycle

@@ -25,7 +25,8 @@ type Group struct {
 	ExternalID string
 	// Version grows with every change of the head or of the members.
 	Version int64
-	// Created and Modified are when the group arrived and when head or members last changed.
+	// Created and Modified are when the group arrived and when head or members
+	// last changed.
 	Created, Modified time.Time
 	// Document is the canonical JSON object, without id, meta and members.
 	Document []byte
@@ -49,8 +50,9 @@ func (g *Group) assign(doc schema.Document) error {
 // ref names the group for the change of its members.
 func (g *Group) ref() membership.Group { return membership.Group{Source: g.Source, ID: g.ID} }
 
-// CreateGroup stores doc, which must be canonical, as a new group of the actor's source with the given members (see
-// MemberOp for what a value may be). A name that is taken is a *schema.Error with scimType uniqueness.
+// CreateGroup stores doc, which must be canonical, as a new group of the actor's
+// source with the given members (see MemberOp for what a value may be). A name
+// that is taken is a *schema.Error with scimType uniqueness.
 func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Document, members []string) (Group, error) {
 	var head Group
 	if err := head.assign(doc); err != nil {
@@ -82,9 +84,10 @@ func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Documen
 	return g, err
 }
 
-// UpdateGroup replaces the head of a group by what fn makes of it (nil leaves it) and applies ops to its members, in
-// one transaction that holds the group's row. Fn may run more than once and must not call the Store. The answer says
-// whether head or members changed.
+// UpdateGroup replaces the head of a group by what fn makes of it (nil leaves it)
+// and applies ops to its members, in one transaction that holds the group's row.
+// Fn may run more than once and must not call the Store. The answer says whether
+// head or members changed.
 func (s *Store) UpdateGroup(
 	ctx context.Context, actor Actor, id string, expect Expect,
 	fn func(Group, schema.Document) (schema.Document, error), ops []MemberOp,
@@ -118,6 +121,7 @@ func (s *Store) UpdateGroup(
 			changed = true
 			return s.storeGroup(ctx, tx, actor, old, &g, d)
 		}
+		// Pending values are not shown, so the version stays; the log hears of them.
 		if d.Pending+d.Waived == 0 {
 			return nil
 		}
@@ -128,7 +132,8 @@ func (s *Store) UpdateGroup(
 	return g, changed, err
 }
 
-// storeGroup writes a changed group. A new name may decide anew about every member.
+// storeGroup writes a changed group. A new name may decide anew about every
+// member.
 func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, old Group, g *Group, d *membership.Delta) error {
 	g.Version, g.Modified = old.Version+1, tx.Now()
 	_, err := tx.Exec(ctx, `UPDATE groups SET external_id = $2, display_name = $3, display_name_key = $4, document = $5,
@@ -142,6 +147,7 @@ func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, ol
 	if err != nil {
 		return err
 	}
+	// Rules look at names: under another one every member may have other rights.
 	if old.DisplayName != g.DisplayName {
 		all, err := s.members.Subjects(ctx, tx, g.ID)
 		if err != nil {
@@ -166,6 +172,7 @@ func (s *Store) DeleteGroup(ctx context.Context, actor Actor, id string, expect 
 		if err != nil {
 			return err
 		}
+		// Before the rows go: afterwards nobody knows who was in it.
 		subjects, err := s.members.Subjects(ctx, tx, id)
 		if err != nil {
 			return err

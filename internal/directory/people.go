@@ -15,32 +15,35 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// Person is everything the sources say about one subject, put together for a decision.
+// Person is everything the sources say about one subject, put together for a
+// decision.
 type Person struct {
 	// Subject is the id of the person.
 	Subject string
-	// Active is true when the person has a user, no source with lifecycle says inactive, and none of them has
-	// deleted its user since.
+	// Active is true when the person has a user, no source with lifecycle says
+	// inactive, and none of them has deleted its user since.
 	Active bool
 	// Orphan is true when no user is left. Last then tells who it was.
 	Orphan bool
-	// Users are the users of the subject, first source of the configuration first.
+	// Users are the users of the subject, first source of the configuration
+	// first.
 	Users []User
 	// Groups are the direct groups of all its users, by source, name and id.
 	Groups []GroupRef
-	// Attributes are the values by SCIM name without URN in lower case: department, name.familyname, emails.value.
-	// Each comes from the first source that has it.
+	// Attributes are the values by SCIM name without URN in lower case:
+	// department, name.familyname, emails.value. Each comes from the first source
+	// that has it.
 	Attributes map[string][]string
-	// UserName, ExternalID and Source are those of the first user; of the last one when Orphan. UserName is
-	// empty when Orphan.
+	// UserName, ExternalID and Source are those of the first user; of the last
+	// one when Orphan. UserName is empty when Orphan.
 	UserName, ExternalID, Source string
-	// PrimaryEmail is the address marked primary, or the only one. WorkEmail is the first of type work. Both
-	// come from the first source that has any.
+	// PrimaryEmail is the address marked primary, or the only one. WorkEmail is
+	// the first of type work. Both come from the first source that has any.
 	PrimaryEmail, WorkEmail string
 }
 
-// People returns the persons of the given subjects by subject, in a handful of queries however many they are.
-// A subject that does not exist is not in the map.
+// People returns the persons of the given subjects by subject, in a handful of
+// queries however many they are. A subject that does not exist is not in the map.
 func (s *Store) People(ctx context.Context, subjects []string) (map[string]Person, error) {
 	people, left, err := s.subjects(ctx, subjects)
 	if err != nil {
@@ -65,7 +68,8 @@ func (s *Store) People(ctx context.Context, subjects []string) (map[string]Perso
 	return people, nil
 }
 
-// subjects reads the rows of the subjects; left tells which source deleted its user last, "" for none.
+// subjects reads the rows of the subjects; left tells which source deleted its
+// user last, "" for none.
 func (s *Store) subjects(ctx context.Context, ids []string) (people map[string]Person, left map[string]string, err error) {
 	dia := s.db.Dialect()
 	people, left = make(map[string]Person, len(ids)), map[string]string{}
@@ -92,6 +96,8 @@ func (s *Store) describe(p *Person, users []User, left string) error {
 	slices.SortStableFunc(users, func(a, b User) int { return s.rank(a.Source) - s.rank(b.Source) })
 	p.Users = users
 	p.Active = len(users) > 0
+	// Active until a source with a say objects. A door without lifecycle neither
+	// ends nor restores anybody.
 	present := false // a source with lifecycle has a user
 	for i, u := range users {
 		if s.lifecycle(u.Source) {
@@ -109,6 +115,8 @@ func (s *Store) describe(p *Person, users []User, left string) error {
 		if p.PrimaryEmail == "" && p.WorkEmail == "" {
 			p.PrimaryEmail, p.WorkEmail = pickEmails(emailsOf(doc))
 		}
+		// Per attribute, not per user: the second source may know the department
+		// that the first does not send.
 		own := map[string][]string{}
 		flatten(own, doc)
 		for name, values := range own {
@@ -117,6 +125,8 @@ func (s *Store) describe(p *Person, users []User, left string) error {
 			}
 		}
 	}
+	// A source with lifecycle deleted its user, and no such source has one now: the
+	// person has left, whatever a side door still says.
 	if left != "" && s.lifecycle(left) && !present {
 		p.Active = false
 	}
@@ -126,7 +136,8 @@ func (s *Store) describe(p *Person, users []User, left string) error {
 	return nil
 }
 
-// pickEmails returns the primary address, or the only one there is, and the first one of type work.
+// pickEmails returns the primary address, or the only one there is, and the first
+// one of type work.
 func pickEmails(emails []email) (primary, work string) {
 	for _, e := range emails {
 		if e.Primary && primary == "" {
@@ -142,8 +153,9 @@ func pickEmails(emails []email) (primary, work string) {
 	return primary, work
 }
 
-// flatten collects the values of a document by lower-case dotted name. The attributes of an extension stand beside
-// those of the core, which win where both have a name.
+// flatten collects the values of a document by lower-case dotted name. The
+// attributes of an extension stand beside those of the core, which win where both
+// have a name.
 func flatten(into map[string][]string, doc schema.Document) {
 	extensions := map[string][]string{}
 	for name, v := range doc {
@@ -186,7 +198,8 @@ func flattenValue(into map[string][]string, name string, v any) {
 	}
 }
 
-// SubjectsByUserName returns the subjects of the users of that name in any source, in any case, sorted.
+// SubjectsByUserName returns the subjects of the users of that name in any
+// source, in any case, sorted.
 func (s *Store) SubjectsByUserName(ctx context.Context, userName string) ([]string, error) {
 	ids, err := membership.Strings(ctx, s.db.Reader(), `SELECT DISTINCT subject_id FROM users WHERE user_name_key = $1 ORDER BY subject_id`, schema.Fold(userName))
 	if err != nil {
@@ -195,7 +208,8 @@ func (s *Store) SubjectsByUserName(ctx context.Context, userName string) ([]stri
 	return ids, nil
 }
 
-// SubjectsOfGroup returns the subjects of the users that are in groups of that displayName in any source, sorted.
+// SubjectsOfGroup returns the subjects of the users that are in groups of that
+// displayName in any source, sorted.
 func (s *Store) SubjectsOfGroup(ctx context.Context, displayName string) ([]string, error) {
 	ids, err := membership.Strings(ctx, s.db.Reader(), `SELECT DISTINCT u.subject_id FROM groups g JOIN members m ON m.group_id = g.id
 		JOIN users u ON u.id = m.member_id WHERE g.display_name_key = $1 ORDER BY u.subject_id`, schema.Fold(displayName))
@@ -205,7 +219,8 @@ func (s *Store) SubjectsOfGroup(ctx context.Context, displayName string) ([]stri
 	return ids, nil
 }
 
-// EachSubject yields the ids of all subjects in pages of up to 500, ordered, or an error and ends.
+// EachSubject yields the ids of all subjects in pages of up to 500, ordered, or
+// an error and ends.
 func (s *Store) EachSubject(ctx context.Context) iter.Seq2[[]string, error] {
 	const size = 500
 	return func(yield func([]string, error) bool) {
@@ -243,6 +258,7 @@ func (s *Store) Counts(ctx context.Context) (map[string]Count, error) {
 	return out, err
 }
 
+// countRows runs a query of a source and two numbers.
 func countRows(ctx context.Context, q database.Querier, query string, fn func(source string, n, m int)) error {
 	err := membership.EachRow(ctx, q, func(rows *sql.Rows) error {
 		var source string

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,15 +15,18 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// TimeFormat is how times look on the wire: RFC 3339 with microseconds, as precise as they are stored.
+// TimeFormat is how times look on the wire: RFC 3339 with microseconds, as
+// precise as they are stored.
 const TimeFormat = "2006-01-02T15:04:05.000000Z07:00"
 
 // Query asks for one page of the users or groups of a source, ordered by id.
 type Query struct {
 	Source string
-	// Filter chooses; nil takes all. It is bound to the resource type that is asked for.
+	// Filter chooses; nil takes all. It is bound to the resource type that is
+	// asked for.
 	Filter *filter.Bound
-	// Start is the position of the first one wanted, from 1. Count is how many; 0 asks for the total alone.
+	// Start is the position of the first one wanted, from 1. Count is how many; 0
+	// asks for the total alone.
 	Start, Count int
 	// Groups asks for the groups of users.
 	Groups bool
@@ -43,10 +47,12 @@ type noun[T any] struct {
 	document func(T) (schema.Document, error) // as a client sees it, for filters
 }
 
-// Users returns a page of users. A filter that no index serves reads at most Options.ScanLimit users and is refused
-// with a *schema.Error (tooMany) beyond that.
+// Users returns a page of users. A filter that no index serves reads at most
+// Options.ScanLimit users and is refused with a *schema.Error (tooMany) beyond
+// that.
 func (s *Store) Users(ctx context.Context, q Query) (Page[User], error) {
-	// A filter may be over groups: they are read whenever the filter has to be evaluated here.
+	// A filter may be over groups: they are read whenever the filter has to be
+	// evaluated here.
 	return list(ctx, s, q, func(scan bool) noun[User] {
 		return noun[User]{
 			table: sqlfilter.Users, columns: selectUsers(q.Groups || scan), scan: scanUser,
@@ -55,7 +61,8 @@ func (s *Store) Users(ctx context.Context, q Query) (Page[User], error) {
 	})
 }
 
-// Groups returns a page of groups' heads. Filters without an index are bounded as for Users.
+// Groups returns a page of groups' heads. Filters without an index are bounded as
+// for Users.
 func (s *Store) Groups(ctx context.Context, q Query) (Page[Group], error) {
 	return list(ctx, s, q, func(bool) noun[Group] {
 		return noun[Group]{
@@ -65,6 +72,8 @@ func (s *Store) Groups(ctx context.Context, q Query) (Page[Group], error) {
 	})
 }
 
+// list compiles the filter and has the page found in one of two ways: by the
+// database alone, or by the database as far as it goes and the filter for the rest.
 func list[T any](ctx context.Context, s *Store, q Query, nounOf func(scan bool) noun[T]) (Page[T], error) {
 	n := nounOf(false)
 	args := []any{q.Source}
@@ -84,7 +93,9 @@ func list[T any](ctx context.Context, s *Store, q Query, nounOf func(scan bool) 
 	if cond.Exact {
 		page, err = listIndexed(ctx, s, q, n, where, args, cond.Unique)
 	} else {
-		page, err = listScanned(ctx, s, q, nounOf(true), where, args)
+		rest := *q.Filter
+		rest.Expr = cond.Rest // the database has answered the other parts
+		page, err = listScanned(ctx, s, q, nounOf(true), where, args, rest)
 	}
 	if err != nil {
 		return Page[T]{}, fmt.Errorf("list %s: %w", n.table, err)
@@ -92,9 +103,12 @@ func list[T any](ctx context.Context, s *Store, q Query, nounOf func(scan bool) 
 	return page, nil
 }
 
-// listIndexed has the database choose the page. It counts only when the page itself does not tell the total.
+// listIndexed has the database choose the page. It counts only when the page
+// itself does not tell the total.
 func listIndexed[T any](ctx context.Context, s *Store, q Query, n noun[T], where string, args []any, unique bool) (Page[T], error) {
 	var page Page[T]
+	// A unique name has 0 or 1 results: reading the row is the cheapest way to count
+	// it, and a look-up before each create is what identity providers do most.
 	fetched := q.Count > 0 || unique
 	if fetched {
 		limit, offset := q.Count, q.Start-1
@@ -109,7 +123,7 @@ func listIndexed[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 			item, err := n.scan(rows)
 			page.Items = append(page.Items, item)
 			return err
-		}, query, append(args[:len(args):len(args)], limit, offset)...)
+		}, query, append(slices.Clip(args), limit, offset)...)
 		if err != nil {
 			return page, err
 		}
@@ -121,6 +135,7 @@ func listIndexed[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 			return page, nil
 		}
 	}
+	// A page that is not full ends where the results end.
 	if fetched && len(page.Items) < q.Count && (len(page.Items) > 0 || q.Start == 1) {
 		return page, nil
 	}
@@ -134,8 +149,9 @@ const scanPage = 500
 // errScanned ends a scan that has read too much.
 var errScanned = errors.New("scan limit")
 
-// listScanned reads what the database can narrow down and evaluates the filter here.
-func listScanned[T any](ctx context.Context, s *Store, q Query, n noun[T], where string, args []any) (Page[T], error) {
+// listScanned reads what the database can narrow down and evaluates the filter
+// here.
+func listScanned[T any](ctx context.Context, s *Store, q Query, n noun[T], where string, args []any, rest filter.Bound) (Page[T], error) {
 	var page Page[T]
 	query := n.columns + where + " AND r.id > $" + strconv.Itoa(len(args)+1) + " ORDER BY r.id LIMIT $" + strconv.Itoa(len(args)+2)
 	last, read := "", 0
@@ -149,12 +165,13 @@ func listScanned[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 			if read++; read > s.opt.ScanLimit {
 				return errScanned
 			}
+			// Paging by id and not by offset: each row is read once.
 			last = n.id(item)
 			doc, err := n.document(item)
 			if err != nil {
 				return err
 			}
-			if !q.Filter.Match(doc) {
+			if !rest.Match(doc) {
 				return nil
 			}
 			page.Total++
@@ -162,7 +179,7 @@ func listScanned[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 				page.Items = append(page.Items, item)
 			}
 			return nil
-		}, query, append(args[:len(args):len(args)], last, scanPage)...)
+		}, query, append(slices.Clip(args), last, scanPage)...)
 		switch {
 		case errors.Is(err, errScanned):
 			return Page[T]{}, schema.Errorf(schema.TooMany, "",
@@ -175,7 +192,8 @@ func listScanned[T any](ctx context.Context, s *Store, q Query, n noun[T], where
 	}
 }
 
-// userResource is a user's document with what a client sees beside it, for filters.
+// userResource is a user's document with what a client sees beside it, for
+// filters.
 func userResource(u User) (schema.Document, error) {
 	doc, err := u.Decode()
 	if err != nil {
@@ -204,6 +222,8 @@ func groupResource(g Group) (schema.Document, error) {
 	return doc, nil
 }
 
+// metaOf is the part of meta that filters can ask for. The location depends on the
+// request and is not among it.
 func metaOf(kind string, created, modified time.Time) map[string]any {
 	return map[string]any{
 		"resourceType": kind, "created": created.Format(TimeFormat), "lastModified": modified.Format(TimeFormat),

@@ -11,8 +11,8 @@ import (
 	"github.com/matomo-scim/bridge/internal/directory/membership"
 )
 
-// A user's groups come with the user, in one column, so that a look-up is one statement. The separators cannot be
-// in an id, and are blanked in a name.
+// A user's groups come with the user, in one column, so that a look-up is one
+// statement. The separators cannot be in an id, and are blanked in a name.
 const (
 	unitSep   = "\x1f"
 	recordSep = "\x1e"
@@ -85,7 +85,8 @@ func (s *Store) user(ctx context.Context, q database.Querier, where string, grou
 	return u, found(err)
 }
 
-// User returns a user of the source, with its groups when they are wanted, or ErrNotFound.
+// User returns a user of the source, with its groups when they are wanted, or
+// ErrNotFound.
 func (s *Store) User(ctx context.Context, source, id string, groups bool) (User, error) {
 	u, err := s.user(ctx, s.db.Reader(), "r.id = $1 AND r.source = $2", groups, id, source)
 	if err != nil {
@@ -121,7 +122,8 @@ func (s *Store) lockGroup(ctx context.Context, tx *database.Tx, source, id strin
 	return g, found(err)
 }
 
-// Members calls fn for each member of a group, ordered by id, as membership.Each does.
+// Members calls fn for each member of a group, ordered by id, as membership.Each
+// does.
 func (s *Store) Members(ctx context.Context, groupID string, fn func(Member) error) error {
 	return membership.Each(ctx, s.db.Reader(), groupID, fn)
 }

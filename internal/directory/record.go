@@ -15,7 +15,8 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// facts is what the audit log keeps of a resource: what decides about access, and no more of the person.
+// facts is what the audit log keeps of a resource: what decides about access, and
+// no more of the person.
 type facts map[string]any
 
 // change is one change, for the audit log and the bindings.
@@ -27,8 +28,11 @@ type change struct {
 	before, after facts
 }
 
-// record marks the bindings of the touched subjects and appends the audit row, in the change's own transaction.
+// record marks the bindings of the touched subjects and appends the audit row, in
+// the change's own transaction.
 func (s *Store) record(ctx context.Context, tx *database.Tx, actor Actor, c change) error {
+	// A change that concerns nobody, such as a pending member, is recorded all the
+	// same.
 	if len(c.subjects) > 0 {
 		if err := s.marks.MarkDue(ctx, tx, c.subjects, bindings.Mark{Event: c.event}); err != nil {
 			return fmt.Errorf("mark due: %w", err)
@@ -74,7 +78,8 @@ func groupFacts(g Group) facts {
 	return f
 }
 
-// memberFacts adds to f which members came and went: ids of users and groups, sorted.
+// memberFacts adds to f which members came and went: ids of users and groups,
+// sorted.
 func memberFacts(f facts, d *membership.Delta) {
 	if len(d.Added) > 0 {
 		f["added"] = slices.Sorted(maps.Keys(d.Added))
@@ -87,7 +92,8 @@ func memberFacts(f facts, d *membership.Delta) {
 	}
 }
 
-// changedNames returns the names of the attributes that differ between two stored documents, sorted.
+// changedNames returns the names of the attributes that differ between two stored
+// documents, sorted.
 func changedNames(before, after []byte) []string {
 	var a, b map[string]json.RawMessage
 	if json.Unmarshal(before, &a) != nil || json.Unmarshal(after, &b) != nil {
@@ -112,12 +118,14 @@ func taken(attribute, value, more string) error {
 	return schema.Errorf(schema.Uniqueness, "", "%s %q is taken %s", attribute, value, more)
 }
 
-// conflict turns a violated unique index into an error that the client can read; other errors stay internal.
+// conflict turns a violated unique index into an error that the client can read;
+// other errors stay internal.
 func (s *Store) conflict(err error, name, attribute, externalID string) error {
 	index, ok := s.db.Dialect().IsUnique(err)
 	if !ok {
 		return fmt.Errorf("store: %w", err)
 	}
+	// The indexes are named after table and columns on both engines.
 	switch index {
 	case "users_source_user_name_key", "groups_source_display_name_key":
 		return taken(attribute, name, "by another resource")

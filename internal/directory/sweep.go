@@ -11,8 +11,9 @@ import (
 // sweeper is the actor of what Sweep does, for the audit log.
 const sweeper = "sweep"
 
-// Sweep forgets pending members whose time is over, and joins those whose user arrived in the very moment in which
-// the group was told. The app calls it now and then. It returns how many values it forgot and how many users joined.
+// Sweep forgets pending members whose time is over, and joins those whose user
+// arrived in the very moment in which the group was told. The app calls it now
+// and then. It returns how many values it forgot and how many users joined.
 func (s *Store) Sweep(ctx context.Context) (forgotten, joined int, err error) {
 	err = s.inTx(ctx, "sweep pending members", func(ctx context.Context, tx *database.Tx) error {
 		forgotten, joined = 0, 0

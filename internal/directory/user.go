@@ -32,11 +32,13 @@ type User struct {
 	Active bool
 	// Version grows with every change of the document. It does not cover Groups.
 	Version int64
-	// Created and Modified are when the user arrived and when the document last changed.
+	// Created and Modified are when the user arrived and when the document last
+	// changed.
 	Created, Modified time.Time
 	// Document is the canonical JSON object, without id, meta and groups.
 	Document []byte
-	// Groups are the user's direct groups, ordered by id; nil when they were not asked for.
+	// Groups are the user's direct groups, ordered by id; nil when they were not
+	// asked for.
 	Groups []GroupRef
 }
 
@@ -52,8 +54,9 @@ func decodeDocument(data []byte) (schema.Document, error) {
 	return doc, nil
 }
 
-// encodeDocument writes a document in the form that is stored and compared: names sorted, no blanks. What is kept
-// in columns of its own, and what is computed, is left out.
+// encodeDocument writes a document in the form that is stored and compared: names
+// sorted, no blanks. What is kept in columns of its own, and what is computed, is
+// left out.
 func encodeDocument(doc schema.Document) ([]byte, error) {
 	for _, name := range [...]string{"id", "meta", "groups", "members"} {
 		delete(doc, name)
@@ -82,8 +85,8 @@ type profile struct {
 	document                          []byte
 }
 
-// profileOf reads the columns out of a document and encodes it. A document without active is an active user, and
-// says so from then on.
+// profileOf reads the columns out of a document and encodes it. A document
+// without active is an active user, and says so from then on.
 func profileOf(doc schema.Document) (profile, error) {
 	p := profile{active: true}
 	p.userName, _ = doc["userName"].(string)
@@ -120,9 +123,11 @@ func emailsOf(doc schema.Document) []email {
 	return out
 }
 
-// CreateUser stores doc, which must be canonical, as a new user of the actor's source. A loose subject of the same
-// source and externalId takes it; otherwise it is a new person. Pending memberships that name it join. The answer
-// carries the groups it joined. A name that is taken is a *schema.Error with scimType uniqueness.
+// CreateUser stores doc, which must be canonical, as a new user of the actor's
+// source. A loose subject of the same source and externalId takes it; otherwise
+// it is a new person. Pending memberships that name it join. The answer carries
+// the groups it joined. A name that is taken is a *schema.Error with scimType
+// uniqueness.
 func (s *Store) CreateUser(ctx context.Context, actor Actor, doc schema.Document) (User, error) {
 	p, err := profileOf(doc)
 	if err != nil {
@@ -136,6 +141,8 @@ func (s *Store) CreateUser(ctx context.Context, actor Actor, doc schema.Document
 	return u, err
 }
 
+// createUser is CreateUser inside the transaction. The order matters: the names are
+// looked up first, since a statement that fails ends a transaction of PostgreSQL.
 func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p profile) (User, error) {
 	u := User{ID: database.NewID(), Source: actor.Source, Version: 1, Created: tx.Now(), Modified: tx.Now(), Groups: []GroupRef{}}
 	u.assign(p)
@@ -164,6 +171,8 @@ func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p 
 			return User{}, err
 		}
 	}
+	// Somebody who arrives inactive is nobody to let in, but perhaps somebody who
+	// comes back to an account that is still open.
 	event := bindings.Joiner
 	if !u.Active {
 		event = s.inactiveEvent(u.Source)
@@ -177,14 +186,16 @@ func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p 
 	})
 }
 
-// finding is what the store knows about the names of a user that arrives or is renamed.
+// finding is what the store knows about the names of a user that arrives or is
+// renamed.
 type finding struct {
 	loose   string // the loose subject of its source and externalId
 	pending bool   // memberships wait for one of its names
 }
 
-// lookAround asks everything about names of u in one statement. A userName that a user of another configured source has is refused: whether the two are the same person must be
-// decided by a person.
+// lookAround asks everything about names of u in one statement. A userName that a
+// user of another configured source has is refused: whether the two are the same
+// person must be decided by a person.
 func (s *Store) lookAround(ctx context.Context, tx *database.Tx, u User, n membership.Names) (finding, error) {
 	args := []any{u.Source, n.ExternalID, n.UserNameKey, database.Micros(tx.Now())}
 	elsewhere := "NULL"
@@ -259,9 +270,10 @@ func (s *Store) takeSubject(ctx context.Context, tx *database.Tx, u *User, loose
 	return false, err
 }
 
-// UpdateUser replaces the document of a user by what fn makes of it. Fn gets a copy that it may change; it may run
-// more than once and must not call the Store. The result is validated by the caller, not here. The answer says
-// whether anything changed, and carries no groups.
+// UpdateUser replaces the document of a user by what fn makes of it. Fn gets a
+// copy that it may change; it may run more than once and must not call the Store.
+// The result is validated by the caller, not here. The answer says whether
+// anything changed, and carries no groups.
 func (s *Store) UpdateUser(
 	ctx context.Context, actor Actor, id string, expect Expect, fn func(User, schema.Document) (schema.Document, error),
 ) (User, bool, error) {
@@ -284,6 +296,8 @@ func (s *Store) UpdateUser(
 		if err != nil {
 			return err
 		}
+		// Documents are encoded in one way only, so equal bytes are the same
+		// document and nothing has happened.
 		u, changed = old, !bytes.Equal(old.Document, p.document)
 		if !changed {
 			return nil
@@ -330,10 +344,11 @@ func (s *Store) storeUser(
 	})
 }
 
-// DeleteUser removes a user. Its names are free at once and its memberships are gone; its subject is loose when no
-// other source has a user of it.
+// DeleteUser removes a user. Its names are free at once and its memberships are
+// gone; its subject is loose when no other source has a user of it.
 func (s *Store) DeleteUser(ctx context.Context, actor Actor, id string, expect Expect) error {
 	return s.inTx(ctx, "delete user", func(ctx context.Context, tx *database.Tx) error {
+		// Groups before users, as everywhere, although it is the user that goes.
 		if err := s.members.LockGroups(ctx, tx, id); err != nil {
 			return err
 		}
@@ -348,6 +363,7 @@ func (s *Store) DeleteUser(ctx context.Context, actor Actor, id string, expect E
 		if _, err := tx.Exec(ctx, `DELETE FROM users WHERE id = $1`, id); err != nil {
 			return fmt.Errorf("delete: %w", err)
 		}
+		// The subject remembers who it was, for the come-back and for the reports.
 		_, err = tx.Exec(ctx, `UPDATE subjects SET last_source = $2, last_external_id = $3, last_user_name_key = $4,
 			orphaned_at = CASE WHEN EXISTS (SELECT 1 FROM users WHERE subject_id = $1) THEN NULL ELSE CAST($5 AS BIGINT) END WHERE id = $1`,
 			u.Subject, u.Source, optional(u.ExternalID), schema.Fold(u.UserName), database.Micros(tx.Now()))
@@ -381,7 +397,8 @@ func (s *Store) eventOf(old, u User) bindings.Event {
 	return bindings.Mover
 }
 
-// inactiveEvent is what a deactivation or deletion is: only a source with lifecycle makes leavers.
+// inactiveEvent is what a deactivation or deletion is: only a source with
+// lifecycle makes leavers.
 func (s *Store) inactiveEvent(source string) bindings.Event {
 	if s.lifecycle(source) {
 		return bindings.Leaver

@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Route is one resource and method that a door serves, with the statuses it answers on a good day. It serves to
-// start every counter at zero.
+// Route is one resource and method that a door serves, with the statuses it
+// answers on a good day. It serves to start every counter at zero.
 type Route struct {
 	Resource, Method string
 	Statuses         []int
@@ -23,8 +23,9 @@ type Metrics struct {
 	inFlight prometheus.Gauge
 }
 
-// NewMetrics registers the request metrics with reg and starts those of every source and route at zero. Sources are
-// the configured names; the empty name counts requests that no credential belongs to.
+// NewMetrics registers the request metrics with reg and starts those of every
+// source and route at zero. Sources are the configured names; the empty name
+// counts requests that no credential belongs to.
 func NewMetrics(reg prometheus.Registerer, sources []string, routes []Route) *Metrics {
 	f := promauto.With(reg)
 	m := &Metrics{
@@ -75,7 +76,8 @@ func methodLabel(method string) string {
 	return "other"
 }
 
-// statusLabel is the status as a label; 0 stands for a connection that was cut before an answer began.
+// statusLabel is the status as a label; 0 stands for a connection that was cut
+// before an answer began.
 func statusLabel(status int) string {
 	if status == 0 {
 		return "cut"

@@ -17,14 +17,15 @@ type Options struct {
 	Logger *zap.Logger
 	// Metrics counts the requests.
 	Metrics *Metrics
-	// MaxBody is the most bytes that a handler can read from a body; reading on gives *http.MaxBytesError.
-	// Zero or less means no limit.
+	// MaxBody is the most bytes that a handler can read from a body; reading on
+	// gives *http.MaxBytesError. Zero or less means no limit.
 	MaxBody int64
 	// WriteError answers a request whose handler panicked; it gets a *PanicError.
 	WriteError ErrorWriter
 }
 
-// PanicError is a recovered panic. Its text holds no more than the panic's value; the stack goes to the log.
+// PanicError is a recovered panic. Its text holds no more than the panic's value;
+// the stack goes to the log.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -33,8 +34,8 @@ type PanicError struct {
 // Error returns the panic's value as text.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Observe wraps next: request id, body limit, recovery, log line and metrics. It must be the outermost handler of a
-// door, and next must fill the request's Info.
+// Observe wraps next: request id, body limit, recovery, log line and metrics. It
+// must be the outermost handler of a door, and next must fill the request's Info.
 func Observe(next http.Handler, opt Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -63,7 +64,8 @@ func Observe(next http.Handler, opt Options) http.Handler {
 	})
 }
 
-// recovered deals with what recover returned. It says whether the connection has to be cut.
+// recovered deals with what recover returned. It says whether the connection has
+// to be cut.
 func recovered(v any, rec *recorder, r *http.Request, in *Info, write ErrorWriter) (cut bool) {
 	if v == nil {
 		return false
@@ -78,8 +80,8 @@ func recovered(v any, rec *recorder, r *http.Request, in *Info, write ErrorWrite
 	return true
 }
 
-// logRequest writes the one line of a request. Nothing that the client chose freely is in it: no path, no query, no
-// header, no body.
+// logRequest writes the one line of a request. Nothing that the client chose
+// freely is in it: no path, no query, no header, no body.
 func logRequest(log *zap.Logger, r *http.Request, in *Info, rec *recorder, took time.Duration) {
 	level := zapcore.InfoLevel
 	if rec.status >= http.StatusInternalServerError {
@@ -103,8 +105,7 @@ func logRequest(log *zap.Logger, r *http.Request, in *Info, rec *recorder, took 
 	if in.Err != nil {
 		fields[n] = zap.NamedError("err", in.Err)
 		n++
-		var p *PanicError
-		if errors.As(in.Err, &p) {
+		if p, ok := errors.AsType[*PanicError](in.Err); ok {
 			fields[n] = zap.ByteString("stack", p.Stack)
 			n++
 		}

@@ -1,9 +1,11 @@
-// Package web is what every HTTP door of the bridge shares: handlers that return errors, one line of log and one
-// set of metrics for each request, a request id, a body limit, and a panic that becomes a 500 and nothing worse.
+// Package web is what every HTTP door of the bridge shares: handlers that return
+// errors, one line of log and one set of metrics for each request, a request id,
+// a body limit, and a panic that becomes a 500 and nothing worse.
 //
-// The package knows no protocol. How an error looks on the wire is the door's business (an [ErrorWriter]); what a
-// request was about is told by the handler through [Info], so that log and metrics never see a URL, a query, a
-// body or a token.
+// The package knows no protocol. How an error looks on the wire is the door's
+// business (an [ErrorWriter]); what a request was about is told by the handler
+// through [Info], so that log and metrics never see a URL, a query, a body or a
+// token.
 package web
 
 import (
@@ -13,16 +15,18 @@ import (
 	"net/http"
 )
 
-// HandlerFunc answers a request, or returns an error and leaves the answer to the door's ErrorWriter. A handler
-// that has begun to write and then fails returns the error too: the connection is cut so that the client cannot
-// take half an answer for a whole one.
+// HandlerFunc answers a request, or returns an error and leaves the answer to the
+// door's ErrorWriter. A handler that has begun to write and then fails returns
+// the error too: the connection is cut so that the client cannot take half an
+// answer for a whole one.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
 // ErrorWriter turns an error into an answer. It writes status, headers and body.
 type ErrorWriter func(w http.ResponseWriter, r *http.Request, err error)
 
-// Handler adapts f to net/http: an error goes to write, and into the request's Info, where the log finds it. It is
-// the only place that handles a handler's error.
+// Handler adapts f to net/http: an error goes to write, and into the request's
+// Info, where the log finds it. It is the only place that handles a handler's
+// error.
 func Handler(f HandlerFunc, write ErrorWriter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := f(w, r)
@@ -37,18 +41,22 @@ func Handler(f HandlerFunc, write ErrorWriter) http.Handler {
 	})
 }
 
-// Info is what a handler tells about its request while it runs. Log and metrics read it when the answer is out.
-// Every field but RequestID and Err holds a value of a small set: names from the configuration, route patterns.
+// Info is what a handler tells about its request while it runs. Log and metrics
+// read it when the answer is out. Every field but RequestID and Err holds a value
+// of a small set: names from the configuration, route patterns.
 type Info struct {
-	// RequestID is made for each request, sent back as X-Request-Id, and written to log and audit.
+	// RequestID is made for each request, sent back as X-Request-Id, and written
+	// to log and audit.
 	RequestID string
 	// Route is the pattern that matched, "" when none did.
 	Route string
-	// Resource is the metric label: users, groups, schemas and so on. Empty is counted as "other".
+	// Resource is the metric label: users, groups, schemas and so on. Empty is
+	// counted as "other".
 	Resource string
 	// Credential is the name of the credential used, "" before it is known.
 	Credential string
-	// Source is the configured name of the identity provider, "" before it is known.
+	// Source is the configured name of the identity provider, "" before it is
+	// known.
 	Source string
 	// Err is the error a handler returned, for the log only.
 	Err error
@@ -56,8 +64,8 @@ type Info struct {
 
 type infoKey struct{}
 
-// InfoOf returns the Info of the request that ctx belongs to. Outside of a request it returns a new one that nobody
-// reads, never nil.
+// InfoOf returns the Info of the request that ctx belongs to. Outside of a
+// request it returns a new one that nobody reads, never nil.
 func InfoOf(ctx context.Context) *Info {
 	if in, ok := ctx.Value(infoKey{}).(*Info); ok {
 		return in
@@ -70,7 +78,8 @@ func withInfo(r *http.Request, in *Info) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), infoKey{}, in))
 }
 
-// newRequestID returns 16 hexadecimal digits. It need not be secret, only unlike the others in the log.
+// newRequestID returns 16 hexadecimal digits. It need not be secret, only unlike
+// the others in the log.
 func newRequestID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
@@ -106,7 +115,8 @@ func (rec *recorder) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection's own writer.
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
-// Started says whether the answer's head has been sent already. It is false for writers not made by Observe.
+// Started says whether the answer's head has been sent already. It is false for
+// writers not made by Observe.
 func Started(w http.ResponseWriter) bool {
 	for {
 		switch t := w.(type) {

@@ -1,5 +1,6 @@
-// Package credentials keeps the bearer secrets with which sources authenticate: 256 random bits, shown once, stored as
-// a SHA-256 hash, several live ones per source so that they can be rotated.
+// Package credentials keeps the bearer secrets with which sources authenticate:
+// 256 random bits, shown once, stored as a SHA-256 hash, several live ones per
+// source so that they can be rotated.
 package credentials
 
 import (
@@ -20,7 +21,8 @@ import (
 	"github.com/matomo-scim/bridge/internal/directory/membership"
 )
 
-// SecretPrefix begins every secret, so that scanners of repositories and logs recognise one.
+// SecretPrefix begins every secret, so that scanners of repositories and logs
+// recognise one.
 const SecretPrefix = "scimb_"
 
 // secretBytes is how much randomness a secret holds: 256 bits.
@@ -37,20 +39,22 @@ var (
 )
 
 const (
-	credentialsFresh  = 2 * time.Second        // how long a revocation by another process may go unnoticed
-	credentialsRetry  = 250 * time.Millisecond // how often an unknown secret may cause a look at the database
-	credentialsTouch  = time.Minute            // how exact last_used is
-	credentialColumns = `id, name, source, created_at, expires_at, last_used_at, revoked_at`
+	credentialsFresh = 2 * time.Second        // how long a revocation by another process may go unnoticed
+	credentialsRetry = 250 * time.Millisecond // how often an unknown secret may cause a look at the database
+	credentialsTouch = time.Minute            // how exact last_used is
+	columns          = `id, name, source, created_at, expires_at, last_used_at, revoked_at`
 )
 
 // Credential is what is known of a bearer secret. The secret itself is not kept.
 type Credential struct {
-	// ID identifies the credential; Name is what people call it, unique among the live ones.
+	// ID identifies the credential; Name is what people call it, unique among the
+	// live ones.
 	ID, Name string
 	// Source is the name of the source that whoever holds the secret speaks for.
 	Source  string
 	Created time.Time
-	// Expires, LastUsed and Revoked are nil when they do not apply. LastUsed is right to about a minute.
+	// Expires, LastUsed and Revoked are nil when they do not apply. LastUsed is
+	// right to about a minute.
 	Expires, LastUsed, Revoked *time.Time
 }
 
@@ -77,8 +81,9 @@ type Store struct {
 // New returns the credentials in db.
 func New(db *database.DB) *Store { return &Store{db: db} }
 
-// CreateCredential makes a credential for a source and returns its secret, which is shown this once and stored as a
-// SHA-256 hash only. A source may have several. ErrNameTaken when a live credential has the name.
+// CreateCredential makes a credential for a source and returns its secret, which
+// is shown this once and stored as a SHA-256 hash only. A source may have
+// several. ErrNameTaken when a live credential has the name.
 func (s *Store) CreateCredential(ctx context.Context, name, source string) (secret string, err error) {
 	if strings.TrimSpace(name) == "" || strings.TrimSpace(source) == "" {
 		return "", errors.New("a credential needs a name and a source")
@@ -107,8 +112,8 @@ func (s *Store) CreateCredential(ctx context.Context, name, source string) (secr
 	return secret, nil
 }
 
-// RevokeCredential ends the live credential of that name: at once in this process, within two seconds in others.
-// ErrUnknownCredential when there is none.
+// RevokeCredential ends the live credential of that name: at once in this
+// process, within two seconds in others. ErrUnknownCredential when there is none.
 func (s *Store) RevokeCredential(ctx context.Context, name string) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		var source string
@@ -120,6 +125,7 @@ func (s *Store) RevokeCredential(ctx context.Context, name string) error {
 			}
 			return err
 		}
+		// Not before the commit: a request in between would load the old state.
 		tx.AfterCommit(s.forgetCredentials)
 		return audit.Append(ctx, tx, audit.Entry{
 			Kind: "credential.revoked", Source: source, Before: map[string]string{"name": name, "source": source},
@@ -138,14 +144,15 @@ func (s *Store) ListCredentials(ctx context.Context) ([]Credential, error) {
 		c, err := scanCredential(rows)
 		out = append(out, c)
 		return err
-	}, `SELECT `+credentialColumns+` FROM credentials ORDER BY name, created_at, id`)
+	}, `SELECT `+columns+` FROM credentials ORDER BY name, created_at, id`)
 	if err != nil {
 		return nil, fmt.Errorf("list credentials: %w", err)
 	}
 	return out, nil
 }
 
-// CountCredentials returns how many live credentials there are: not revoked, not expired.
+// CountCredentials returns how many live credentials there are: not revoked, not
+// expired.
 func (s *Store) CountCredentials(ctx context.Context) (int, error) {
 	var n int
 	err := s.db.Reader().QueryRow(ctx, `SELECT COUNT(*) FROM credentials WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)`,
@@ -156,7 +163,7 @@ func (s *Store) CountCredentials(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// scanCredential reads credentialColumns and whatever follows them.
+// scanCredential reads columns and whatever follows them.
 func scanCredential(row interface{ Scan(dest ...any) error }, more ...any) (Credential, error) {
 	var c Credential
 	var created int64
@@ -167,12 +174,15 @@ func scanCredential(row interface{ Scan(dest ...any) error }, more ...any) (Cred
 	return c, err
 }
 
-// Authenticate returns the live credential whose secret this is, ErrUnknownCredential or ErrExpiredCredential. The
-// secret's hash is compared with every live one in constant time.
+// Authenticate returns the live credential whose secret this is,
+// ErrUnknownCredential or ErrExpiredCredential. The secret's hash is compared
+// with every live one in constant time.
 func (s *Store) Authenticate(ctx context.Context, secret string) (Credential, error) {
 	if len(secret) != len(SecretPrefix)+base64.RawURLEncoding.EncodedLen(secretBytes) || !strings.HasPrefix(secret, SecretPrefix) {
 		return Credential{}, ErrUnknownCredential
 	}
+	// A plain hash is enough: nobody guesses 256 random bits, so there is nothing
+	// for a slow one to slow down.
 	hash := sha256.Sum256([]byte(secret))
 	now := time.Now()
 	c, touch, err := s.findCredential(ctx, hash, now)
@@ -188,8 +198,8 @@ func (s *Store) Authenticate(ctx context.Context, secret string) (Credential, er
 	return c, nil
 }
 
-// findCredential looks the hash up in the cache, which it loads when it is old, or when the hash is not in it. It
-// says whether last_used_at is to be written.
+// findCredential looks the hash up in the cache, which it loads when it is old,
+// or when the hash is not in it. It says whether last_used_at is to be written.
 func (s *Store) findCredential(ctx context.Context, hash [sha256.Size]byte, now time.Time) (Credential, bool, error) {
 	cache := &s.cache
 	cache.mu.Lock()
@@ -202,6 +212,7 @@ func (s *Store) findCredential(ctx context.Context, hash [sha256.Size]byte, now 
 		}
 		if i := matchCredential(cache.live, hash); i >= 0 {
 			c := cache.live[i].Credential
+			// Noted before it is written: a hundred requests at once write once.
 			touch := now.Sub(cache.used[c.ID]) >= credentialsTouch
 			if touch {
 				cache.used[c.ID] = now
@@ -212,7 +223,8 @@ func (s *Store) findCredential(ctx context.Context, hash [sha256.Size]byte, now 
 	return Credential{}, false, ErrUnknownCredential
 }
 
-// matchCredential returns the position of the hash, -1 when it is not there. It looks at all of them.
+// matchCredential returns the position of the hash, -1 when it is not there. It
+// looks at all of them.
 func matchCredential(live []liveCredential, hash [sha256.Size]byte) int {
 	at := -1
 	for i := range live {
@@ -235,7 +247,7 @@ func (s *Store) loadCredentialsLocked(ctx context.Context, now time.Time) error 
 			live = append(live, l)
 		}
 		return nil
-	}, `SELECT `+credentialColumns+`, hash FROM credentials WHERE revoked_at IS NULL`)
+	}, `SELECT `+columns+`, hash FROM credentials WHERE revoked_at IS NULL`)
 	if err != nil {
 		return fmt.Errorf("load credentials: %w", err)
 	}
@@ -253,8 +265,8 @@ func (s *Store) forgetCredentials() {
 	s.cache.live, s.cache.loaded = nil, time.Time{}
 }
 
-// touchCredential writes last_used_at. A database that cannot take it does not keep anybody out: the next attempt
-// comes in a minute.
+// touchCredential writes last_used_at. A database that cannot take it does not
+// keep anybody out: the next attempt comes in a minute.
 func (s *Store) touchCredential(ctx context.Context, id string) {
 	_ = s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE credentials SET last_used_at = $2 WHERE id = $1`, id, database.Micros(tx.Now()))

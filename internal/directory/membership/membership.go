@@ -1,11 +1,13 @@
-// Package membership changes who is in a group. A membership is a row, and a change is a few statements over sets,
-// however large the group is: nothing here ever reads the members of a group into memory.
+// Package membership changes who is in a group. A membership is a row, and a
+// change is a few statements over sets, however large the group is: nothing here
+// ever reads the members of a group into memory.
 //
-// Members that a source names before it sends the user wait as pending rows and join when the user arrives. A group
-// as a member is kept and grants nothing.
+// Members that a source names before it sends the user wait as pending rows and
+// join when the user arrives. A group as a member is kept and grants nothing.
 //
-// Everything runs in the caller's transaction, which holds the row of the group. Locks on PostgreSQL are taken in the
-// order groups, users, bindings, and within each by id.
+// Everything runs in the caller's transaction, which holds the row of the group.
+// Locks on PostgreSQL are taken in the order groups, users, bindings, and within
+// each by id.
 package membership
 
 import (
@@ -45,23 +47,28 @@ const (
 	RemoveWhere
 )
 
-// Op is one step of a change of memberships. Values are the ids of users or groups of the same source; an
-// externalId or a userName is understood too. A value that nobody has is kept as pending.
+// Op is one step of a change of memberships. Values are the ids of users or
+// groups of the same source; an externalId or a userName is understood too. A
+// value that nobody has is kept as pending.
 type Op struct {
 	Kind   OpKind
 	Values []string
-	// Where is over the sub-attributes value and type of one member, in canonical names.
+	// Where is over the sub-attributes value and type of one member, in canonical
+	// names.
 	Where filter.Expr
 }
 
 // Group is the group whose members change.
 type Group struct{ Source, ID string }
 
-// Delta is what a list of operations did to one group, net: a member removed and added again is not in it.
+// Delta is what a list of operations did to one group, net: a member removed and
+// added again is not in it.
 type Delta struct {
-	// Added and Removed are the kinds of the members that came and went by their id.
+	// Added and Removed are the kinds of the members that came and went by their
+	// id.
 	Added, Removed map[string]Kind
-	// Pending and Waived count the pending values that came and went. They are no members.
+	// Pending and Waived count the pending values that came and went. They are no
+	// members.
 	Pending, Waived int
 
 	subjects map[string]string // subject by user id, as far as it is known already
@@ -73,7 +80,8 @@ type Store struct {
 	keep    time.Duration
 }
 
-// New returns a Store for a database of that dialect. A pending value is kept that long.
+// New returns a Store for a database of that dialect. A pending value is kept
+// that long.
 func New(dialect database.Dialect, keep time.Duration) *Store {
 	return &Store{dialect: dialect, keep: keep}
 }
@@ -99,8 +107,8 @@ func (d *Delta) remove(id string, kind Kind) {
 // Changed says whether the members differ from before.
 func (d *Delta) Changed() bool { return len(d.Added)+len(d.Removed) > 0 }
 
-// Apply runs ops on the group in order. Where of a RemoveWhere that is over more than value and type is a
-// *schema.Error.
+// Apply runs ops on the group in order. Where of a RemoveWhere that is over more
+// than value and type is a *schema.Error.
 func (s *Store) Apply(ctx context.Context, tx *database.Tx, g Group, ops []Op) (*Delta, error) {
 	d := &Delta{Added: map[string]Kind{}, Removed: map[string]Kind{}, subjects: map[string]string{}}
 	for _, op := range ops {
@@ -128,9 +136,9 @@ type resolved struct {
 	unknown       []string // values that nobody has
 }
 
-// resolve finds out who is meant by values: the id of a user, the id of a group, else the externalId or the
-// userName of a user; all of the group's own source. Users found are held against deletion until the end of the
-// transaction.
+// resolve finds out who is meant by values: the id of a user, the id of a group,
+// else the externalId or the userName of a user; all of the group's own source.
+// Users found are held against deletion until the end of the transaction.
 func (s *Store) resolve(ctx context.Context, tx *database.Tx, source string, values []string, d *Delta) (resolved, error) {
 	dia := s.dialect
 	rest := make(map[string]struct{}, len(values))
@@ -162,6 +170,8 @@ func (s *Store) resolve(ctx context.Context, tx *database.Tx, source string, val
 			return nil
 		}, query, source, dia.Strings(sortedKeys(by)))
 	}
+	// Four questions, each over the values that the ones before did not answer. In
+	// nearly all requests the first answers all.
 	const columns = "SELECT u.id, u.subject_id, "
 	from := func(column string) string {
 		return column + " FROM users u WHERE u.source = $1 AND " + dia.In("u."+column, "$2") + " ORDER BY u.id" + LockShare.On(dia)
@@ -180,6 +190,7 @@ func (s *Store) resolve(ctx context.Context, tx *database.Tx, source string, val
 	if err := find(columns+"u."+from("user_name_key"), schema.Fold, true); err != nil {
 		return r, err
 	}
+	// A user may be named twice, by id and by name.
 	slices.Sort(r.users)
 	r.users = slices.Compact(r.users)
 	r.unknown = sortedKeys(rest)
@@ -205,6 +216,8 @@ func (s *Store) addMembers(ctx context.Context, tx *database.Tx, g Group, values
 	return s.insertMembers(ctx, tx, g, r, d)
 }
 
+// insertMembers makes members of those that resolve found, and pending values of
+// the rest. The statement returns who was inserted; who was a member already is not.
 func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r resolved, d *Delta) error {
 	dia := s.dialect
 	insert := func(ids []string, kind Kind) error {
@@ -231,7 +244,8 @@ func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r r
 	return s.insertPending(ctx, tx, g, r.unknown, d)
 }
 
-// removeMembers deletes the members that values name, and pending values that say the same.
+// removeMembers deletes the members that values name, and pending values that say
+// the same.
 func (s *Store) removeMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
 	if len(values) == 0 {
 		return nil
@@ -240,6 +254,8 @@ func (s *Store) removeMembers(ctx context.Context, tx *database.Tx, g Group, val
 	remove := func(ids []string) error {
 		return s.deleteMembers(ctx, tx, d, "group_id = $1 AND "+dia.In("member_id", "$2"), g.ID, dia.Strings(ids))
 	}
+	// Values are ids nearly always; only when some were not members' ids is it
+	// worth asking what they mean.
 	before := len(d.Removed) + len(d.Added)
 	if err := remove(values); err != nil {
 		return err
@@ -259,8 +275,8 @@ func (s *Store) removeMembers(ctx context.Context, tx *database.Tx, g Group, val
 	return s.deletePending(ctx, tx, d, "group_id = $1 AND "+dia.In("value", "$2"), g.ID, dia.Strings(values))
 }
 
-// replaceMembers makes values the members: whoever is not in the list goes, whoever is missing comes, and the rest
-// is not touched.
+// replaceMembers makes values the members: whoever is not in the list goes,
+// whoever is missing comes, and the rest is not touched.
 func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
 	r, err := s.resolve(ctx, tx, g.Source, values, d)
 	if err != nil {
@@ -268,6 +284,7 @@ func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, va
 	}
 	dia := s.dialect
 	notIn := "group_id = $1 AND %s NOT IN (SELECT e.value FROM " + dia.Each("$2") + ")"
+	// NOT IN over a list without NULLs: both engines hash it.
 	stay := slices.Concat(r.users, r.groups)
 	if err := s.deleteMembers(ctx, tx, d, fmt.Sprintf(notIn, "member_id"), g.ID, dia.Strings(stay)); err != nil {
 		return err
@@ -278,8 +295,8 @@ func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, va
 	return s.insertMembers(ctx, tx, g, r, d)
 }
 
-// removeWhere deletes the members that the filter is true for. It knows ids only: a filter that names members by
-// value alone comes as Remove.
+// removeWhere deletes the members that the filter is true for. It knows ids only:
+// a filter that names members by value alone comes as Remove.
 func (s *Store) removeWhere(ctx context.Context, tx *database.Tx, g Group, where filter.Expr, d *Delta) error {
 	cond, args := sqlfilter.CompileMember(s.dialect, where, []any{g.ID})
 	if !cond.Exact {
@@ -288,7 +305,8 @@ func (s *Store) removeWhere(ctx context.Context, tx *database.Tx, g Group, where
 	return s.deleteMembers(ctx, tx, d, "group_id = $1 AND "+cond.SQL, args...)
 }
 
-// deleteMembers deletes the rows of members where the condition holds and notes them in d.
+// deleteMembers deletes the rows of members where the condition holds and notes
+// them in d.
 func (s *Store) deleteMembers(ctx context.Context, tx *database.Tx, d *Delta, where string, args ...any) error {
 	return EachRow(ctx, tx, func(rows *sql.Rows) error {
 		var id string
@@ -315,6 +333,7 @@ func (s *Store) Touched(ctx context.Context, tx *database.Tx, d *Delta) ([]strin
 			}
 		}
 	}
+	// Removed members were not resolved, so their subjects are asked for now.
 	if len(unknown) > 0 {
 		dia := s.dialect
 		found, err := Strings(ctx, tx, "SELECT subject_id FROM users WHERE "+dia.In("id", "$1"), dia.Strings(unknown))
@@ -338,8 +357,8 @@ func (*Store) Subjects(ctx context.Context, tx *database.Tx, groupID string) ([]
 	return ids, nil
 }
 
-// LockGroups locks the groups that a member is in, in the order of their ids: they change when it is deleted. A
-// group is locked with them.
+// LockGroups locks the groups that a member is in, in the order of their ids:
+// they change when it is deleted. A group is locked with them.
 func (s *Store) LockGroups(ctx context.Context, tx *database.Tx, memberID string) error {
 	if LockRow.On(s.dialect) == "" {
 		return nil

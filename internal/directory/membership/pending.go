@@ -9,8 +9,9 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// insertPending keeps values that nobody has, so that a membership that is told before its user is not lost. They
-// grant nothing. Values that wait already go on waiting.
+// insertPending keeps values that nobody has, so that a membership that is told
+// before its user is not lost. They grant nothing. Values that wait already go on
+// waiting.
 func (s *Store) insertPending(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
 	now, until := database.Micros(tx.Now()), database.Micros(tx.Now().Add(s.keep))
 	for len(values) > 0 {
@@ -35,7 +36,8 @@ func (s *Store) insertPending(ctx context.Context, tx *database.Tx, g Group, val
 	return nil
 }
 
-// deletePending deletes pending values where the condition holds and counts them in d.
+// deletePending deletes pending values where the condition holds and counts them
+// in d.
 func (s *Store) deletePending(ctx context.Context, tx *database.Tx, d *Delta, where string, args ...any) error {
 	res, err := tx.Exec(ctx, "DELETE FROM pending_members WHERE "+where, args...)
 	if err != nil {
@@ -61,11 +63,12 @@ func IDs(groups []GroupRef) []string {
 	return ids
 }
 
-// Names are what a pending value may call a user: its externalId, or its userName in folded form. An empty one is not
-// looked for.
+// Names are what a pending value may call a user: its externalId, or its userName
+// in folded form. An empty one is not looked for.
 type Names struct{ ExternalID, UserNameKey string }
 
-// Join turns the pending values of a source that name the user into memberships, and returns the groups by id.
+// Join turns the pending values of a source that name the user into memberships,
+// and returns the groups by id.
 func (s *Store) Join(ctx context.Context, tx *database.Tx, source, userID string, n Names) ([]GroupRef, error) {
 	groups, err := Strings(ctx, tx, `SELECT DISTINCT group_id FROM pending_members
 		WHERE source = $1 AND (value = $2 OR value_key = $3) AND expires_at > $4 ORDER BY group_id`,
@@ -88,7 +91,11 @@ func (s *Store) Join(ctx context.Context, tx *database.Tx, source, userID string
 		query string
 		args  []any
 	}{
-		{`DELETE FROM pending_members WHERE source = $1 AND (value = $2 OR value_key = $3)`, []any{source, n.ExternalID, n.UserNameKey}},
+		// Of the locked groups only: another group may have come to wait since then.
+		{
+			`DELETE FROM pending_members WHERE source = $1 AND (value = $2 OR value_key = $3) AND ` + dia.In("group_id", "$4"),
+			[]any{source, n.ExternalID, n.UserNameKey, dia.Strings(IDs(joined))},
+		},
 		{
 			`INSERT INTO members (group_id, member_id, kind, added_at)
 			SELECT e.value, CAST($1 AS TEXT), 'User', CAST($2 AS BIGINT) FROM ` + dia.Each("$3") + `
@@ -107,15 +114,17 @@ func (s *Store) Join(ctx context.Context, tx *database.Tx, source, userID string
 	return joined, nil
 }
 
-// Forget deletes the pending values whose time is over and returns how many they were.
+// Forget deletes the pending values whose time is over and returns how many they
+// were.
 func (s *Store) Forget(ctx context.Context, tx *database.Tx) (int, error) {
 	var d Delta
 	err := s.deletePending(ctx, tx, &d, "expires_at <= $1", database.Micros(tx.Now()))
 	return d.Waived, err
 }
 
-// Stragglers returns users that are there and yet named by pending values: on PostgreSQL a user and a group that
-// arrive in the same moment do not see each other. There are at most 500, by id.
+// Stragglers returns users that are there and yet named by pending values: on
+// PostgreSQL a user and a group that arrive in the same moment do not see each
+// other. There are at most 500, by id.
 func (*Store) Stragglers(ctx context.Context, tx *database.Tx) ([]string, error) {
 	ids, err := Strings(ctx, tx, `SELECT DISTINCT u.id FROM pending_members p JOIN users u
 		ON u.source = p.source AND (u.external_id = p.value OR u.user_name_key = p.value_key) ORDER BY u.id LIMIT 500`)

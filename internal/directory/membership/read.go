@@ -17,11 +17,13 @@ type Member struct {
 	Display string
 }
 
-// memberPage is how many members are read at a time, so that no statement stays open while an answer is written.
+// memberPage is how many members are read at a time, so that no statement stays
+// open while an answer is written.
 const memberPage = 2000
 
-// Each calls fn for each member of a group, ordered by id. It reads in pages, and fn is called between
-// statements, so it may take its time. An error of fn ends it and is returned.
+// Each calls fn for each member of a group, ordered by id. It reads in pages, and
+// fn is called between statements, so it may take its time. An error of fn ends
+// it and is returned.
 func Each(ctx context.Context, q database.Querier, groupID string, fn func(Member) error) error {
 	last := ""
 	page := make([]Member, 0, 64)

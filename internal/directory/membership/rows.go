@@ -37,10 +37,12 @@ func Strings(ctx context.Context, q database.Querier, query string, args ...any)
 	return out, err
 }
 
-// Lock is a row lock that PostgreSQL is to take with a SELECT. SQLite has one writer and needs none.
+// Lock is a row lock that PostgreSQL is to take with a SELECT. SQLite has one
+// writer and needs none.
 //
-// A user is changed under LockUser. A group holds the users it adds with LockShare, so that they cannot be deleted in
-// between: two such changes get along, and neither waits for a change of the user's own attributes.
+// A user is changed under LockUser. A group holds the users it adds with
+// LockShare, so that they cannot be deleted in between: two such changes get
+// along, and neither waits for a change of the user's own attributes.
 type Lock string
 
 // The locks.

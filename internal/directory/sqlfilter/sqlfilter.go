@@ -1,9 +1,10 @@
-// Package sqlfilter turns SCIM filters into conditions on the directory's tables, as far as columns and indexes carry
-// them.
+// Package sqlfilter turns SCIM filters into conditions on the directory's tables,
+// as far as columns and indexes carry them.
 //
-// Values go into parameters, always. A condition is never NULL, so that NOT means what it says. Where a part of a
-// filter has no column the condition lets through more than the filter does, never less, and says that it is not
-// exact: then the caller evaluates the filter on the documents that come through.
+// Values go into parameters, always. A condition is never NULL, so that NOT means
+// what it says. Where a part of a filter has no column the condition lets through
+// more than the filter does, never less, and says that it is not exact: then the
+// caller evaluates the filter on the documents that come through.
 package sqlfilter
 
 import (
@@ -24,16 +25,19 @@ const (
 	Groups Table = "groups"
 )
 
-// Compile translates a filter that was bound to the resource type of the table. Args are the parameters that the
-// statement has already; those of the condition are appended to them.
+// Compile translates a filter that was bound to the resource type of the table.
+// Args are the parameters that the statement has already; those of the condition
+// are appended to them.
 func Compile(d database.Dialect, t Table, e filter.Expr, args []any) (Condition, []any) {
 	c := compiler{dialect: d, users: t == Users, args: args}
 	cond := c.compile(e)
+	cond.Members = cond.Rest != nil && asksMembers(cond.Rest)
 	return cond, c.args
 }
 
-// CompileMember translates a filter over the sub-attributes value and type of one member into a condition on the
-// table members, under its own name. A condition that is not exact cannot be used.
+// CompileMember translates a filter over the sub-attributes value and type of one
+// member into a condition on the table members, under its own name. A condition
+// that is not exact cannot be used.
 func CompileMember(d database.Dialect, e filter.Expr, args []any) (Condition, []any) {
 	c := compiler{dialect: d, args: args}
 	cond := c.member(e)
@@ -42,13 +46,17 @@ func CompileMember(d database.Dialect, e filter.Expr, args []any) (Condition, []
 
 // Condition is what became of a filter.
 type Condition struct {
-	// SQL is the condition, in parentheses where that matters; empty when it restricts nothing.
+	// SQL is the condition, in parentheses where that matters; empty when it
+	// restricts nothing.
 	SQL string
 	// Exact says that SQL is true exactly where the filter is.
 	Exact bool
 	// Unique says that at most one row of a source can satisfy SQL.
 	Unique bool
-	// Members says that the filter asks something about members that cannot be answered.
+	// Rest is what is left to evaluate on the documents that come through, nil when
+	// SQL is exact.
+	Rest filter.Expr
+	// Members says that Rest asks for members, which no document has.
 	Members bool
 }
 
@@ -71,14 +79,14 @@ func (c *compiler) compile(e filter.Expr) Condition {
 	var out Condition
 	switch t := e.(type) {
 	case filter.And:
+		// Each side has dropped its own parameters if it came to nothing.
 		l, r := c.compile(t.L), c.compile(t.R)
 		return both(l, r)
 	case filter.Or:
 		out = either(c.compile(t.L), c.compile(t.R))
 	case filter.Not:
-		x := c.compile(t.X)
-		out = Condition{Members: x.Members}
-		if x.Exact && x.SQL != "" {
+		// The opposite of "at least these" would lose some.
+		if x := c.compile(t.X); x.Exact && x.SQL != "" {
 			out = Condition{SQL: "NOT " + x.SQL, Exact: true}
 		}
 	case filter.Compare:
@@ -91,12 +99,16 @@ func (c *compiler) compile(e filter.Expr) Condition {
 	if out.SQL == "" {
 		c.args = c.args[:mark] // PostgreSQL wants every parameter used
 	}
+	if !out.Exact {
+		out.Rest = e
+	}
 	return out
 }
 
-// both is the conjunction; a side that restricts nothing leaves the other.
+// both is the conjunction; a side that restricts nothing leaves the other, and
+// only what is not exact is left to evaluate.
 func both(l, r Condition) Condition {
-	out := Condition{Exact: l.Exact && r.Exact, Unique: l.Unique || r.Unique, Members: l.Members || r.Members}
+	out := Condition{Exact: l.Exact && r.Exact, Unique: l.Unique || r.Unique}
 	switch {
 	case l.SQL == "":
 		out.SQL = r.SQL
@@ -105,16 +117,42 @@ func both(l, r Condition) Condition {
 	default:
 		out.SQL = "(" + l.SQL + " AND " + r.SQL + ")"
 	}
+	switch {
+	case l.Rest == nil:
+		out.Rest = r.Rest
+	case r.Rest == nil:
+		out.Rest = l.Rest
+	default:
+		out.Rest = filter.And{L: l.Rest, R: r.Rest}
+	}
 	return out
 }
 
 // either is the disjunction, which restricts only where both sides do.
 func either(l, r Condition) Condition {
-	out := Condition{Members: l.Members || r.Members}
-	if l.SQL != "" && r.SQL != "" {
-		out.SQL, out.Exact = "("+l.SQL+" OR "+r.SQL+")", l.Exact && r.Exact
+	if l.SQL == "" || r.SQL == "" {
+		return Condition{}
 	}
-	return out
+	return Condition{SQL: "(" + l.SQL + " OR " + r.SQL + ")", Exact: l.Exact && r.Exact}
+}
+
+// asksMembers says whether a filter names members anywhere.
+func asksMembers(e filter.Expr) bool {
+	switch t := e.(type) {
+	case filter.And:
+		return asksMembers(t.L) || asksMembers(t.R)
+	case filter.Or:
+		return asksMembers(t.L) || asksMembers(t.R)
+	case filter.Not:
+		return asksMembers(t.X)
+	case filter.Compare:
+		return t.Path.Attr == "members"
+	case filter.Present:
+		return t.Path.Attr == "members"
+	case filter.ValuePath:
+		return t.Path.Attr == "members"
+	}
+	return false
 }
 
 // always is a condition that does not depend on the row.
@@ -177,6 +215,8 @@ func (c *compiler) compare(e filter.Compare) Condition {
 
 // text compares a column with a string.
 func (c *compiler) text(col column, op filter.Op, value any) Condition {
+	// The empty string is stored as NULL where a column is optional, and null has
+	// rules of its own: both are left to the filter.
 	s, ok := value.(string)
 	if !ok || s == "" {
 		return Condition{}
@@ -203,6 +243,7 @@ func (c *compiler) text(col column, op filter.Op, value any) Condition {
 	case filter.Co:
 		out.SQL = c.dialect.Contains(col.name, c.arg(s))
 	case filter.Sw:
+		// A range, which an index serves. LIKE has other case rules on each engine.
 		out.SQL = col.name + " >= " + c.arg(s)
 		if next := after(s); next != "" {
 			out.SQL = "(" + out.SQL + " AND " + col.name + " < " + c.arg(next) + ")"
@@ -210,22 +251,24 @@ func (c *compiler) text(col column, op filter.Op, value any) Condition {
 	case filter.Ew:
 		return Condition{}
 	}
+	// Without this NULL compared with anything is NULL, and NOT of it as well.
 	if col.optional {
 		out.SQL = "(" + col.name + " IS NOT NULL AND " + out.SQL + ")"
 	}
 	return out
 }
 
-// after returns the least string greater than all that begin with s, "" when there is none. Order is by code point,
-// which for UTF-8 is the order of the bytes.
+// after returns the least string greater than all that begin with s, "" when
+// there is none. Order is by code point, which for UTF-8 is the order of the
+// bytes.
 func after(s string) string {
 	for s != "" {
 		r, size := utf8.DecodeLastRuneInString(s)
 		s = s[:len(s)-size]
-		switch {
-		case r == utf8.MaxRune:
+		switch r {
+		case utf8.MaxRune:
 			continue
-		case r == 0xD7FF:
+		case 0xD7FF:
 			r = 0xE000 // between them are surrogates, which are no characters
 		default:
 			r++
@@ -235,7 +278,8 @@ func after(s string) string {
 	return ""
 }
 
-// instant compares a time column, in whole microseconds, with a time that may be finer.
+// instant compares a time column, in whole microseconds, with a time that may be
+// finer.
 func (c *compiler) instant(col string, e filter.Compare) Condition {
 	s, _ := e.Value.(string)
 	t, ok := schema.ParseTime(s)
@@ -270,9 +314,10 @@ func (c *compiler) instant(col string, e filter.Compare) Condition {
 	return Condition{}
 }
 
-// email makes a condition on user_values v one on users r. Ne holds where any value differs and where there is none,
-// which the rows do not tell.
+// email makes a condition on user_values v one on users r. Ne holds where any
+// value differs and where there is none, which the rows do not tell.
 func (c *compiler) email(inner Condition, op filter.Op) Condition {
+	// A user with two addresses has one that differs from whichever is named.
 	if inner.SQL == "" || op == filter.Ne {
 		return Condition{}
 	}
@@ -286,7 +331,7 @@ func (c *compiler) email(inner Condition, op filter.Op) Condition {
 func (c *compiler) hasMember(sub string, e filter.Compare) Condition {
 	s, ok := e.Value.(string)
 	if sub != "value" || e.Op != filter.Eq || !ok || s == "" {
-		return Condition{Members: true}
+		return Condition{}
 	}
 	return Condition{SQL: "r.id IN (SELECT m.group_id FROM members m WHERE m.member_id = " + c.arg(s) + ")", Exact: true}
 }
@@ -307,8 +352,6 @@ func (c *compiler) present(e filter.Present) Condition {
 		return Condition{SQL: "r.id IN (SELECT v.user_id FROM user_values v WHERE v.attr = 'emails')", Exact: true}
 	case p.Attr == "members" && (p.Sub == "" || p.Sub == "value") && !c.users:
 		return Condition{SQL: "EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id)", Exact: true}
-	case p.Attr == "members" && !c.users:
-		return Condition{Members: true}
 	}
 	return Condition{}
 }
@@ -323,17 +366,16 @@ func (c *compiler) valuePath(e filter.ValuePath) Condition {
 			return c.email(inner, filter.Eq)
 		}
 	case e.Path.Attr == "members" && !c.users:
-		cmp, ok := e.Filter.(filter.Compare)
-		if !ok {
-			return Condition{Members: true}
+		if cmp, ok := e.Filter.(filter.Compare); ok {
+			return c.hasMember(cmp.Path.Attr, cmp)
 		}
-		return c.hasMember(cmp.Path.Attr, cmp)
 	}
 	return Condition{}
 }
 
-// emailValue translates a filter over one e-mail address into a condition on user_values v. Only addresses with a
-// value have rows: value says whether the condition holds for such addresses alone.
+// emailValue translates a filter over one e-mail address into a condition on
+// user_values v. Only addresses with a value have rows: value says whether the
+// condition holds for such addresses alone.
 func (c *compiler) emailValue(e filter.Expr) (cond Condition, value bool) {
 	switch t := e.(type) {
 	case filter.And:
@@ -365,7 +407,8 @@ func (c *compiler) emailValue(e filter.Expr) (cond Condition, value bool) {
 	return Condition{}, false
 }
 
-// member translates a filter over one member into a condition on the table members. What is not exact cannot be used.
+// member translates a filter over one member into a condition on the table
+// members. What is not exact cannot be used.
 func (c *compiler) member(e filter.Expr) Condition {
 	switch t := e.(type) {
 	case filter.And:

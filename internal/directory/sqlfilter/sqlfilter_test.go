@@ -187,6 +187,21 @@ func TestCompile_AgreesWithMatch(t *testing.T) {
 					rt.Fatalf("%s\n%s %v\nlost %s: %v, want %v", bound.Expr, where, args, id, through, want)
 				}
 			}
+			if cond.Exact != (cond.Rest == nil) {
+				rt.Fatalf("%s: exact %v, rest %v", bound.Expr, cond.Exact, cond.Rest)
+			}
+			if rest := bound; cond.Rest != nil {
+				rest.Expr = cond.Rest
+				var left []string
+				for _, r := range rows {
+					if slices.Contains(through, r.id) && rest.Match(r.doc) {
+						left = append(left, r.id)
+					}
+				}
+				if !slices.Equal(left, want) {
+					rt.Fatalf("%s\n%s %v\nand %s: %v, want %v", bound.Expr, where, args, rest.Expr, left, want)
+				}
+			}
 			if cond.Exact {
 				if exact++; !slices.Equal(through, want) {
 					rt.Fatalf("%s\n%s %v\nis not exact: %v, want %v", bound.Expr, where, args, through, want)
