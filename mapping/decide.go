@@ -8,16 +8,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/matomo-scim/bridge/mapping/grant"
+	"github.com/matomo-scim/bridge/mapping/match"
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
 // How a decision comes about:
 //
-//	groups, attributes -> matches   which rules apply (index, templates, filters)
-//	matches, extras    -> apply     each grant: for this target? over? captures fit?
-//	                   -> resolve   which sites; none found: Unknown, and that is all
-//	resolved grants    -> put       per site: highest role, all capabilities, denied?
-//	cells              -> finish    Access, WithoutSuperuser, Denied, Effective
+//	groups, attributes -> gives     what each of them gives on this target (gives.go)
+//	gives, extras      -> take      over? sites unknown? Otherwise it counts
+//	what counts        -> count     per site: highest role, all capabilities, denied?
+//	cells              -> accesses  Access, WithoutSuperuser, Denied
+//	                   -> reasons   one for each site of each grant, Effective or not
 //
 // Nothing is given before everything has been gathered, because a noaccess in the
 // last rule beats an admin in the first.
@@ -27,354 +29,311 @@ import (
 // depends on nothing else, and on the order of nothing in the arguments. Whoever
 // decides for many people with the same sites uses For.
 func Decide(r *Rules, s Subject, target string, sites []access.Site, now time.Time) Decision {
-	d := Decider{rules: r, target: target, index: newSiteIndex(sites)}
+	d := Decider{rules: r, target: target, sites: grant.NewSites(sites)}
 	return d.Decide(s, now)
-}
-
-// Decider decides for one target with one list of sites. It is safe for use by
-// several goroutines; the list must not be changed while it is in use.
-type Decider struct {
-	rules  *Rules
-	target string
-	index  *siteIndex
-}
-
-// For prepares decisions about a target; nil sites are unread.
-func (r *Rules) For(target string, sites []access.Site) *Decider {
-	index := newSiteIndex(sites)
-	index.shared = true
-	return &Decider{rules: r, target: target, index: index}
 }
 
 // Decide is the function Decide for this target and these sites.
 func (d *Decider) Decide(s Subject, now time.Time) Decision {
-	p := &pass{Decider: d, now: now, cells: make([]cell, len(d.index.sites))}
-	matches := p.matches(s)
-	p.grants = make([]resolved, 0, len(matches)+2)
-	for _, m := range matches {
-		p.apply(m)
+	// The buffers are no fields of the pass: there they would move to the heap.
+	var awardBuf [manyAwards]award
+	var cellBuf [manySites]cell
+	cells := cellBuf[:]
+	if n := d.sites.Len(); n <= len(cells) {
+		cells = cells[:n]
+	} else {
+		cells = make([]cell, n)
 	}
-	p.extras(s.Extra)
-	return p.finish()
+	p := pass{Decider: d, now: now}
+	all := append(d.gather(awardBuf[:0], s), d.extras(s.Extra)...)
+	counted := all[:0] // never more than was looked at
+	for _, a := range all {
+		if p.take(a) {
+			counted = append(counted, a)
+		}
+	}
+	for _, a := range counted {
+		p.count(cells, a.give)
+	}
+	p.accesses(cells)
+	p.reasons(cells, counted)
+	return p.dec
 }
 
-// match is a rule that applies to the person.
-type match struct {
-	rule      int
-	group     GroupRef
-	captures  captures
-	undefined bool // a user filter that is undefined: only its noaccess counts
+// What fits into these is decided without a buffer from the heap.
+const (
+	manyAwards = 24
+	manySites  = 64
+)
+
+// award is a grant for this person, and the group that brought it: nil for a rule
+// over attributes and for an extra grant.
+type award struct {
+	give  *give
+	group *GroupRef
 }
 
-// matches returns the rules that apply, in an order that does not depend on the
-// order of the groups.
-func (p *pass) matches(s Subject) []match {
-	out := make([]match, 0, 8)
-	for i, g := range s.Groups {
-		if slices.Contains(s.Groups[:i], g) {
-			continue
-		}
-		p.rules.eachMatch(g, false, func(rule int, c captures) {
-			out = append(out, match{rule: rule, group: g, captures: c})
-		})
+// of is the group, zero for none.
+func (a award) of() GroupRef {
+	if a.group == nil {
+		return GroupRef{}
 	}
-	for _, i := range p.rules.users {
-		if t := p.rules.rules[i].matchUser(s); t != isFalse {
-			out = append(out, match{rule: i, undefined: t == isUndefined})
-		}
-	}
-	slices.SortFunc(out, func(a, b match) int {
-		return cmp.Or(cmp.Compare(a.rule, b.rule), strings.Compare(a.group.Source, b.group.Source), strings.Compare(a.group.Name, b.group.Name))
-	})
-	return out
+	return *a.group
 }
 
-// matchUser evaluates a rule over attributes.
-func (r *rule) matchUser(s Subject) truth {
-	t := r.match.filter.eval(s.Attributes)
-	switch {
-	case r.Ref.Source == "":
-		return t
-	case len(s.Sources) == 0:
-		return min(t, isUndefined)
-	case !slices.Contains(s.Sources, r.Ref.Source):
-		return isFalse
-	}
-	return t
-}
-
-// eachMatch calls yield for every group rule that the name matches.
-func (r *Rules) eachMatch(g GroupRef, anySource bool, yield func(rule int, c captures)) {
-	var buf [256]byte
-	offer := func(i int, c captures) {
-		if source := r.rules[i].Ref.Source; source == "" || source == g.Source || anySource {
-			yield(i, c)
-		}
-	}
-	for _, i := range r.exact[string(appendFold(buf[:0], g.Name))] {
-		offer(i, nil)
-	}
-	for _, i := range r.templates {
-		if c, ok := r.rules[i].match.tmpl.match(g.Name, nil); ok {
-			offer(i, c)
-		}
-	}
-	if len(r.dns)+len(r.dnForms) == 0 || strings.IndexByte(g.Name, '=') < 0 {
-		return
-	}
-	if key, ok := appendDNKey(buf[:0], g.Name); ok {
-		for _, i := range r.dns[string(key)] {
-			offer(i, nil)
-		}
-	}
-	if len(r.dnForms) == 0 {
-		return
-	}
-	rdns, ok := parseDN(g.Name)
-	for _, i := range r.dnForms {
-		if !ok {
-			return
-		}
-		if c, ok := r.rules[i].match.dn.match(rdns); ok {
-			offer(i, c)
-		}
-	}
-}
-
-// cell is what was gathered for one site. The role is a rank, -1 for none.
+// cell is what was gathered for one site: small, for there is one for each site
+// in each decision.
 type cell struct {
-	role   int8
+	role   int8 // a rank; 0: nothing was granted
 	denied bool
-	caps   []string
+	caps   int32 // a place in pass.caps; 0: none
 }
 
-// roleOf turns a cell's role back; 0 means that nothing was granted.
+// roleOf turns a cell's role back.
 var roleOf = [...]access.Role{1: access.View, 2: access.Write, 3: access.Admin}
 
 // pass is one decision in the making.
 type pass struct {
 	*Decider
-	now   time.Time
-	dec   Decision
-	cells []cell // by index of the site
+	now  time.Time
+	dec  Decision
+	caps [][]string // lists of capabilities; the first is empty
 
-	// The grants that count, and how many reasons they will make.
-	grants  []resolved
-	reasons int
-
+	results   int // how many reasons there will be
 	superuser bool
-	denied    bool   // a noaccess matched and its sites are known
-	denial    origin // the first one
+	denied    bool
+	denial    award // the first noaccess whose sites are known
 }
 
-// resolved is a grant whose sites were found.
-type resolved struct {
-	*Grant
-	origin
-	sites resolution
-}
-
-// apply adds the grants of one matching rule.
-func (p *pass) apply(m match) {
-	r := &p.rules.rules[m.rule]
-	for i := range r.grants {
-		g := &r.grants[i]
-		if !g.For(p.target) || m.undefined && !g.Deny() {
+// gather appends what the person's groups and attributes give, in an order that
+// does not depend on the order of the groups.
+func (d *Decider) gather(out []award, s Subject) []award {
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		if slices.Contains(s.Groups[:i], *g) {
 			continue
 		}
-		src := origin{ref: &g.ref, group: m.group, user: r.Ref.Kind == KindUser, text: g.text}
-		if len(g.vars()) == 0 {
-			p.grant(&g.Grant, src)
-			continue
+		gives := d.ofGroup(*g)
+		for j := range gives {
+			out = append(out, award{&gives[j], g})
 		}
-		filled, why := g.fill(m.captures)
-		if why != "" {
-			if p.current(&g.Grant, src) {
-				p.problem(CaptureUnfit, src, fmt.Sprintf("for the group %q %s: nothing is granted", m.group.Name, why))
-			}
-			continue
-		}
-		ref := g.ref
-		src.text = filled.String()
-		ref.ID = hashOf(g.ref.ID, fold(src.text))
-		src.ref = &ref
-		p.grant(&filled, src)
 	}
+	for i, rule := range d.rules.users {
+		truth := d.rules.rules[rule].matchUser(s)
+		if truth == match.False {
+			continue
+		}
+		gives := d.ofUser(i)
+		for j := range gives {
+			if truth == match.True || gives[j].Deny() {
+				out = append(out, award{&gives[j], nil})
+			}
+		}
+	}
+	slices.SortStableFunc(out, compareAwards)
+	return out
 }
 
-// extras adds grants that come from no rule.
-func (p *pass) extras(grants []Grant) {
+// compareAwards orders by rule, and what several groups get from one rule by the
+// groups' names. Several grants of one rule and group are equal.
+func compareAwards(a, b award) int {
+	if n := cmp.Compare(a.give.rule, b.give.rule); n != 0 || a.group == b.group {
+		return n
+	}
+	return cmp.Or(strings.Compare(a.group.Source, b.group.Source), strings.Compare(a.group.Name, b.group.Name))
+}
+
+// matchUser evaluates a rule over attributes.
+func (r *rule) matchUser(s Subject) match.Truth {
+	t := r.filter.Eval(s.Attributes)
+	switch {
+	case r.Ref.Source == "":
+		return t
+	case len(s.Sources) == 0:
+		return min(t, match.Undefined)
+	case !slices.Contains(s.Sources, r.Ref.Source):
+		return match.False
+	}
+	return t
+}
+
+// extras are the grants that come from no rule, in an order of their own.
+func (d *Decider) extras(grants []Grant) []award {
 	if len(grants) == 0 {
-		return
+		return nil
 	}
 	byText := make(map[string]*Grant, len(grants))
 	for i := range grants {
-		if g := &grants[i]; g.For(p.target) && len(g.vars()) == 0 {
+		if g := &grants[i]; g.For(d.target) && !g.Open() {
 			byText[g.String()] = g
 		}
 	}
+	out := make([]award, 0, len(byText))
 	for _, text := range slices.Sorted(maps.Keys(byText)) {
-		ref := &RuleRef{Kind: KindExtra, Key: text, ID: hashOf(KindExtra, "", "", text)}
-		p.grant(byText[text], origin{ref: ref, text: text})
+		ref := RuleRef{Kind: KindExtra, Key: text, ID: hashOf(KindExtra, "", "", text)}
+		g := &give{boundGrant: &boundGrant{Grant: *byText[text], ref: ref, text: text}}
+		g.find(d.sites)
+		out = append(out, award{g, nil})
 	}
-}
-
-// origin is where a grant comes from.
-type origin struct {
-	ref   *RuleRef
-	group GroupRef
-	user  bool
-	text  string
+	return out
 }
 
 // problem notes a problem with a grant.
-func (p *pass) problem(kind ProblemKind, src origin, detail string) {
-	p.dec.Problems = append(p.dec.Problems, Problem{Kind: kind, Rule: *src.ref, Group: src.group, Grant: src.text, Target: p.target, Detail: detail})
+func (p *pass) problem(kind ProblemKind, a award, detail string) {
+	p.dec.Problems = append(p.dec.Problems, Problem{
+		Kind: kind, Rule: a.give.ref, Group: a.of(), Grant: a.give.text, Target: p.target, Detail: detail,
+	})
 }
 
 // current reports whether a grant holds now, and notes when that changes.
-func (p *pass) current(g *Grant, src origin) bool {
-	if g.Until.IsZero() {
+func (p *pass) current(a award) bool {
+	until := a.give.Until
+	if until.IsZero() {
 		return true
 	}
-	if g.Over(p.now) {
-		p.problem(Over, src, "over since "+g.Until.UTC().Format(time.RFC3339))
+	if a.give.Over(p.now) {
+		p.problem(Over, a, "over since "+until.UTC().Format(time.RFC3339))
 		return false
 	}
-	if p.dec.ValidUntil.IsZero() || g.Until.Before(p.dec.ValidUntil) {
-		p.dec.ValidUntil = g.Until
+	if p.dec.ValidUntil.IsZero() || until.Before(p.dec.ValidUntil) {
+		p.dec.ValidUntil = until
 	}
 	return true
 }
 
-// grant adds one grant without variables.
-func (p *pass) grant(g *Grant, src origin) {
-	if !p.current(g, src) {
-		return
-	}
-	if g.Superuser {
-		if src.ref.Kind != KindExtra && !p.rules.opt.mayConferSuperuser(src.group.Source) {
-			p.problem(SuperuserSource, src, fmt.Sprintf("groups of source %q may not confer superuser (guards.superuser_sources)", src.group.Source))
-			return
+// take looks at one grant and reports whether it counts.
+func (p *pass) take(a award) bool {
+	g := a.give
+	switch {
+	case !p.current(a):
+		return false
+	case g.unfit != nil:
+		p.problem(CaptureUnfit, a, fmt.Sprintf("for the group %q %s: nothing is granted", a.of().Name, g.unfit))
+		return false
+	case g.miss != nil:
+		p.unknown(a)
+		return false
+	case g.Superuser:
+		if source := a.of().Source; g.ref.Kind != KindExtra && !p.rules.opt.mayConferSuperuser(source) {
+			p.problem(SuperuserSource, a, fmt.Sprintf("groups of source %q may not confer superuser (guards.superuser_sources)", source))
+			return false
 		}
 		p.superuser = true
-		p.grants = append(p.grants, resolved{g, src, resolution{}})
-		p.reasons++
-		return
+		p.results++
+	case g.Deny() && !p.denied:
+		p.denied, p.denial = true, a
 	}
-	res := p.index.resolve(g.Site)
-	if res.why != "" {
-		p.unknown(g, src, res)
-		return
-	}
-	if g.Deny() && !p.denied {
-		p.denied, p.denial = true, src
-	}
-	p.grants = append(p.grants, resolved{g, src, res})
-	p.reasons += len(res.index)
-	if res.all {
-		p.reasons += len(p.cells)
-	}
+	p.results += g.found.Len()
+	return true
 }
 
 // unknown notes a grant whose sites could not be found.
-func (p *pass) unknown(g *Grant, src origin, res resolution) {
-	p.problem(res.kind, src, res.why)
+func (p *pass) unknown(a award) {
+	g := a.give
+	p.problem(ProblemKind(g.miss.Kind), a, g.miss.Detail)
 	p.dec.Unknown = append(p.dec.Unknown, UnknownGrant{
-		Rule: *src.ref, Group: src.group, Grant: src.text, Kind: res.kind,
+		Rule: g.ref, Group: a.of(), Grant: g.text, Kind: ProblemKind(g.miss.Kind),
 		Role: g.Role, Capabilities: g.Capabilities, Deny: g.Deny(),
 	})
 	p.dec.HoldAdditions = p.dec.HoldAdditions || g.Deny()
 }
 
-// put adds a grant to the cells of its sites and gives its reasons.
-func (p *pass) put(g resolved) {
-	reason := Reason{Rule: *g.ref, Group: g.group, User: g.user, Grant: g.text, Role: g.Role, Capabilities: g.Capabilities}
-	if g.Superuser {
-		p.dec.Reasons = append(p.dec.Reasons, reason)
-		return
-	}
-	if g.sites.all {
-		for i := range p.cells {
-			p.putSite(i, g.Grant, &reason)
+// count adds a grant to the cells of its sites; superuser has none.
+func (p *pass) count(cells []cell, g *give) {
+	deny, rank := g.Deny(), int8(g.Role.Rank()) //nolint:gosec // a rank is at most 3
+	for i := range g.found.Len() {
+		c := &cells[g.found.At(i)]
+		if deny {
+			c.denied = true
+			continue
 		}
-		return
-	}
-	for _, i := range g.sites.index {
-		p.putSite(i, g.Grant, &reason)
+		c.role = max(c.role, rank)
+		if len(g.Capabilities) > 0 {
+			p.addCapabilities(c, g.Capabilities)
+		}
 	}
 }
 
-// putSite is put for one site.
-func (p *pass) putSite(i int, g *Grant, reason *Reason) {
-	c := &p.cells[i]
-	if g.Deny() {
-		c.denied = true
-	} else {
-		c.role = max(c.role, int8(g.Role.Rank())) //nolint:gosec // a rank is at most 3
-		switch {
-		case len(g.Capabilities) == 0:
-		case len(c.caps) == 0:
-			c.caps = g.Capabilities
-		default:
-			c.caps = access.Capabilities(slices.Concat(c.caps, g.Capabilities)...)
-		}
+// addCapabilities adds to those of a cell.
+func (p *pass) addCapabilities(c *cell, caps []string) {
+	if c.caps > 0 {
+		p.caps[c.caps] = access.Capabilities(slices.Concat(p.caps[c.caps], caps)...)
+		return
 	}
-	reason.Site = p.index.sites[i].ID
-	p.dec.Reasons = append(p.dec.Reasons, *reason)
+	if p.caps == nil {
+		p.caps = make([][]string, 1, 4)
+	}
+	c.caps = int32(len(p.caps)) //nolint:gosec // there is one list a site at most
+	p.caps = append(p.caps, caps)
 }
 
-// finish turns what was gathered into the decision.
-func (p *pass) finish() Decision {
-	d := &p.dec
-	if p.reasons > 0 {
-		d.Reasons = make([]Reason, 0, p.reasons)
-	}
-	for _, g := range p.grants {
-		p.put(g)
-	}
-	granted := 0
-	for i := range p.cells {
-		switch c := &p.cells[i]; {
+// accesses turns the cells into what the person gets.
+func (p *pass) accesses(cells []cell) {
+	d, granted := &p.dec, 0
+	for i := range cells {
+		switch c := &cells[i]; {
 		case c.denied:
-			d.Denied = append(d.Denied, p.index.sites[i].ID)
+			d.Denied = append(d.Denied, p.sites.ID(i))
 		case c.role > 0:
 			granted++
 		}
 	}
-	sites := make(map[access.SiteID]access.SiteAccess, granted)
-	for i := range p.cells {
-		if c := &p.cells[i]; !c.denied && c.role > 0 {
-			sites[p.index.sites[i].ID] = access.SiteAccess{Role: roleOf[c.role], Capabilities: c.caps}
+	// Two maps, because what a decision returns is the caller's to change.
+	d.WithoutSuperuser.Sites = make(map[access.SiteID]access.SiteAccess, granted)
+	asSuperuser := p.superuser && !p.denied
+	if asSuperuser {
+		d.Access.Superuser = true
+	} else {
+		d.Access.Sites = make(map[access.SiteID]access.SiteAccess, granted)
+	}
+	for i := range cells {
+		c := &cells[i]
+		if c.denied || c.role == 0 {
+			continue
+		}
+		s := access.SiteAccess{Role: roleOf[c.role]}
+		if c.caps > 0 {
+			s.Capabilities = p.caps[c.caps]
+		}
+		d.WithoutSuperuser.Sites[p.sites.ID(i)] = s
+		if !asSuperuser {
+			d.Access.Sites[p.sites.ID(i)] = s
 		}
 	}
-	d.WithoutSuperuser = access.Access{Sites: sites}
-	switch {
-	case p.superuser && p.denied:
+	if p.superuser && !asSuperuser {
 		d.SuperuserDenied = true
 		p.problem(Contradiction, p.denial,
 			"the person would be superuser, whom Matomo cannot deny a site: superuser is withheld and the site access given instead")
-		d.Access = access.Access{Sites: maps.Clone(sites)}
-	case p.superuser:
-		d.Access = access.Access{Superuser: true}
-	default:
-		d.Access = access.Access{Sites: maps.Clone(sites)}
 	}
-	for i := range d.Reasons {
-		r := &d.Reasons[i]
-		r.Effective = p.effective(r)
-	}
-	return *d
 }
 
-// effective says whether a reason counts in the result.
-func (p *pass) effective(r *Reason) bool {
-	if r.Site == 0 {
-		return !p.dec.SuperuserDenied
+// reasons lists what counted.
+func (p *pass) reasons(cells []cell, counted []award) {
+	if p.results == 0 {
+		return
 	}
-	if r.Role == access.NoAccess {
+	p.dec.Reasons = make([]Reason, 0, p.results)
+	for _, a := range counted {
+		g := a.give
+		r := Reason{Rule: &g.ref, Group: a.of(), User: g.ref.Kind == KindUser, Grant: g.text, Role: g.Role, Capabilities: g.Capabilities}
+		if g.Superuser {
+			r.Effective = !p.dec.SuperuserDenied
+			p.dec.Reasons = append(p.dec.Reasons, r)
+		}
+		for i := range g.found.Len() {
+			place := g.found.At(i)
+			r.Site, r.Effective = p.sites.ID(place), cells[place].shows(g)
+			p.dec.Reasons = append(p.dec.Reasons, r)
+		}
+	}
+}
+
+// shows reports whether the grant is seen in the cell when everything has been
+// counted: it denies, or it is not denied and has the highest role or a
+// capability.
+func (c *cell) shows(g *give) bool {
+	if g.Deny() {
 		return true
 	}
-	s, ok := p.dec.WithoutSuperuser.Sites[r.Site]
-	return ok && (s.Role == r.Role || len(r.Capabilities) > 0)
+	return !c.denied && (roleOf[c.role] == g.Role || len(g.Capabilities) > 0)
 }

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/matomo-scim/bridge/mapping"
+	"github.com/matomo-scim/bridge/mapping/grant"
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
@@ -98,7 +99,7 @@ func TestDecide_ExtraGrantsOfOtherTargetsAndWithVariablesAreLeftOut(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := mapping.Subject{Extra: []mapping.Grant{eu, {Target: "main", Site: mapping.Selector{Kind: mapping.SelectID, Var: "x"}, Role: access.View}}}
+	s := mapping.Subject{Extra: []mapping.Grant{eu, {Target: "main", Site: mapping.Selector{Kind: grant.SelectID, Var: "x"}, Role: access.View}}}
 	wantAccess(t, mapping.Decide(r, s, "main", five, now), "no access")
 	wantAccess(t, mapping.Decide(r, s, "eu", five[:1], now), "1:admin")
 }

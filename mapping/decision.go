@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/matomo-scim/bridge/mapping/grant"
+	"github.com/matomo-scim/bridge/mapping/match"
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
@@ -52,8 +54,8 @@ func SubjectAttributes(sources ...map[string][]string) map[string][]string {
 		}
 		slices.Sort(names) // two spellings of one name in one source: always the same one wins
 		for _, name := range names {
-			if _, ok := out[fold(name)]; !ok {
-				out[fold(name)] = attrs[name]
+			if _, ok := out[match.Fold(name)]; !ok {
+				out[match.Fold(name)] = attrs[name]
 			}
 		}
 	}
@@ -92,18 +94,18 @@ type Decision struct {
 
 // Reason is one grant on one site, or of superuser.
 type Reason struct {
-	Rule  RuleRef
+	Rule  *RuleRef // shared with other reasons: not to be changed
 	Group GroupRef // the group that the rule matched; empty for User and extra grants
 	User  bool     // the rule matched attributes of the person
-	Grant string   // in the language of rules, captures filled in
-	// Site is 0 for superuser.
-	Site         access.SiteID
-	Role         access.Role
-	Capabilities []string
 	// Effective says that the result would be less, or for noaccess more, without
 	// grants like this one: it is not denied, and has the highest role on its site
 	// or a capability. Sites are judged as in WithoutSuperuser.
 	Effective bool
+	Grant     string // in the language of rules, captures filled in
+	// Site is 0 for superuser.
+	Site         access.SiteID
+	Role         access.Role
+	Capabilities []string
 }
 
 // ProblemKind is the kind of a Problem, from a closed set (it labels a metric).
@@ -112,14 +114,14 @@ type ProblemKind string
 // The kinds of problem. Decide reports those of the first block, Lint and its
 // siblings may report all but the captures and the contradiction.
 const (
-	UnknownSite     ProblemKind = "unknown_site"     // no site has this ID or name
-	AmbiguousSite   ProblemKind = "ambiguous_site"   // several sites have this name
-	EmptySiteGroup  ProblemKind = "empty_site_group" // no site is in this group
-	UnreadSites     ProblemKind = "unread_sites"     // the target's sites could not be read
-	CaptureUnfit    ProblemKind = "capture_unfit"    // what a template captured is no ID or role
-	Contradiction   ProblemKind = "contradiction"    // superuser and noaccess
-	Over            ProblemKind = "over"             // the end of an "until" has passed
-	SuperuserSource ProblemKind = "superuser_source" // the group's source may not confer superuser
+	UnknownSite                 = ProblemKind(grant.UnknownSite)    // no site has this ID or name
+	AmbiguousSite               = ProblemKind(grant.AmbiguousSite)  // several sites have this name
+	EmptySiteGroup              = ProblemKind(grant.EmptySiteGroup) // no site is in this group
+	UnreadSites                 = ProblemKind(grant.UnreadSites)    // the target's sites could not be read
+	CaptureUnfit    ProblemKind = "capture_unfit"                   // what a template captured is no ID, name or role
+	Contradiction   ProblemKind = "contradiction"                   // superuser and noaccess
+	Over            ProblemKind = "over"                            // the end of an "until" has passed
+	SuperuserSource ProblemKind = "superuser_source"                // the group's source may not confer superuser
 
 	UntilOnDeny        ProblemKind = "until_on_noaccess"   // access comes back by itself then
 	UnreadRule         ProblemKind = "unread_rule"         // a rule in a section that is not read

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/matomo-scim/bridge/mapping/grant"
+	"github.com/matomo-scim/bridge/mapping/match"
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
@@ -16,10 +18,10 @@ import (
 // capture cannot be known here.
 func (r *Rules) Lint(sites map[string][]access.Site, now time.Time) []Problem {
 	var out []Problem
-	index := map[string]*siteIndex{}
+	index := map[string]*grant.Sites{}
 	for _, target := range r.opt.Targets {
 		if sites[target] != nil {
-			index[target] = newSiteIndex(sites[target])
+			index[target] = grant.NewSites(sites[target])
 		}
 	}
 	for i := range r.rules {
@@ -28,13 +30,14 @@ func (r *Rules) Lint(sites map[string][]access.Site, now time.Time) []Problem {
 		}
 	}
 	for _, s := range r.strays {
-		out = append(out, Problem{Kind: UnreadRule, Rule: s.ref, Detail: fmt.Sprintf("this looks like a rule, but section [%s] is not read", s.section)})
+		ref := RuleRef{File: s.File, Line: s.Line, Kind: s.Kind, Key: s.Text}
+		out = append(out, Problem{Kind: UnreadRule, Rule: ref, Detail: fmt.Sprintf("this looks like a rule, but section [%s] is not read", s.Section)})
 	}
 	return out
 }
 
 // lintGrant looks at one grant.
-func (r *Rules) lintGrant(g *boundGrant, index map[string]*siteIndex, now time.Time) []Problem {
+func (r *Rules) lintGrant(g *boundGrant, index map[string]*grant.Sites, now time.Time) []Problem {
 	var out []Problem
 	add := func(kind ProblemKind, target, detail string) {
 		out = append(out, Problem{Kind: kind, Rule: g.ref, Grant: g.text, Target: target, Detail: detail})
@@ -54,8 +57,8 @@ func (r *Rules) lintGrant(g *boundGrant, index map[string]*siteIndex, now time.T
 		if !read || !g.For(target) {
 			continue
 		}
-		if res := x.resolve(g.Site); res.why != "" {
-			add(res.kind, target, res.why)
+		if _, miss := x.Find(g.Site); miss != nil {
+			add(ProblemKind(miss.Kind), target, miss.Detail)
 		}
 	}
 	return out
@@ -69,16 +72,16 @@ func (r *Rules) LintAttributes(known map[string][]string) []Problem {
 	owners := map[string][]string{}
 	for owner, names := range known {
 		for _, name := range names {
-			if o := owners[fold(name)]; !slices.Contains(o, owner) {
-				owners[fold(name)] = append(o, owner)
+			if o := owners[match.Fold(name)]; !slices.Contains(o, owner) {
+				owners[match.Fold(name)] = append(o, owner)
 			}
 		}
 	}
 	var out []Problem
 	for _, i := range r.users {
 		ref := r.rules[i].Ref
-		for _, name := range r.rules[i].match.filter.attributes() {
-			o := owners[fold(name)]
+		for _, name := range r.rules[i].filter.Attributes() {
+			o := owners[match.Fold(name)]
 			slices.Sort(o)
 			switch {
 			case len(o) == 0:

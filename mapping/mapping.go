@@ -4,7 +4,7 @@
 // The way of the data is Parse (text to Rules, once per change of the files) and
 // Decide (Rules, a person and the sites of one Matomo to a Decision, very often):
 //
-//	files -> INI or YAML reader -> raw rules -> compile -> Rules
+//	files -> rulefile -> raw rules -> compile -> Rules
 //	Rules + Subject + sites + now -> Decide -> Decision
 //
 // The package does no I/O, keeps no state and reads no clock: a Decision is a
@@ -12,25 +12,45 @@
 // the groups changes the access it gives. What is not known for certain (a site
 // that cannot be found, an attribute that is absent) never grants anything.
 //
+// Three packages below know one part each and nothing of the others' business:
+// rulefile reads the files, grant is one grant and the sites it means, match
+// compares names and attributes. Here is what needs all of them: what a rule may
+// say in this configuration, and what the rules together give to one person.
+//
 // The language itself is described for administrators in docs/mapping.md.
 package mapping
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"path"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/matomo-scim/bridge/mapping/grant"
+	"github.com/matomo-scim/bridge/mapping/match"
+	"github.com/matomo-scim/bridge/mapping/rulefile"
 )
 
-// File is one rule file. Names ending in .yaml or .yml are read as YAML, all
-// others as INI. The name is only shown and sorted by; nothing is opened.
-type File struct {
-	Name string
-	Data []byte
-}
+// The words of the rooms below that callers of this package need.
+type (
+	// File is one rule file: a name, which is never opened, and its content.
+	File = rulefile.File
+	// ParseError is one thing wrong with one rule file, with its place.
+	ParseError = rulefile.Error
+	// ErrorList is everything that Parse found wrong.
+	ErrorList = rulefile.ErrorList
+	// Grant is one symbolic grant of a rule, such as site:3:view.
+	Grant = grant.Grant
+	// Selector is the part of a Grant that names its sites.
+	Selector = grant.Selector
+)
+
+// The kinds of rule, RuleRef.Kind.
+const (
+	KindGroup = rulefile.KindGroup // matches the name of a group
+	KindUser  = rulefile.KindUser  // matches attributes of the person
+	KindExtra = "extra"            // no rule at all: a grant given in Subject.Extra
+)
 
 // Options is what Parse has to know about the configuration to check the rules.
 type Options struct {
@@ -46,13 +66,6 @@ type Options struct {
 	// means the only source; an empty list that is not nil means none.
 	SuperuserSources []string
 }
-
-// The kinds of rule, RuleRef.Kind.
-const (
-	KindGroup = "group" // matches the name of a group
-	KindUser  = "user"  // matches attributes of the person
-	KindExtra = "extra" // no rule at all: a grant given in Subject.Extra
-)
 
 // RuleRef names a rule in a way that people can find and machines can compare.
 type RuleRef struct {
@@ -93,24 +106,24 @@ type Rules struct {
 	files  []File
 	opt    Options
 	rules  []rule
-	strays []stray
+	strays []rulefile.Stray
 
-	// The index that spares Decide from asking every rule about every group.
-	exact     map[string][]int // folded text -> rules
-	dns       map[string][]int // key of a DN -> rules
-	templates []int            // rules with captures in a text
-	dnForms   []int            // rules with captures in a DN
-	users     []int            // rules over attributes
+	// Rules over groups are found through the index, by their place in rules; those
+	// over attributes have to be asked one by one.
+	index match.Index
+	users []int
 }
 
 // rule is a Rule with everything computed that deciding needs.
 type rule struct {
 	Rule
-	match  matcher
+	key    match.Key     // of a group rule
+	filter *match.Filter // of a user rule, else nil
 	grants []boundGrant
 }
 
-// boundGrant is a Grant with its own reference.
+// boundGrant is a Grant with its own reference and text, so that decisions can
+// point at them instead of making them.
 type boundGrant struct {
 	Grant
 	ref  RuleRef
@@ -122,59 +135,35 @@ type boundGrant struct {
 // file without a rule is an error, as is having no file, because an empty set
 // of rules would take everybody's access away.
 func Parse(files []File, opt Options) (*Rules, error) {
-	d := &diag{}
-	opt = checkOptions(d, opt)
-	files = slices.Clone(files)
-	slices.SortStableFunc(files, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
+	errs := &rulefile.Errors{}
+	opt = opt.complete(errs)
+	r := &Rules{files: rulefile.Sorted(files), opt: opt}
 	if len(files) == 0 {
-		d.add("", position{}, "no rule file is given")
+		errs.Add("", rulefile.Position{}, "no rule file is given")
 	}
-	r := &Rules{files: files, opt: opt, exact: map[string][]int{}, dns: map[string][]int{}}
-	for _, f := range files {
-		before := len(d.errs)
-		raws, strays := readFile(d, f)
-		if len(raws) == 0 && len(d.errs) == before {
-			d.add(f.Name, position{1, 1}, "no rule in this file: rules stand in a section [RoleMapping], [LoginSAML_RoleMapping] or [LoginLdap_RoleMapping], in YAML under rules:")
-		}
+	for _, f := range r.files {
+		raws, strays := rulefile.Read(errs, f)
 		r.strays = append(r.strays, strays...)
 		for _, raw := range raws {
-			if c, ok := compile(d, raw, opt); ok {
+			if c, ok := compile(errs, raw, opt); ok {
 				r.add(c)
 			}
 		}
 	}
-	if err := d.err(); err != nil {
+	if err := errs.Err(); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// readFile picks the reader by the file's name.
-func readFile(d *diag, f File) ([]rawRule, []stray) {
-	switch strings.ToLower(path.Ext(f.Name)) {
-	case ".yaml", ".yml":
-		return readYAML(d, f), nil
-	default:
-		return readINI(d, f)
-	}
-}
-
 // add puts a compiled rule into the list and the index.
 func (r *Rules) add(c rule) {
-	i := len(r.rules)
-	r.rules = append(r.rules, c)
-	switch c.match.kind {
-	case matchText:
-		r.exact[c.match.text] = append(r.exact[c.match.text], i)
-	case matchDN:
-		r.dns[c.match.text] = append(r.dns[c.match.text], i)
-	case matchTemplate:
-		r.templates = append(r.templates, i)
-	case matchDNTemplate:
-		r.dnForms = append(r.dnForms, i)
-	case matchFilter:
-		r.users = append(r.users, i)
+	if c.filter != nil {
+		r.users = append(r.users, len(r.rules))
+	} else {
+		r.index.Add(len(r.rules), c.key)
 	}
+	r.rules = append(r.rules, c)
 }
 
 // All returns every rule, in the order of file name and line.
@@ -190,7 +179,11 @@ func (r *Rules) All() []Rule {
 // without source is looked at as a group of any source.
 func (r *Rules) Matches(group GroupRef) []Rule {
 	var found []int
-	r.eachMatch(group, group.Source == "", func(i int, _ captures) { found = append(found, i) })
+	r.index.Each(group.Name, func(i int, _ match.Captures) {
+		if group.Source == "" || r.rules[i].of(group.Source) {
+			found = append(found, i)
+		}
+	})
 	slices.Sort(found)
 	out := make([]Rule, len(found))
 	for j, i := range found {
@@ -199,13 +192,34 @@ func (r *Rules) Matches(group GroupRef) []Rule {
 	return out
 }
 
-// hashOf is a short hash of parts that cannot run into each other.
+// of reports whether the rule is about groups of this source.
+func (r *rule) of(source string) bool { return r.Ref.Source == "" || r.Ref.Source == source }
+
+// Text is Marshal of the files that the rules were read from.
+func (r *Rules) Text() (string, error) { return Marshal(r.files) }
+
+// Hash identifies the content of the files: their names and what Marshal keeps
+// of them. Order of the files, line endings and other sections do not matter.
+func (r *Rules) Hash() string { return rulefile.Hash(r.files) }
+
+// Marshal writes files as one JSON text for storing, from which Unmarshal makes
+// files that parse to the same rules with the same references. What an INI file
+// holds outside its rule sections (passwords, in a config.ini.php) is left out.
+func Marshal(files []File) (string, error) { return rulefile.Marshal(files) }
+
+// Unmarshal reads what Marshal wrote; the error says why it cannot be that.
+func Unmarshal(text string) ([]File, error) { return rulefile.Unmarshal(text) }
+
+// hashOf is a short hash of parts that cannot run into each other: each is
+// preceded by its length.
 func hashOf(parts ...string) string {
-	h := sha256.New()
+	var buf [512]byte
+	b := buf[:0]
 	for _, p := range parts {
-		h.Write(strconv.AppendInt(nil, int64(len(p)), 10))
-		h.Write([]byte{':'})
-		h.Write([]byte(p))
+		b = strconv.AppendInt(b, int64(len(p)), 10)
+		b = append(b, ':')
+		b = append(b, p...)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:12])
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:12])
 }

@@ -146,12 +146,12 @@ func TestLayers_Refuses(t *testing.T) {
 			"scim/patch/p.go:4: scim/patch is pure: github.com/google/uuid is not among the libraries in its row",
 		},
 		"ldap elsewhere in mapping": {
-			"mapping/grant.go", importing("mapping", "github.com/go-ldap/ldap/v3"),
-			"mapping/grant.go:4: github.com/go-ldap/ldap/v3 is for parsing in mapping/dn.go and mapping/ldapfilter.go, and for internal/ldapsource",
+			"mapping/match/fold.go", importing("match", "github.com/go-ldap/ldap/v3"),
+			"mapping/match/fold.go:4: github.com/go-ldap/ldap/v3 is for parsing in mapping/match/dn.go and mapping/match/ldapfilter.go, and for internal/ldapsource",
 		},
 		"ldap elsewhere": {
 			"internal/directory/d.go", importing("directory", "github.com/go-asn1-ber/asn1-ber"),
-			"internal/directory/d.go:4: github.com/go-asn1-ber/asn1-ber is for parsing in mapping/dn.go and mapping/ldapfilter.go, and for internal/ldapsource",
+			"internal/directory/d.go:4: github.com/go-asn1-ber/asn1-ber is for parsing in mapping/match/dn.go and mapping/match/ldapfilter.go, and for internal/ldapsource",
 		},
 		"I/O in a plan": {
 			"matomo/plan.go", importing("matomo", "net/http"),
@@ -204,9 +204,9 @@ func TestLayers_Accepts(t *testing.T) {
 		"scim/patch/p.go":               importing("patch", "/scim/filter", "/scim/schema", "encoding/json", "net/url", "net/netip"),
 		"scim/patch/p_test.go":          importing("patch", "os", "testing", "pgregory.net/rapid", "github.com/google/uuid"),
 		"scim/patch/x_test.go":          importing("patch_test", "/scim/patch"),
-		"mapping/dn.go":                 importing("mapping", "github.com/go-ldap/ldap/v3", "/matomo/access"),
-		"mapping/ldapfilter.go":         importing("mapping", "github.com/go-asn1-ber/asn1-ber"),
-		"mapping/yaml.go":               importing("mapping", "go.yaml.in/yaml/v3"),
+		"mapping/match/dn.go":           importing("match", "github.com/go-ldap/ldap/v3"),
+		"mapping/match/ldapfilter.go":   importing("match", "github.com/go-asn1-ber/asn1-ber"),
+		"mapping/rulefile/yaml.go":      importing("rulefile", "go.yaml.in/yaml/v3", "/mapping/grant"),
 		"matomo/plan.go":                importing("matomo", "slices", "time", "/matomo/access"),
 		"matomo/client.go":              importing("matomo", "net/http", "crypto/rand", "go.uber.org/zap"),
 		"matomo/client_test.go":         importing("matomo", "/matomo/matomotest", "net/http/httptest"),

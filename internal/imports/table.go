@@ -40,6 +40,14 @@ var table = map[string]row{
 	"scim/filter/grammar":    {pure: true, imports: []string{"scim/schema"}},
 	"scim/patch/elements":    {pure: true, imports: []string{"scim/filter", "scim/schema"}},
 
+	// What rules are made of: names, then grants, then files of grants. Only mapping
+	// sees these.
+	"mapping/match": {pure: true, libraries: []string{"github.com/go-ldap/ldap/v3", "github.com/go-asn1-ber/asn1-ber"}},
+	"mapping/grant": {pure: true, imports: []string{"mapping/match", "matomo/access"}},
+	"mapping/rulefile": {
+		pure: true, imports: []string{"mapping/grant", "mapping/match"}, libraries: []string{"go.yaml.in/yaml/v3"},
+	},
+
 	// What the Matomo client is made of: thinking, talking, reading.
 	"matomo/plan":              {pure: true, imports: []string{"matomo/access"}},
 	"matomo/internal/wire":     {},
@@ -48,8 +56,8 @@ var table = map[string]row{
 	// 1: what can be said with those words. The rules know sites and roles but
 	// no Matomo; the client knows Matomo but no rules.
 	"scim/patch": {pure: true, imports: []string{"scim/filter", "scim/patch/elements", "scim/schema"}},
-	"mapping": {pure: true, imports: []string{"matomo/access"}, libraries: []string{
-		"go.yaml.in/yaml/v3", "github.com/go-ldap/ldap/v3", "github.com/go-asn1-ber/asn1-ber",
+	"mapping": {pure: true, imports: []string{
+		"mapping/grant", "mapping/match", "mapping/rulefile", "matomo/access",
 	}},
 	"matomo":            {imports: []string{"matomo/access", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
 	"matomo/tokendb":    {imports: []string{"matomo"}},
@@ -129,6 +137,6 @@ var testOnly = []string{
 // in ldapClient; nothing else touches it, so that it stays exchangeable.
 var (
 	ldap       = []string{"github.com/go-ldap/ldap/v3/...", "github.com/go-asn1-ber/asn1-ber/..."}
-	ldapUsers  = []string{"mapping/dn.go", "mapping/ldapfilter.go"}
+	ldapUsers  = []string{"mapping/match/dn.go", "mapping/match/ldapfilter.go"}
 	ldapClient = "internal/ldapsource"
 )

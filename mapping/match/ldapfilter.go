@@ -1,4 +1,4 @@
-package mapping
+package match
 
 import (
 	"errors"
@@ -27,10 +27,11 @@ const (
 	opSubstring
 )
 
-// filter is a parsed RFC 4515 filter. Values are folded; attr is a folded name.
-type filter struct {
+// Filter is a parsed RFC 4515 filter, one node of its tree. It is never changed
+// once it is parsed. Values are folded; attr is a folded name.
+type Filter struct {
 	op   filterOp
-	sub  []*filter
+	sub  []*Filter
 	attr string
 	name string // the attribute as written
 	// value is what opEqual, opGreater and opLess compare with.
@@ -40,10 +41,11 @@ type filter struct {
 	middle         []string
 }
 
-// parseFilter reads an LDAP filter. The library parses; what it lets through
-// beyond RFC 4515 (a "!" without parentheses, empty lists, raw parentheses in
-// values, doubled parentheses) is refused here, and so is the extensible match.
-func parseFilter(s string) (*filter, error) {
+// ParseFilter reads an LDAP filter such as (&(department=Sales)(!(title=CEO))).
+// The library parses; what it lets through beyond RFC 4515 (a "!" without
+// parentheses, empty lists, raw parentheses in values, doubled parentheses) is
+// refused here, and so is the extensible match, whose rules nobody could look up.
+func ParseFilter(s string) (*Filter, error) {
 	if len(s) > maxFilterLength {
 		return nil, fmt.Errorf("the filter is longer than %d bytes", maxFilterLength)
 	}
@@ -66,7 +68,7 @@ func parseFilter(s string) (*filter, error) {
 }
 
 // count returns the number of nodes, each of which has one pair of parentheses.
-func (f *filter) count() int {
+func (f *Filter) count() int {
 	n := 1
 	for _, s := range f.sub {
 		n += s.count()
@@ -74,51 +76,66 @@ func (f *filter) count() int {
 	return n
 }
 
+// ops are the kinds of filter that are supported, by the tag of RFC 4511, 4.5.1.
+var ops = map[ber.Tag]filterOp{
+	ldap.FilterAnd:            opAnd,
+	ldap.FilterOr:             opOr,
+	ldap.FilterNot:            opNot,
+	ldap.FilterEqualityMatch:  opEqual,
+	ldap.FilterApproxMatch:    opEqual,
+	ldap.FilterGreaterOrEqual: opGreater,
+	ldap.FilterLessOrEqual:    opLess,
+	ldap.FilterPresent:        opPresent,
+	ldap.FilterSubstrings:     opSubstring,
+}
+
 // convertFilter turns the parser's packet into a filter.
-func convertFilter(p *ber.Packet) (*filter, error) {
-	f := &filter{}
-	switch p.Tag {
-	case ldap.FilterAnd, ldap.FilterOr, ldap.FilterNot:
-		f.op = map[ber.Tag]filterOp{ldap.FilterAnd: opAnd, ldap.FilterOr: opOr, ldap.FilterNot: opNot}[p.Tag]
-		if len(p.Children) == 0 {
-			return nil, errors.New("no LDAP filter (RFC 4515): & and | need something to combine")
-		}
-		for _, child := range p.Children {
-			s, err := convertFilter(child)
-			if err != nil {
-				return nil, err
-			}
-			f.sub = append(f.sub, s)
-		}
-		return f, nil
-	case ldap.FilterPresent:
-		f.op = opPresent
-		return f, f.setName(p)
-	case ldap.FilterExtensibleMatch:
+func convertFilter(p *ber.Packet) (*Filter, error) {
+	op, ok := ops[p.Tag]
+	switch {
+	case p.Tag == ldap.FilterExtensibleMatch:
 		return nil, errors.New("the extensible match (:=) is not supported")
-	case ldap.FilterSubstrings, ldap.FilterEqualityMatch, ldap.FilterApproxMatch, ldap.FilterGreaterOrEqual, ldap.FilterLessOrEqual:
-	default:
+	case !ok:
 		return nil, fmt.Errorf("unknown kind %d of filter", p.Tag)
+	}
+	f := &Filter{op: op}
+	switch op {
+	case opAnd, opOr, opNot:
+		return f, f.setSub(p.Children)
+	case opPresent:
+		return f, f.setName(p)
+	case opEqual, opGreater, opLess, opSubstring:
 	}
 	if len(p.Children) != 2 {
 		return nil, errors.New("no LDAP filter (RFC 4515): an attribute and a value are wanted")
 	}
-	if p.Tag == ldap.FilterSubstrings {
+	if op == opSubstring {
 		f.setParts(p.Children[1])
 	} else {
-		f.op = map[ber.Tag]filterOp{ldap.FilterGreaterOrEqual: opGreater, ldap.FilterLessOrEqual: opLess}[p.Tag]
-		if f.op == 0 {
-			f.op = opEqual
-		}
-		f.value = foldSpaced(packetText(p.Children[1]))
+		f.value = Fold(squeeze(packetText(p.Children[1])))
 	}
 	return f, f.setName(p.Children[0])
 }
 
+// setSub takes the filters that a filter combines.
+func (f *Filter) setSub(parts []*ber.Packet) error {
+	if len(parts) == 0 {
+		return errors.New("no LDAP filter (RFC 4515): & and | need something to combine")
+	}
+	for _, part := range parts {
+		s, err := convertFilter(part)
+		if err != nil {
+			return err
+		}
+		f.sub = append(f.sub, s)
+	}
+	return nil
+}
+
 // setName takes the attribute from a packet.
-func (f *filter) setName(p *ber.Packet) error {
+func (f *Filter) setName(p *ber.Packet) error {
 	f.name = packetText(p)
-	f.attr = fold(f.name)
+	f.attr = Fold(f.name)
 	for i := range len(f.name) {
 		c := f.name[i]
 		if !isLetter(c) && (i == 0 || !isDigit(c) && !strings.ContainsRune("-_.;", rune(c))) {
@@ -132,10 +149,9 @@ func (f *filter) setName(p *ber.Packet) error {
 }
 
 // setParts takes the parts of a substring match.
-func (f *filter) setParts(seq *ber.Packet) {
-	f.op = opSubstring
+func (f *Filter) setParts(seq *ber.Packet) {
 	for _, part := range seq.Children {
-		text := fold(packetText(part))
+		text := Fold(packetText(part))
 		switch part.Tag {
 		case ldap.FilterSubstringsInitial:
 			f.initial = text
@@ -150,15 +166,15 @@ func (f *filter) setParts(seq *ber.Packet) {
 // packetText returns the string in a packet.
 func packetText(p *ber.Packet) string { return ber.DecodeString(p.Data.Bytes()) }
 
-// attributes returns the names that the filter asks for, as written, once each.
-func (f *filter) attributes() []string {
+// Attributes returns the names that the filter asks for, as written, once each.
+func (f *Filter) Attributes() []string {
 	var out []string
 	if f.attr != "" {
 		out = append(out, f.name)
 	}
 	for _, s := range f.sub {
-		for _, name := range s.attributes() {
-			if !slices.ContainsFunc(out, func(o string) bool { return fold(o) == fold(name) }) {
+		for _, name := range s.Attributes() {
+			if !slices.ContainsFunc(out, func(o string) bool { return Fold(o) == Fold(name) }) {
 				out = append(out, name)
 			}
 		}

@@ -1,9 +1,12 @@
-package mapping
+package rulefile
 
 import (
 	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/matomo-scim/bridge/mapping/grant"
+	"github.com/matomo-scim/bridge/mapping/match"
 )
 
 // sectionState says what the reader does with the lines of a section.
@@ -14,12 +17,6 @@ const (
 	readSection
 	skipSection
 )
-
-// stray is a line that looks like a rule but stands in a section that is not read.
-type stray struct {
-	ref     RuleRef
-	section string
-}
 
 // byteOrderMark may begin a file and means nothing.
 const byteOrderMark = "\ufeff"
@@ -37,23 +34,23 @@ const byteOrderMark = "\ufeff"
 // iniReader reads the INI form line by line. Each line stands for itself, so an
 // error in one hides nothing in the next.
 type iniReader struct {
-	d      *diag
+	errs   *Errors
 	file   string
 	line   int
 	text   string
 	state  sectionState
 	name   string // of the section
-	rules  []rawRule
-	strays []stray
+	rules  []Rule
+	strays []Stray
 }
 
 // readINI reads a file in the form of Matomo's config.ini.php.
-func readINI(d *diag, f File) ([]rawRule, []stray) {
+func readINI(errs *Errors, f File) ([]Rule, []Stray) {
 	if bytes.HasPrefix(f.Data, []byte("\xff\xfe")) || bytes.HasPrefix(f.Data, []byte("\xfe\xff")) {
-		d.add(f.Name, position{1, 1}, "the file is in UTF-16: save it as UTF-8")
+		errs.Add(f.Name, Position{1, 1}, "the file is in UTF-16: save it as UTF-8")
 		return nil, nil
 	}
-	r := &iniReader{d: d, file: f.Name}
+	r := &iniReader{errs: errs, file: f.Name}
 	for r.text = range strings.SplitSeq(strings.TrimPrefix(string(f.Data), byteOrderMark), "\n") {
 		r.line++
 		r.text = strings.TrimSuffix(r.text, "\r")
@@ -63,13 +60,13 @@ func readINI(d *diag, f File) ([]rawRule, []stray) {
 }
 
 // at is the place of a byte offset in the current line.
-func (r *iniReader) at(off int) position {
-	return position{r.line, utf8.RuneCountInString(r.text[:off]) + 1}
+func (r *iniReader) at(off int) Position {
+	return Position{r.line, utf8.RuneCountInString(r.text[:off]) + 1}
 }
 
 // fail notes an error at a byte offset of the current line.
 func (r *iniReader) fail(off int, format string, args ...any) {
-	r.d.add(r.file, r.at(off), format, args...)
+	r.errs.Add(r.file, r.at(off), format, args...)
 }
 
 // readLine reads one line: a section, a comment, a rule or nothing.
@@ -85,8 +82,7 @@ func (r *iniReader) readLine() {
 	switch r.state {
 	case skipSection:
 		if kind, ok := ruleKind(r.text[start:]); ok {
-			ref := RuleRef{File: r.file, Line: r.line, Kind: kind, Key: strings.TrimSpace(r.text)}
-			r.strays = append(r.strays, stray{ref, r.name})
+			r.strays = append(r.strays, Stray{File: r.file, Line: r.line, Kind: kind, Text: strings.TrimSpace(r.text), Section: r.name})
 		}
 	case beforeSections:
 		r.fail(start, "this line stands before any section: rules stand below [RoleMapping]")
@@ -96,7 +92,7 @@ func (r *iniReader) readLine() {
 				continue
 			}
 			_, n := utf8.DecodeRuneInString(r.text[i:])
-			if bad := badRune(r.text[i : i+n]); bad != "" {
+			if bad := match.BadRune(r.text[i : i+n]); bad != "" {
 				r.fail(i, "the line holds %s", bad)
 				return
 			}
@@ -119,7 +115,7 @@ func (r *iniReader) section(start int) {
 	}
 	r.name = strings.TrimSpace(name)
 	r.state = skipSection
-	switch folded := fold(r.name); {
+	switch folded := match.Fold(r.name); {
 	case isRuleSection(folded):
 		r.state = readSection
 	case strings.HasSuffix(folded, "mapping"):
@@ -133,7 +129,9 @@ func isRuleSection(folded string) bool {
 	return folded == "rolemapping" || folded == "loginsaml_rolemapping" || folded == "loginldap_rolemapping"
 }
 
-// ruleKind returns the first word of a line if a rule may begin with it.
+// ruleKind returns the first word of a line if a rule may begin with it. It judges
+// lines of sections that are not read, so it is generous: a warning about a line
+// that is none of ours costs less than a rule in the wrong section.
 func ruleKind(s string) (string, bool) {
 	for _, kind := range []string{KindGroup, KindUser} {
 		rest, ok := strings.CutPrefix(s, kind)
@@ -141,7 +139,7 @@ func ruleKind(s string) (string, bool) {
 			continue
 		}
 		if after, at := strings.CutPrefix(rest, "@"); at {
-			rest = after[nameLength(after):]
+			rest = after[grant.NameLength(after):]
 		}
 		if strings.HasPrefix(strings.TrimLeft(rest, " \t"), "[") {
 			return kind, true
@@ -150,9 +148,11 @@ func ruleKind(s string) (string, bool) {
 	return "", false
 }
 
-// rule reads a line such as `group@okta[Admins] = "site:1:admin" ; comment`.
+// rule reads a line such as `group@okta[Admins] = "site:1:admin" ; comment`. The
+// parts are read from left to right, and the first that is wrong ends it: what
+// follows could only be guessed.
 func (r *iniReader) rule(start int) {
-	raw := rawRule{file: r.file, line: r.line}
+	raw := Rule{File: r.file, Line: r.line}
 	pos, ok := r.head(&raw, start)
 	if !ok {
 		return
@@ -165,28 +165,28 @@ func (r *iniReader) rule(start int) {
 }
 
 // head reads the kind, the source and the bracket.
-func (r *iniReader) head(raw *rawRule, pos int) (int, bool) {
+func (r *iniReader) head(raw *Rule, pos int) (int, bool) {
 	rest := r.text[pos:]
 	switch {
 	case strings.HasPrefix(rest, KindGroup):
-		raw.kind = KindGroup
+		raw.Kind = KindGroup
 	case strings.HasPrefix(rest, KindUser):
-		raw.kind = KindUser
+		raw.Kind = KindUser
 	}
-	if next := pos + len(raw.kind); raw.kind == "" || next >= len(r.text) || r.text[next] != '[' && r.text[next] != '@' {
+	if next := pos + len(raw.Kind); raw.Kind == "" || next >= len(r.text) || r.text[next] != '[' && r.text[next] != '@' {
 		r.fail(pos, `this is no rule, section or comment: group[NAME] = "GRANTS" is wanted (comments begin with ;)`)
 		return 0, false
 	}
-	pos += len(raw.kind)
-	raw.sourceAt = r.at(pos)
+	pos += len(raw.Kind)
+	raw.SourceAt = r.at(pos)
 	if r.text[pos] == '@' {
-		n := nameLength(r.text[pos+1:])
+		n := grant.NameLength(r.text[pos+1:])
 		if n == 0 {
 			r.fail(pos+1, "the name of a source is wanted after @")
 			return 0, false
 		}
-		raw.source = r.text[pos+1 : pos+1+n]
-		raw.sourceAt = r.at(pos + 1)
+		raw.Source = r.text[pos+1 : pos+1+n]
+		raw.SourceAt = r.at(pos + 1)
 		pos += 1 + n
 	}
 	if !strings.HasPrefix(r.text[pos:], "[") {
@@ -197,10 +197,15 @@ func (r *iniReader) head(raw *rawRule, pos int) (int, bool) {
 }
 
 // key reads up to and including the equals sign. A key in quotes ends at its
-// quote, any other at the first "]" that an equals sign follows.
-func (r *iniReader) key(raw *rawRule, pos int) (int, bool) {
+// quote, any other at the first "]" that an equals sign follows, because names of
+// groups hold brackets, semicolons and equals signs, and DNs are full of them:
+//
+//	group[cn=a,ou=b] = ...       key cn=a,ou=b
+//	group[Team [EU]; all] = ...  key Team [EU]; all
+//	group["x] = y"] = ...        key x] = y
+func (r *iniReader) key(raw *Rule, pos int) (int, bool) {
 	pos = skipSpace(r.text, pos)
-	raw.keyAt = r.at(pos)
+	raw.KeyAt = r.at(pos)
 	end, next := pos, 0
 	if strings.HasPrefix(r.text[pos:], `"`) {
 		_, rest, ok := cutQuoted(r.text[pos:])
@@ -240,8 +245,9 @@ func equalsBehind(s string, pos int) int {
 	return 0
 }
 
-// value reads the grants and what may follow them.
-func (r *iniReader) value(raw *rawRule, pos int) {
+// value reads the grants and what may follow them. In quotes they end at the quote,
+// else at a semicolon, which an unquoted value therefore cannot hold.
+func (r *iniReader) value(raw *Rule, pos int) {
 	pos = skipSpace(r.text, pos)
 	quoted := strings.HasPrefix(r.text[pos:], `"`)
 	line := r.text
@@ -254,12 +260,12 @@ func (r *iniReader) value(raw *rawRule, pos int) {
 		r.fail(pos+i, "a double quote inside a value that does not begin with one")
 		return
 	}
-	items, end, errs := parseGrants(line, pos, quoted)
+	items, end, errs := grant.Parse(line, pos, quoted)
 	for _, e := range errs {
-		r.fail(e.off, "%s", e.msg)
+		r.fail(e.Off, "%s", e.Msg)
 	}
 	for _, it := range items {
-		raw.grants = append(raw.grants, rawGrant{it.grant, r.at(it.off)})
+		raw.Grants = append(raw.Grants, Grant{it.Grant, r.at(it.Off)})
 	}
 	if !quoted {
 		return
@@ -275,34 +281,8 @@ func (r *iniReader) value(raw *rawRule, pos int) {
 
 // skipSpace returns the offset of the first byte from pos on that is no blank.
 func skipSpace(s string, pos int) int {
-	for pos < len(s) && isSpace(s[pos]) {
+	for pos < len(s) && grant.IsSpace(s[pos]) {
 		pos++
 	}
 	return pos
-}
-
-// withoutOthers returns an INI file in which the lines of sections that hold no
-// rules are empty. A config.ini.php has passwords there, and nothing of it is
-// ours to keep; line numbers stay what they are.
-func withoutOthers(data []byte) []byte {
-	var b strings.Builder
-	keep := false
-	for i, line := range strings.Split(strings.ReplaceAll(strings.TrimPrefix(string(data), byteOrderMark), "\r\n", "\n"), "\n") {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		text := strings.TrimLeft(line, " \t")
-		if name, _, ok := strings.Cut(text, "]"); ok && strings.HasPrefix(name, "[") {
-			keep = isRuleSection(fold(strings.TrimSpace(name[1:])))
-			b.WriteString(name + "]")
-			if !keep {
-				continue
-			}
-			line = text[len(name)+1:]
-		}
-		if keep {
-			b.WriteString(line)
-		}
-	}
-	return []byte(b.String())
 }

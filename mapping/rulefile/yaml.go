@@ -1,4 +1,4 @@
-package mapping
+package rulefile
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/matomo-scim/bridge/mapping/grant"
 )
 
 // yamlReader reads the YAML form, which has the same keys and grants as the INI
@@ -23,15 +25,15 @@ import (
 // It walks over nodes instead of decoding into structs, so that every error has
 // its place and nothing unknown is passed over.
 type yamlReader struct {
-	d     *diag
+	errs  *Errors
 	file  string
 	lines int // in the file
-	rules []rawRule
+	rules []Rule
 }
 
 // readYAML reads a file in the YAML form.
-func readYAML(d *diag, f File) []rawRule {
-	r := &yamlReader{d: d, file: f.Name, lines: 1 + bytes.Count(f.Data, []byte("\n"))}
+func readYAML(errs *Errors, f File) []Rule {
+	r := &yamlReader{errs: errs, file: f.Name, lines: 1 + bytes.Count(f.Data, []byte("\n"))}
 	dec := yaml.NewDecoder(bytes.NewReader(f.Data))
 	var doc, second yaml.Node
 	err := dec.Decode(&doc)
@@ -48,15 +50,19 @@ func readYAML(d *diag, f File) []rawRule {
 	return r.rules
 }
 
+// A quoted key has quotes twice in YAML, '"Team {x}"': those of YAML end the
+// string, those of the language make it literal. Both are needed, or a generator
+// could not write a name in braces.
+
 // at is the place of a node. To YAML a lone CR and some characters of Unicode end
 // a line too; editors count otherwise, so the last line is the limit.
-func (r *yamlReader) at(n *yaml.Node) position {
-	return position{min(max(n.Line, 1), r.lines), max(n.Column, 1)}
+func (r *yamlReader) at(n *yaml.Node) Position {
+	return Position{min(max(n.Line, 1), r.lines), max(n.Column, 1)}
 }
 
 // fail notes an error at a node.
 func (r *yamlReader) fail(n *yaml.Node, format string, args ...any) {
-	r.d.add(r.file, r.at(n), format, args...)
+	r.errs.Add(r.file, r.at(n), format, args...)
 }
 
 // yamlLine finds the line in the text of a syntax error, which has no field for it.
@@ -69,7 +75,7 @@ func (r *yamlReader) syntax(err error) {
 		line, _ = strconv.Atoi(m[1])
 		msg = strings.Replace(msg, m[0], "", 1)
 	}
-	r.d.add(r.file, position{min(max(line, 1), r.lines), 1}, "no YAML: %s", msg)
+	r.errs.Add(r.file, Position{min(max(line, 1), r.lines), 1}, "no YAML: %s", msg)
 }
 
 // document reads the outermost mapping.
@@ -130,14 +136,14 @@ func (r *yamlReader) rule(n *yaml.Node) {
 	if !ok {
 		return
 	}
-	raw := rawRule{file: r.file, line: r.at(n).line, kind: KindGroup}
+	raw := Rule{File: r.file, Line: r.at(n).Line, Kind: KindGroup}
 	group, user, grants := fields["group"], fields["user"], fields["grants"]
 	if (group == nil) == (user == nil) {
 		r.fail(n, "a rule needs either group or user")
 		return
 	}
 	if user != nil {
-		raw.kind, group = KindUser, user
+		raw.Kind, group = KindUser, user
 	}
 	if grants == nil {
 		r.fail(n, "a rule needs grants")
@@ -145,9 +151,9 @@ func (r *yamlReader) rule(n *yaml.Node) {
 	}
 	ok = r.key(&raw, group)
 	if source := fields["source"]; source != nil {
-		raw.sourceAt = r.at(source)
-		if raw.source, ok = r.text(source, "source", ok); ok && !isName(raw.source) {
-			r.fail(source, "%q is no name of a source", raw.source)
+		raw.SourceAt = r.at(source)
+		if raw.Source, ok = r.text(source, "source", ok); ok && !grant.IsName(raw.Source) {
+			r.fail(source, "%q is no name of a source", raw.Source)
 			ok = false
 		}
 	}
@@ -158,9 +164,9 @@ func (r *yamlReader) rule(n *yaml.Node) {
 }
 
 // key reads the value of group or user.
-func (r *yamlReader) key(raw *rawRule, n *yaml.Node) bool {
-	raw.keyAt = r.at(n)
-	text, ok := r.text(n, raw.kind, true)
+func (r *yamlReader) key(raw *Rule, n *yaml.Node) bool {
+	raw.KeyAt = r.at(n)
+	text, ok := r.text(n, raw.Kind, true)
 	if !ok {
 		return false
 	}
@@ -181,7 +187,7 @@ func (r *yamlReader) text(n *yaml.Node, what string, ok bool) (string, bool) {
 }
 
 // grants reads the list of grants, one an item.
-func (r *yamlReader) grants(raw *rawRule, n *yaml.Node) {
+func (r *yamlReader) grants(raw *Rule, n *yaml.Node) {
 	if n.Kind != yaml.SequenceNode || n.Tag != "!!seq" {
 		r.fail(n, "grants must be a list")
 		return
@@ -195,9 +201,9 @@ func (r *yamlReader) grants(raw *rawRule, n *yaml.Node) {
 		if !ok {
 			continue
 		}
-		items, _, errs := parseGrants(text, 0, false)
+		items, _, errs := grant.Parse(text, 0, false)
 		for _, e := range errs {
-			r.fail(item, "%s", e.msg)
+			r.fail(item, "%s", e.Msg)
 		}
 		if len(errs) == 0 && len(items) != 1 {
 			r.fail(item, "one grant an item: write %q as several", text)
@@ -205,6 +211,6 @@ func (r *yamlReader) grants(raw *rawRule, n *yaml.Node) {
 		if len(errs) > 0 || len(items) != 1 {
 			continue
 		}
-		raw.grants = append(raw.grants, rawGrant{items[0].grant, r.at(item)})
+		raw.Grants = append(raw.Grants, Grant{items[0].Grant, r.at(item)})
 	}
 }

@@ -1,4 +1,4 @@
-package mapping
+package rulefile
 
 import (
 	"bytes"
@@ -6,10 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/matomo-scim/bridge/mapping/match"
 )
 
 // What is stored has to be enough for another replica to come to the same rules
@@ -46,7 +47,8 @@ func Marshal(files []File) (string, error) {
 	return string(out), nil
 }
 
-// Unmarshal reads what Marshal wrote.
+// Unmarshal reads what Marshal wrote. Fields that it does not know are an error: a
+// newer version may have stored something that changes what the rules mean.
 func Unmarshal(text string) ([]File, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -66,25 +68,48 @@ func Unmarshal(text string) ([]File, error) {
 
 // normalize returns the content of a file as far as it matters.
 func normalize(f File) []byte {
-	if ext := strings.ToLower(path.Ext(f.Name)); ext == ".yaml" || ext == ".yml" {
+	if isYAML(f.Name) {
 		data := bytes.TrimPrefix(f.Data, []byte(byteOrderMark))
 		return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	}
 	return withoutOthers(f.Data)
 }
 
-// Text is Marshal of the files that the rules were read from.
-func (r *Rules) Text() (string, error) { return Marshal(r.files) }
-
-// Hash identifies the content of the files: their names and what Marshal keeps
-// of them. Order of the files, line endings and other sections do not matter.
-func (r *Rules) Hash() string {
+// Hash identifies the content of files that are sorted by name: their names and
+// what Marshal keeps of them. Line endings and other sections do not matter.
+func Hash(files []File) string {
 	h := sha256.New()
-	for _, f := range r.files {
+	for _, f := range files {
 		data := sha256.Sum256(normalize(f))
 		name := sha256.Sum256([]byte(f.Name))
 		h.Write(name[:])
 		h.Write(data[:])
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// withoutOthers returns an INI file in which the lines of sections that hold no
+// rules are empty. A config.ini.php has passwords there, and nothing of it is
+// ours to keep; line numbers stay what they are.
+func withoutOthers(data []byte) []byte {
+	var b strings.Builder
+	keep := false
+	for i, line := range strings.Split(strings.ReplaceAll(strings.TrimPrefix(string(data), byteOrderMark), "\r\n", "\n"), "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		text := strings.TrimLeft(line, " \t")
+		if name, _, ok := strings.Cut(text, "]"); ok && strings.HasPrefix(name, "[") {
+			keep = isRuleSection(match.Fold(strings.TrimSpace(name[1:])))
+			b.WriteString(name + "]")
+			if !keep {
+				continue
+			}
+			line = text[len(name)+1:]
+		}
+		if keep {
+			b.WriteString(line)
+		}
+	}
+	return []byte(b.String())
 }

@@ -1,4 +1,4 @@
-package mapping
+package match
 
 import (
 	"fmt"
@@ -7,9 +7,24 @@ import (
 	"unicode/utf8"
 )
 
-// captures are the values that a template took out of a name, by variable. They
-// keep the letter case of the name.
-type captures map[string]string
+// Capture is one variable of a key and what it took out of a name, in the letter
+// case of the name.
+type Capture struct{ Var, Value string }
+
+// Captures are all that a key took, each variable once. They are plain text:
+// whoever puts them somewhere must not read them as anything else.
+type Captures []Capture
+
+// Get returns what the variable took; empty if the key has no such variable,
+// because one that is there takes at least one character.
+func (c Captures) Get(name string) string {
+	for i := range c {
+		if c[i].Var == name {
+			return c[i].Value
+		}
+	}
+	return ""
+}
 
 // template is a name with variables, such as "Matomo-{site}-Viewers". Parts
 // alternate: literals[0] vars[0] literals[1] ... vars[n-1] literals[n]; only the
@@ -36,8 +51,9 @@ type template struct {
 // maxVars bounds the variables of one template.
 const maxVars = 8
 
-// varLength returns the length of the variable "{name}" at the start of s, or 0.
-func varLength(s string) int {
+// VarLength returns the length of the variable "{name}" at the start of s, or 0
+// if none stands there. Everything else in braces is text: "{Site}", "{1}", "{}".
+func VarLength(s string) int {
 	if len(s) < 3 || s[0] != '{' || s[1] < 'a' || s[1] > 'z' {
 		return 0
 	}
@@ -54,11 +70,11 @@ func varLength(s string) int {
 	return 0
 }
 
-// varsIn returns the variables that occur in s, in order.
-func varsIn(s string) []string {
+// Vars returns the names of the variables that occur in s, in order.
+func Vars(s string) []string {
 	var out []string
 	for i := 0; i < len(s); {
-		if n := varLength(s[i:]); n > 0 {
+		if n := VarLength(s[i:]); n > 0 {
 			out = append(out, s[i+1:i+n-1])
 			i += n
 			continue
@@ -68,72 +84,67 @@ func varsIn(s string) []string {
 	return out
 }
 
-// newTemplate reads a name with variables. The message says what is wrong with
-// it and is empty if nothing is.
-func newTemplate(s string) (*template, string) {
+// newTemplate reads a name with variables, or without any, which makes it a
+// template that matches one name.
+func newTemplate(s string) (*template, error) {
 	t := &template{}
 	literal := 0
 	for i := 0; i < len(s); {
-		n := varLength(s[i:])
+		n := VarLength(s[i:])
 		if n == 0 {
 			i++
 			continue
 		}
 		name := s[i+1 : i+n-1]
 		if slices.Contains(t.vars, name) {
-			return nil, fmt.Sprintf("{%s} occurs twice", name)
+			return nil, fmt.Errorf("{%s} occurs twice", name)
 		}
 		if len(t.vars) > 0 && literal == i {
-			return nil, fmt.Sprintf("{%s} follows {%s} directly: something must stand between them", name, t.vars[len(t.vars)-1])
+			return nil, fmt.Errorf("{%s} follows {%s} directly: something must stand between them", name, t.vars[len(t.vars)-1])
 		}
 		if len(t.vars) == maxVars {
-			return nil, fmt.Sprintf("more than %d variables", maxVars)
+			return nil, fmt.Errorf("more than %d variables", maxVars)
 		}
-		t.literals = append(t.literals, fold(s[literal:i]))
+		t.literals = append(t.literals, Fold(s[literal:i]))
 		t.vars = append(t.vars, name)
 		i += n
 		literal = i
 	}
-	t.literals = append(t.literals, fold(s[literal:]))
+	t.close(s[literal:])
+	return t, nil
+}
+
+// close adds the last literal and works out what stands beside each variable.
+func (t *template) close(literal string) {
+	t.literals = append(t.literals, Fold(literal))
 	for i := range t.vars {
-		t.left = append(t.left, lastRune(t.literals[i]))
-		t.right = append(t.right, firstRune(t.literals[i+1]))
+		t.left = append(t.left, edge(utf8.DecodeLastRuneInString(t.literals[i])))
+		t.right = append(t.right, edge(utf8.DecodeRuneInString(t.literals[i+1])))
 	}
-	return t, ""
 }
 
-// firstRune and lastRune return 0 for an empty string.
-func firstRune(s string) rune {
-	if s == "" {
+// edge is a decoded rune, 0 if there was none.
+func edge(r rune, size int) rune {
+	if size == 0 {
 		return 0
 	}
-	r, _ := utf8.DecodeRuneInString(s)
 	return r
 }
 
-func lastRune(s string) rune {
-	if s == "" {
-		return 0
-	}
-	r, _ := utf8.DecodeLastRuneInString(s)
-	return r
-}
-
-// match reports whether the template is the whole of name, and adds what its
-// variables took to into (which is made when it is nil).
-func (t *template) match(name string, into captures) (captures, bool) {
+// match reports whether the template is the whole of name, and appends what its
+// variables took.
+func (t *template) match(name string, into Captures) (Captures, bool) {
 	pos, ok := skipFolded(name, t.literals[0])
 	if !ok {
 		return into, false
 	}
 	var taken [maxVars]string
-	values := taken[:0]
 	for i := range t.vars {
 		n := t.take(i, name[pos:])
 		if n == 0 {
 			return into, false
 		}
-		values = append(values, name[pos:pos+n])
+		taken[i] = name[pos : pos+n]
 		pos += n
 		n, ok = skipFolded(name[pos:], t.literals[i+1])
 		if !ok {
@@ -144,11 +155,8 @@ func (t *template) match(name string, into captures) (captures, bool) {
 	if pos != len(name) {
 		return into, false
 	}
-	if into == nil {
-		into = make(captures, len(t.vars))
-	}
 	for i, v := range t.vars {
-		into[v] = values[i]
+		into = append(into, Capture{v, taken[i]})
 	}
 	return into, true
 }
@@ -169,36 +177,6 @@ func (t *template) take(i int, s string) int {
 	return 0
 }
 
-// skipFolded returns how many bytes at the start of s are the folded literal.
-func skipFolded(s, literal string) (int, bool) {
-	pos, i := 0, 0
-	for i < len(literal) {
-		if pos >= len(s) {
-			return 0, false
-		}
-		if c, want := s[pos], literal[i]; c < utf8.RuneSelf && want < utf8.RuneSelf {
-			if lowerASCII(c) != want {
-				return 0, false
-			}
-			pos++
-			i++
-			continue
-		}
-		want, n := utf8.DecodeRuneInString(literal[i:])
-		have, m := utf8.DecodeRuneInString(s[pos:])
-		if want == utf8.RuneError && n == 1 || have == utf8.RuneError && m == 1 {
-			if literal[i] != s[pos] {
-				return 0, false
-			}
-		} else if foldRune(have) != want {
-			return 0, false
-		}
-		i += n
-		pos += m
-	}
-	return pos, true
-}
-
 // placeholders stand for variables while a DN is parsed: characters that Unicode
 // keeps out of texts for good, and the reader refuses in keys.
 const (
@@ -206,21 +184,20 @@ const (
 	lastPlaceholder  = '\uFDEF'
 )
 
-// hideVars replaces the variables in s by placeholders.
-func hideVars(s string) (hidden string, vars []string) {
+// hideVars replaces the variables in s by characters: the first by this one, each
+// further one by the next after as many steps.
+func hideVars(s string, by, step rune) string {
 	var b strings.Builder
-	next := firstPlaceholder
 	for i := 0; i < len(s); {
-		n := varLength(s[i:])
+		n := VarLength(s[i:])
 		if n == 0 {
 			b.WriteByte(s[i])
 			i++
 			continue
 		}
-		b.WriteRune(next)
-		next++
-		vars = append(vars, s[i+1:i+n-1])
+		b.WriteRune(by)
+		by += step
 		i += n
 	}
-	return b.String(), vars
+	return b.String()
 }

@@ -1,11 +1,26 @@
-package mapping
+// Package grant is one grant of a rule: its grammar, its meaning and its sites.
+//
+//	eu/site:name='Shop: EU':view+tagmanager_write until 2027-03-31
+//
+// says to which target it goes, on which sites, what it gives there, and until
+// when. Parse reads such texts once, when rules are read; a Grant is symbolic and
+// does not know whether its sites exist. A rule whose key has variables leaves
+// fields open, and Fill puts what a group's name captured into them. Sites
+// finds the sites of a Selector in the list of one Matomo.
+//
+// The order of these steps is the safety of the language: the text of a rule is
+// read before any name is known, so that no name of a group or of a site is ever
+// read as anything but a name.
+package grant
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/matomo-scim/bridge/mapping/match"
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
@@ -33,13 +48,14 @@ type Selector struct {
 	quoted bool // Text stood in quotes
 }
 
-// EveryTarget is the Grant.Target that stands for all targets.
-const EveryTarget = "*"
+// Every is the Grant.Target that stands for all targets.
+const Every = "*"
 
 // Grant is one symbolic grant of a rule: superuser, or a role on some sites, on
-// one target or on all. Which sites that are is only known to Decide.
+// one target or on all. Which sites that are is only known to Sites. Parse leaves
+// Target empty where the text names none; who knows the configuration fills it in.
 type Grant struct {
-	Target       string // a target's name or EveryTarget
+	Target       string // a target's name or Every
 	Superuser    bool
 	Site         Selector
 	Role         access.Role // empty when RoleVar is set, and for superuser
@@ -50,40 +66,22 @@ type Grant struct {
 	prefixed bool // the target stood in the text
 }
 
-// ParseGrant reads one grant that stands alone, such as an elevation asked for on
-// the command line. Captures are an error. The text may be
-// "eu/site:3:admin until 2027-03-31".
-func ParseGrant(text string, opt Options) (Grant, error) {
-	d := &diag{}
-	opt = checkOptions(d, opt)
-	items, _, errs := parseGrants(text, 0, false)
-	for _, e := range errs {
-		d.add("", position{}, "grant %q: %s", text, e.msg)
-	}
-	if len(errs) == 0 && len(items) != 1 {
-		d.add("", position{}, "grant %q: exactly one grant is wanted", text)
-	}
-	if err := d.err(); err != nil {
-		return Grant{}, err
-	}
-	g := items[0].grant
-	for _, msg := range append(resolveTarget(&g, opt), checkCaptures(g, nil)...) {
-		d.add("", position{}, "grant %q: %s", text, msg)
-	}
-	return g, d.err()
-}
-
 // Deny reports whether the grant takes access away.
 func (g Grant) Deny() bool { return g.Role == access.NoAccess }
 
 // For reports whether the grant counts on this target.
-func (g Grant) For(target string) bool { return g.Target == EveryTarget || g.Target == target }
+func (g Grant) For(target string) bool { return g.Target == Every || g.Target == target }
 
 // Over reports whether the grant has ended at this time.
 func (g Grant) Over(now time.Time) bool { return !g.Until.IsZero() && !now.Before(g.Until) }
 
 // String is the grant in the language of rules, always written in the same way
-// however it was written in the file.
+// however it was written in the file. Identities of rules are made of this text,
+// so a change of it here would look like a change of every rule: what is recorded
+// of rules that cannot be resolved would be lost.
+//
+//	site:name='Shop':view+b+a  ->  site:name=Shop:view+a+b
+//	... until 2027-04-01T00:00Z  ->  ... until 2027-03-31
 func (g Grant) String() string {
 	var b strings.Builder
 	if g.prefixed {
@@ -139,7 +137,9 @@ func (s Selector) String() string {
 	return ""
 }
 
-// quoteText puts a name into quotes unless it is certainly plain.
+// quoteText puts a name into quotes unless it is certainly plain. More names than
+// need it are quoted: that reads as the same, and a name with braces must never
+// come back as a variable.
 func quoteText(s string) string {
 	plain := s != ""
 	for i := range len(s) {
@@ -155,6 +155,9 @@ func quoteText(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
+// Open reports whether captures are still missing from the grant.
+func (g Grant) Open() bool { return g.Site.Var != "" || g.RoleVar != "" }
+
 // vars returns the captures that the grant uses.
 func (g Grant) vars() []string {
 	var out []string
@@ -167,34 +170,41 @@ func (g Grant) vars() []string {
 	return out
 }
 
-// fill puts captures into the fields they belong to. The grant was parsed long
+// Fill puts captures into the fields they belong to. The grant was parsed long
 // before: a capture becomes one ID, one name or one role and nothing else. The
-// second result says why a capture does not fit, and is empty if all do.
-func (g Grant) fill(c captures) (Grant, string) {
+// error says why a capture does not fit.
+//
+//	site:{site}:view         {site} = 3          site:3:view
+//	site:{site}:view         {site} = *          error: it is no ID
+//	site:name={b}:view       {b} = 1,superuser   the site that has this name
+//	site:group={g}:view      {g} = " "           error: not the sites without group
+//	site:1:{role}            {role} = NoAccess   error: a name cannot deny
+func (g Grant) Fill(c match.Captures) (Grant, error) {
 	if v := g.Site.Var; v != "" {
-		value := c[v]
+		value := c.Get(v)
 		g.Site.Var = ""
 		if g.Site.Kind == SelectID {
 			id, ok := parseID(value)
 			if !ok {
-				return g, "{" + v + "} is " + strconv.Quote(value) + ", which is no site ID"
+				return g, fmt.Errorf("{%s} is %q, which is no site ID", v, value)
 			}
 			g.Site.ID = id
-		} else {
-			g.Site.Text, g.Site.quoted = value, true
+		} else if g.Site.Text, g.Site.quoted = value, true; siteKey(value) == "" {
+			return g, fmt.Errorf("{%s} is %q, which is no name", v, value)
 		}
 	}
 	if v := g.RoleVar; v != "" {
-		role, ok := access.ParseRole(fold(c[v]))
+		role, ok := access.ParseRole(match.Fold(c.Get(v)))
 		if !ok || role == access.NoAccess {
-			return g, "{" + v + "} is " + strconv.Quote(c[v]) + ", which is none of admin, write and view"
+			return g, fmt.Errorf("{%s} is %q, which is none of admin, write and view", v, c.Get(v))
 		}
 		g.Role, g.RoleVar = role, ""
 	}
-	return g, ""
+	return g, nil
 }
 
-// parseID reads a site ID: digits without a leading zero.
+// parseID reads a site ID: digits without a leading zero, so that one site is
+// named in one way, and nothing that strconv takes beyond that ("+3", "0x3").
 func parseID(s string) (access.SiteID, bool) {
 	if s == "" || s[0] == '0' || strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
 		return 0, false
@@ -203,9 +213,11 @@ func parseID(s string) (access.SiteID, bool) {
 	return access.SiteID(n), err == nil
 }
 
-// checkCaptures says what is wrong with the captures of a grant whose key has
-// these.
-func checkCaptures(g Grant, inKey []string) []string {
+// CheckCaptures says what is wrong with the captures of a grant whose key has
+// these; nothing if it says nothing. A name with a variable inside, as in
+// site:name=Shop-{x}, is refused rather than read as text, because whoever wrote it
+// expects it to be filled.
+func (g Grant) CheckCaptures(inKey []string) []string {
 	var out []string
 	for _, v := range g.vars() {
 		if !slices.Contains(inKey, v) {
@@ -213,7 +225,7 @@ func checkCaptures(g Grant, inKey []string) []string {
 		}
 	}
 	if !g.Site.quoted && g.Site.Var == "" {
-		for _, v := range varsIn(g.Site.Text) {
+		for _, v := range match.Vars(g.Site.Text) {
 			if slices.Contains(inKey, v) {
 				out = append(out, "{"+v+"} must be the whole name; a name that really contains braces stands in single quotes")
 			}

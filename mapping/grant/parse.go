@@ -1,4 +1,4 @@
-package mapping
+package grant
 
 import (
 	"fmt"
@@ -6,19 +6,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/matomo-scim/bridge/mapping/match"
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
-// offsetError is an error at a byte offset of the text that was parsed.
-type offsetError struct {
-	off int
-	msg string
+// Error is something wrong at a byte offset of the text that was parsed.
+type Error struct {
+	Off int
+	Msg string
 }
 
-// grantItem is a parsed grant and where it begins.
-type grantItem struct {
-	grant Grant
-	off   int
+// Item is a parsed grant and the byte offset at which it begins.
+type Item struct {
+	Grant Grant
+	Off   int
 }
 
 // The grammar that this file reads; there is one function for each line:
@@ -33,24 +34,24 @@ type grantItem struct {
 //	until    = blanks "until" blanks ( date | time with zone )
 //
 // Blanks are allowed around commas and at the ends. Everything is decided by the
-// text of the rule alone; captures are put in long after, by Grant.fill.
+// text of the rule alone; captures are put in long after, by Grant.Fill.
 
-// grantParser walks over the text of grants. In a quoted value it stops at the
+// parser walks over the text of grants. In a quoted value it stops at the
 // first double quote that is not inside a name in single quotes.
-type grantParser struct {
+type parser struct {
 	s      string
 	pos    int
 	quoted bool
 }
 
-// parseGrants reads grants separated by commas from s[pos:]. It returns them, the
+// Parse reads grants separated by commas from s[pos:]. It returns them, the
 // offset at which the value ends and every error; after an error it goes on
 // behind the next comma.
-func parseGrants(s string, pos int, quoted bool) (items []grantItem, end int, errs []*offsetError) {
-	p := &grantParser{s: s, pos: pos, quoted: quoted}
+func Parse(s string, pos int, quoted bool) (items []Item, end int, errs []*Error) {
+	p := &parser{s: s, pos: pos, quoted: quoted}
 	p.space()
 	if p.done() {
-		return nil, p.pos, []*offsetError{{p.pos, "the value is empty: a rule must grant something"}}
+		return nil, p.pos, []*Error{{p.pos, "the value is empty: a rule must grant something"}}
 	}
 	for {
 		p.space()
@@ -66,7 +67,7 @@ func parseGrants(s string, pos int, quoted bool) (items []grantItem, end int, er
 			errs = append(errs, err)
 			p.skip()
 		} else {
-			items = append(items, grantItem{g, off})
+			items = append(items, Item{g, off})
 		}
 		if p.done() {
 			return items, p.pos, errs
@@ -76,15 +77,15 @@ func parseGrants(s string, pos int, quoted bool) (items []grantItem, end int, er
 }
 
 // done reports whether the value ends here.
-func (p *grantParser) done() bool {
+func (p *parser) done() bool {
 	return p.pos >= len(p.s) || p.quoted && p.s[p.pos] == '"'
 }
 
 // peek reports whether the rest begins with word.
-func (p *grantParser) peek(word string) bool { return strings.HasPrefix(p.s[p.pos:], word) }
+func (p *parser) peek(word string) bool { return strings.HasPrefix(p.s[p.pos:], word) }
 
 // take is peek that also steps over the word.
-func (p *grantParser) take(word string) bool {
+func (p *parser) take(word string) bool {
 	if !p.peek(word) {
 		return false
 	}
@@ -93,31 +94,31 @@ func (p *grantParser) take(word string) bool {
 }
 
 // space steps over white space and returns how much there was.
-func (p *grantParser) space() int {
+func (p *parser) space() int {
 	start := p.pos
-	for p.pos < len(p.s) && isSpace(p.s[p.pos]) {
+	for p.pos < len(p.s) && IsSpace(p.s[p.pos]) {
 		p.pos++
 	}
 	return p.pos - start
 }
 
 // skip goes to the next comma or the end of the value.
-func (p *grantParser) skip() {
+func (p *parser) skip() {
 	for !p.done() && p.s[p.pos] != ',' {
 		p.pos++
 	}
 }
 
 // fail makes an error at the current offset.
-func (p *grantParser) fail(format string, args ...any) *offsetError {
-	return &offsetError{p.pos, fmt.Sprintf(format, args...)}
+func (p *parser) fail(format string, args ...any) *Error {
+	return &Error{p.pos, fmt.Sprintf(format, args...)}
 }
 
 // maxShown is how many characters of the text a message repeats.
 const maxShown = 24
 
 // found describes what stands at the current offset.
-func (p *grantParser) found() string {
+func (p *parser) found() string {
 	if p.done() {
 		return "end of the value"
 	}
@@ -132,7 +133,7 @@ func (p *grantParser) found() string {
 }
 
 // grant reads one grant.
-func (p *grantParser) grant() (Grant, *offsetError) {
+func (p *parser) grant() (Grant, *Error) {
 	var g Grant
 	if p.done() || p.peek(",") {
 		return g, p.fail("a grant is missing here")
@@ -153,9 +154,9 @@ func (p *grantParser) grant() (Grant, *offsetError) {
 }
 
 // target reads "name/" or "*/" if it stands here.
-func (p *grantParser) target(g *Grant) {
+func (p *parser) target(g *Grant) {
 	rest := p.s[p.pos:]
-	n := nameLength(rest)
+	n := NameLength(rest)
 	if strings.HasPrefix(rest, "*") {
 		n = 1
 	}
@@ -166,7 +167,7 @@ func (p *grantParser) target(g *Grant) {
 }
 
 // site reads what follows "site:".
-func (p *grantParser) site(g *Grant) *offsetError {
+func (p *parser) site(g *Grant) *Error {
 	if err := p.selector(&g.Site); err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (p *grantParser) site(g *Grant) *offsetError {
 	for p.peek("+") {
 		plus := p.pos
 		p.pos++
-		n := nameLength(p.s[p.pos:])
+		n := NameLength(p.s[p.pos:])
 		if n == 0 {
 			return p.fail("unexpected %s: the name of a capability is wanted", p.found())
 		}
@@ -196,7 +197,7 @@ func (p *grantParser) site(g *Grant) *offsetError {
 }
 
 // selector reads the sites of a grant.
-func (p *grantParser) selector(s *Selector) *offsetError {
+func (p *parser) selector(s *Selector) *Error {
 	switch {
 	case p.take("*"):
 		s.Kind = SelectAll
@@ -206,7 +207,7 @@ func (p *grantParser) selector(s *Selector) *offsetError {
 	case p.take("group="):
 		s.Kind = SelectGroup
 		return p.text(s)
-	case varLength(p.s[p.pos:]) > 0:
+	case match.VarLength(p.s[p.pos:]) > 0:
 		s.Kind, s.Var = SelectID, p.variable()
 	default:
 		start := p.pos
@@ -224,7 +225,7 @@ func (p *grantParser) selector(s *Selector) *offsetError {
 }
 
 // text reads the name after "name=" or "group=".
-func (p *grantParser) text(s *Selector) *offsetError {
+func (p *parser) text(s *Selector) *Error {
 	if p.take("'") {
 		return p.quotedText(s)
 	}
@@ -233,7 +234,7 @@ func (p *grantParser) text(s *Selector) *offsetError {
 		p.pos++
 	}
 	s.Text = p.s[start:p.pos]
-	if n := varLength(s.Text); n > 0 && n == len(s.Text) {
+	if n := match.VarLength(s.Text); n > 0 && n == len(s.Text) {
 		s.Text, s.Var = "", s.Text[1:n-1]
 		return nil
 	}
@@ -247,7 +248,7 @@ func (p *grantParser) text(s *Selector) *offsetError {
 }
 
 // quotedText reads a name in single quotes whose first quote is behind us.
-func (p *grantParser) quotedText(s *Selector) *offsetError {
+func (p *parser) quotedText(s *Selector) *Error {
 	open := p.pos - 1
 	var b strings.Builder
 	for p.pos < len(p.s) {
@@ -271,8 +272,8 @@ func (p *grantParser) quotedText(s *Selector) *offsetError {
 }
 
 // role reads a role or the capture that says it.
-func (p *grantParser) role(g *Grant) *offsetError {
-	if varLength(p.s[p.pos:]) > 0 {
+func (p *parser) role(g *Grant) *Error {
+	if match.VarLength(p.s[p.pos:]) > 0 {
 		g.RoleVar = p.variable()
 		return nil
 	}
@@ -290,15 +291,15 @@ func (p *grantParser) role(g *Grant) *offsetError {
 }
 
 // variable reads the capture that stands here and returns its name.
-func (p *grantParser) variable() string {
-	n := varLength(p.s[p.pos:])
+func (p *parser) variable() string {
+	n := match.VarLength(p.s[p.pos:])
 	name := p.s[p.pos+1 : p.pos+n-1]
 	p.pos += n
 	return name
 }
 
 // until reads the end of a grant if one stands here.
-func (p *grantParser) until(g *Grant) *offsetError {
+func (p *parser) until(g *Grant) *Error {
 	start := p.pos
 	if p.space() == 0 || !p.peek("until") {
 		p.pos = start
@@ -332,7 +333,9 @@ var whenForms = []struct {
 }
 
 // parseWhen returns the moment at which "until s" ends: the end of that day in
-// UTC, or the time itself. The message is empty if all is well.
+// UTC, or the time itself. The message is empty if all is well. A time without
+// zone is refused, because the server's is not the administrator's; a year before
+// 1970 is a slip such as 0207, and would end the grant at once.
 func parseWhen(s string) (time.Time, string) {
 	t, msg := readWhen(s)
 	if msg == "" && t.Year() < 1970 {
@@ -363,3 +366,28 @@ func readWhen(s string) (time.Time, string) {
 func isWordByte(s string, i int) bool {
 	return i < len(s) && (isLetter(s[i]) || isDigit(s[i]) || s[i] == '_' || s[i] == '-')
 }
+
+// IsName reports whether s is a name as the grammar wants it for targets,
+// sources and capabilities: a letter, then letters, digits, "_" and "-".
+func IsName(s string) bool { return s != "" && NameLength(s) == len(s) }
+
+// NameLength returns how many bytes at the start of s are such a name; 0 if none
+// begins there.
+func NameLength(s string) int {
+	if s == "" || !isLetter(s[0]) {
+		return 0
+	}
+	n := 1
+	for isWordByte(s, n) {
+		n++
+	}
+	return n
+}
+
+// IsSpace reports whether c may separate the words of a rule: blank or tab.
+func IsSpace(c byte) bool { return c == ' ' || c == '\t' }
+
+// isLetter and isDigit are ASCII only: the words of the language are.
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
