@@ -239,6 +239,16 @@ func TestMatch_Absent(t *testing.T) {
 	}
 }
 
+// TestMatch_ListWithoutSub holds that a value which lacks the sub-attribute differs from every value too.
+func TestMatch_ListWithoutSub(t *testing.T) {
+	doc := with("pairs", []any{map[string]any{"value": "a"}})
+	for op, want := range map[filter.Op]bool{filter.Ne: true, filter.Eq: false, filter.Gt: false, filter.Le: false} {
+		if got, err := filter.Match(compare("pairs.n", op, json.Number("1")), typed(t), doc); got != want || err != nil {
+			t.Errorf("%s: %v, %v", op, got, err)
+		}
+	}
+}
+
 // TestMatch_Lists holds that one value is enough for every operator, and that brackets want one value for all of them.
 func TestMatch_Lists(t *testing.T) {
 	rt := typed(t)
@@ -249,6 +259,7 @@ func TestMatch_Lists(t *testing.T) {
 		`urn:x:t:tags[type eq "x"]`: false, `urn:x:t:tags[not (value pr)]`: true,
 		`urn:x:t:pairs eq "a"`: true, `urn:x:t:pairs.value eq "A"`: true, `urn:x:t:pairs.n gt 2`: true, `urn:x:t:pairs.n gt 3`: false,
 		`urn:x:t:pairs.value eq "a" and urn:x:t:pairs.n eq 2`: true, `urn:x:t:pairs[value eq "a" and n eq 2]`: false, `urn:x:t:pairs[value eq "b" and n eq 2]`: true,
+		`urn:x:t:pairs[value eq "c" and n ne 1]`: true, `urn:x:t:pairs.value eq "c" and urn:x:t:pairs.n ne 9`: true,
 		`urn:x:t:pairs.value eq null`:  false, // some have one; ask in brackets for one that has none
 		`urn:x:t:pairs[value eq null]`: true, `urn:x:t:pairs[value eq null and n eq 3]`: true, `urn:x:t:pairs[not (n pr)]`: true,
 		`urn:x:t:pairs[pin pr]`: false, `urn:x:t:pairs[pin eq "7"]`: false, `urn:x:t:pairs.pin eq "7"`: false, `urn:x:t:pairs[value eq "c" and not (pin pr)]`: true,

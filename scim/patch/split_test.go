@@ -120,6 +120,18 @@ func TestSplit(t *testing.T) {
 			members: []patch.MemberOp{{Kind: patch.Remove, Members: ids("1", "2")}, {Kind: patch.Add, Members: ids("3")}},
 		},
 		{
+			name: "everybody but one", ops: `{"op":"remove","path":"members[value ne \"1\"]"}`,
+			members: []patch.MemberOp{{Kind: patch.RemoveWhere, Where: filter.Compare{Path: filter.Path{Attr: "value"}, Op: filter.Ne, Value: "1"}}},
+		},
+		{
+			name: "ids that begin alike", ops: `{"op":"remove","path":"members[value sw \"1\"]"}`,
+			members: []patch.MemberOp{{Kind: patch.RemoveWhere, Where: filter.Compare{Path: filter.Path{Attr: "value"}, Op: filter.Sw, Value: "1"}}},
+		},
+		{
+			name: "one by id or any by another way", ops: `{"op":"remove","path":"members[value eq \"1\" or value ew \"1\"]"}`,
+			members: []patch.MemberOp{{Kind: patch.RemoveWhere, Where: filter.Or{L: filter.Compare{Path: filter.Path{Attr: "value"}, Op: filter.Eq, Value: "1"}, R: filter.Compare{Path: filter.Path{Attr: "value"}, Op: filter.Ew, Value: "1"}}}},
+		},
+		{
 			name: "remove all and add is a replace", ops: `{"op":"add","path":"members","value":[{"value":"9"}]},{"op":"remove","path":"members"},{"op":"add","path":"members","value":[{"value":"1"}]},{"op":"add","path":"members","value":[{"value":"2"}]}`,
 			members: []patch.MemberOp{{Kind: patch.ReplaceAll, Members: ids("1", "2")}},
 		},

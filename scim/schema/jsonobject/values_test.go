@@ -129,6 +129,7 @@ func TestDecode_Depth(t *testing.T) {
 		return `{"a":` + open.String() + last + string(closing) + `}`
 	}
 	decode(t, nested(32, "1"))
+	decode(t, `{"a":[`+strings.TrimSuffix(strings.Repeat(`[1],{"b":[{}]},`, 100), ",")+`]}`) // side by side
 	decode(t, nested(31, "{}"))
 	decode(t, nested(31, "[]"))
 	for _, in := range []string{nested(33, "1"), nested(32, "{}"), nested(32, "[]")} {

@@ -286,6 +286,13 @@ func TestCanonical_Strict(t *testing.T) {
 			t.Errorf("%s %s: %s, %v\nwant %s", tc.attr, tc.in, shown(err), fixups, tc.want)
 		}
 	}
+	t.Run("an empty manager is cleared in tolerant mode", func(t *testing.T) {
+		var fixups value.Fixups
+		got, err := value.Canonical(attributes()["manager"], read(t, `{"value":""}`), value.Mode{}, &fixups)
+		if got != nil || err != nil || !slices.Equal(fixups, value.Fixups{value.FixEmptyValue}) {
+			t.Errorf("%v, %v, %v", got, err, fixups)
+		}
+	})
 	t.Run("an empty manager is an object like any other", func(t *testing.T) {
 		var fixups value.Fixups
 		got, err := value.Canonical(attributes()["manager"], read(t, `{"value":""}`), value.Mode{Strict: true}, &fixups)
