@@ -38,10 +38,10 @@ func TestConcurrent_Creates(t *testing.T) {
 	run(t, func(t *testing.T, s store) {
 		const n = 20
 		for name, document := range map[string]func(i int) schema.Document{
-			"userName":            func(int) schema.Document { return doc("ada") },
-			"userName, any case":  func(i int) schema.Document { return doc([]string{"bob", "BOB", "Bob"}[i%3]) },
-			"externalId":          func(i int) schema.Document { return doc(fmt.Sprintf("carol%d", i), "externalId", "00u1") },
-			"both, in two orders": func(i int) schema.Document { return doc("dan", "externalId", "00u2") },
+			"userName":           func(int) schema.Document { return doc("ada") },
+			"userName, any case": func(i int) schema.Document { return doc([]string{"bob", "BOB", "Bob"}[i%3]) },
+			"externalId":         func(i int) schema.Document { return doc(fmt.Sprintf("carol%d", i), "externalId", "00u1") },
+			"both":               func(int) schema.Document { return doc("dan", "externalId", "00u2") },
 		} {
 			before := len(s.marks())
 			conflicts, others := together(n, func(i int) error {

@@ -3,6 +3,7 @@ package directory_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -123,10 +124,7 @@ type world struct {
 
 // picture is the model in the source's words.
 func (w world) picture() picture {
-	p := picture{Users: map[string]bool{}, Groups: map[string][]string{}}
-	for name, active := range w.active {
-		p.Users[name] = active
-	}
+	p := picture{Users: maps.Clone(w.active), Groups: map[string][]string{}}
 	for name, members := range w.members {
 		p.Groups[name] = nil
 		for m := range members {
