@@ -42,6 +42,31 @@ func TestDecider_ServesGoroutines(t *testing.T) {
 	wg.Wait()
 }
 
+// The two maps and the list of reasons are what a decision cannot do without; with
+// what groups give worked out once, there is little else.
+func TestDecider_MakesLittleGarbage(t *testing.T) {
+	r, sites, people := company(t)
+	d := r.For("main", sites)
+	for _, s := range people[:60] {
+		d.Decide(s, now) // the groups are seen for the first time
+	}
+	i := 0
+	n := testing.AllocsPerRun(50, func() {
+		d.Decide(people[i%60], now)
+		i++
+	})
+	if n > 14 {
+		t.Errorf("%v allocations a decision", n)
+	}
+}
+
+func TestDecide_ACaptureOfBlanksIsNoName(t *testing.T) {
+	// Not even of the sites that are in no group: 3 and 11.
+	d := decide(t, in("G   "), `group[G {g}] = "site:group={g}:admin, site:name={g}:view"`)
+	wantAccess(t, d, "no access")
+	wantKinds(t, d.Problems, mapping.CaptureUnfit, mapping.CaptureUnfit)
+}
+
 // What a decision returns is the caller's own.
 func TestDecide_SharesNothingThatTheNextDecisionNeeds(t *testing.T) {
 	r := parse(t, one, lines(`group[a] = "site:1:view, site:2:write"`))

@@ -223,6 +223,56 @@ func TestParse_When(t *testing.T) {
 	}
 }
 
+// A date holds through its day whichever it is, and is written as it was read; a
+// time is the moment that its offset makes it.
+func TestParse_WhenOfEveryDay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		day := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, rapid.IntRange(0, 200_000).Draw(t, "day"))
+		text := "superuser until " + day.Format(time.DateOnly)
+		items, _, errs := grant.Parse(text, 0, false)
+		if len(errs) > 0 {
+			t.Fatalf("%q: %q", text, show(errs))
+		}
+		g := items[0].Grant
+		if g.Over(day.AddDate(0, 0, 1).Add(-1)) || !g.Over(day.AddDate(0, 0, 1)) || g.String() != text {
+			t.Fatalf("%q ends at %v and is written %q", text, g.Until, g)
+		}
+		zone := time.FixedZone("", 60*rapid.IntRange(-14*60, 14*60).Draw(t, "offset"))
+		moment := day.AddDate(1, 0, 0).Add(time.Duration(rapid.IntRange(0, 86399).Draw(t, "second")) * time.Second).In(zone)
+		items, _, errs = grant.Parse("superuser until "+moment.Format("2006-01-02T15:04:05Z07:00"), 0, false)
+		if len(errs) > 0 || !items[0].Grant.Until.Equal(moment) {
+			t.Fatalf("%v is read as %v (%q)", moment, items, show(errs))
+		}
+	})
+}
+
+// A grant in a list is wrong or right for itself alone.
+func TestParse_AnErrorHidesNothingElse(t *testing.T) {
+	bad := []string{"nothing", "site:1", "site:0:view", "site:1:boss", "site:1:view+", "superuser until now", "site:name=:view", "superuser x"}
+	rapid.Check(t, func(t *rapid.T) {
+		var all []string
+		var want []string
+		for range rapid.IntRange(1, 5).Draw(t, "grants") {
+			if rapid.Bool().Draw(t, "good") {
+				g := draw(t, true)
+				all = append(all, g)
+				items, _, _ := grant.Parse(g, 0, false)
+				want = append(want, items[0].Grant.String())
+				continue
+			}
+			all = append(all, rapid.SampledFrom(bad).Draw(t, "broken"))
+		}
+		items, _, errs := grant.Parse(strings.Join(all, ","), 0, false)
+		got := make([]string, len(items))
+		for i, it := range items {
+			got[i] = it.Grant.String()
+		}
+		if len(errs) != len(all)-len(want) || strings.Join(got, ",") != strings.Join(want, ",") {
+			t.Fatalf("%q: %q and %q", all, got, show(errs))
+		}
+	})
+}
+
 func TestNames(t *testing.T) {
 	for s, want := range map[string]int{
 		"": 0, "a": 1, "Eu-1_x": 6, "a/b": 1, "1a": 0, "_a": 0, "-": 0, "ä": 0, "aä": 1, "a b": 1, "a.b": 1, "okta]": 4,

@@ -146,3 +146,57 @@ func TestSites_ServeGoroutines(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// What a selector finds, said in the plainest way: every site whose name is the
+// text, without regard to case and to blanks around it.
+func TestSites_FindIsLookingAtEverySite(t *testing.T) {
+	text := rapid.StringMatching(`[ aAbäÄ]{1,3}`)
+	rapid.Check(t, func(t *rapid.T) {
+		var list []access.Site
+		for i := range rapid.IntRange(1, 8).Draw(t, "sites") {
+			list = append(list, access.Site{ID: access.SiteID(2*i + 1), Name: text.Draw(t, "name"), Group: text.Draw(t, "group")})
+		}
+		want := text.Draw(t, "wanted")
+		for _, kind := range []grant.SelectorKind{grant.SelectName, grant.SelectGroup} {
+			var matching []string
+			for _, s := range list {
+				have := s.Name
+				if kind == grant.SelectGroup {
+					have = s.Group
+				}
+				if strings.EqualFold(strings.TrimSpace(have), strings.TrimSpace(want)) {
+					matching = append(matching, fmt.Sprint(s.ID))
+				}
+			}
+			x := grant.NewSites(list)
+			found, miss := x.Find(grant.Selector{Kind: kind, Text: want})
+			switch {
+			case len(matching) == 0, len(matching) > 1 && kind == grant.SelectName:
+				if miss == nil || found.Len() > 0 {
+					t.Fatalf("%q finds %q, want nothing; sites %v", want, ids(x, found), list)
+				}
+			case miss != nil || ids(x, found) != strings.Join(matching, " "):
+				t.Fatalf("%q finds %q (%v), want %q", want, ids(x, found), miss, matching)
+			}
+		}
+	})
+}
+
+// The most common grants are looked up for nothing.
+func TestSites_FindDoesNotAllocate(t *testing.T) {
+	x := grant.NewSites(sites).Share()
+	for _, text := range []string{"site:*:view", "site:9:view", "site:name=shop:view", "site:group=brands:view"} {
+		s := parse(t, text).Site
+		if _, miss := x.Find(s); miss != nil { // which also makes the maps
+			t.Fatal(miss)
+		}
+		n := testing.AllocsPerRun(10, func() {
+			if found, _ := x.Find(s); found.Len() == 0 {
+				t.Errorf("%s finds nothing", text)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations", text, n)
+		}
+	}
+}

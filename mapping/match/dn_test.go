@@ -206,6 +206,8 @@ func TestDNTemplate_Match(t *testing.T) {
 		{"cn=t-{a},ou={b}", "cn=t-1,ou=x y", "a=1 b=x y"},
 		{"uid={u}+cn=a,ou=g", "cn=A+uid=7,ou=g", "u=7"},
 		{"uid={u}+cn=a,ou=g", "uid=7,ou=g", ""},
+		{"uid={u}+cn=a,ou=g", "cn=a,uid=7,ou=g", ""}, // two parts are not one part of two
+		{"cn=a,uid={u},ou=g", "cn=a+uid=7,ou=g", ""},
 		{"cn={a},ou=g", "cn=#040141,ou=g", "a=A"},
 		{"cn={{a}},ou=g", "cn={x},ou=g", "a=x"}, // braces around are text
 		{"cn={a}x{B},ou=g", "cn=1x{b},ou=g", "a=1"},

@@ -3,11 +3,13 @@ package rulefile_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/matomo-scim/bridge/mapping/rulefile"
 )
@@ -98,6 +100,39 @@ func TestRead_NoRuleIsAnErrorUnlessThereIsAnother(t *testing.T) {
 	if _, _, errs := read("a.ini", lines("x")); len(errs) != 1 || strings.Contains(errs[0], "no rule in this file") {
 		t.Errorf("errors = %q", errs)
 	}
+}
+
+// Every name can be written as a key: in double quotes, with quotes inside
+// doubled, it stands for itself in both forms.
+func TestRead_EveryNameCanBeQuoted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.OneOf(
+			rapid.StringMatching(`[ -~]{1,12}`),
+			rapid.StringMatching(`["\]\[={};x ]{1,6}`),
+			rapid.StringMatching(`[ -~äßЖ日]{1,8}`),
+		).Draw(t, "name")
+		key := `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+		for file, text := range map[string]string{
+			"m.ini":  lines("group[" + key + "] = superuser"),
+			"m.yaml": "rules:\n- {group: " + strconv.Quote(key) + ", grants: [superuser]}",
+		} {
+			rules, _, errs := read(file, text)
+			if len(errs) > 0 || len(rules) != 1 || rules[0].Text != name || !rules[0].Quoted || rules[0].Key != key {
+				t.Fatalf("%s: %q is read as %+v (%q)", file, name, rules, errs)
+			}
+		}
+	})
+}
+
+// Names without quotes and brackets need none, but for blanks around them.
+func TestRead_MostNamesNeedNoQuotes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringMatching(`[!#-Z^-~ä]([ !#-Z^-~ä]{0,8}[!#-Z^-~ä])?`).Draw(t, "name")
+		rules, _, errs := read("m.ini", lines("group[ "+name+" ] = superuser"))
+		if len(errs) > 0 || len(rules) != 1 || rules[0].Text != name || rules[0].Quoted {
+			t.Fatalf("%q is read as %+v (%q)", name, rules, errs)
+		}
+	})
 }
 
 func TestSorted(t *testing.T) {

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -180,6 +181,83 @@ func TestDiffSites_LeadsToWanted(t *testing.T) {
 			t.Fatalf("equal accesses differ, or different ones do not: %v and %v", have, want)
 		}
 	})
+}
+
+// Each site is in one list at most, the lists are in order, and nothing that was
+// given is changed.
+func TestDiffSites_ListsAreApartAndSorted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := drawAccess(t), drawAccess(t)
+		before := []access.Access{have.Clone(), want.Clone()}
+		grants, changes, removals := access.DiffSites(have, want)
+		seen := map[access.SiteID]bool{}
+		for _, list := range [][]access.SiteChange{grants, changes, removals} {
+			last := access.SiteID(0)
+			for _, c := range list {
+				if c.Site <= last || seen[c.Site] {
+					t.Fatalf("site %d stands behind %d, or twice: %v %v %v", c.Site, last, grants, changes, removals)
+				}
+				last, seen[c.Site] = c.Site, true
+			}
+		}
+		if diff := cmp.Diff(before, []access.Access{have, want}); diff != "" {
+			t.Fatal("the arguments were changed:", diff)
+		}
+	})
+}
+
+func TestMergeSite(t *testing.T) {
+	site := func(role access.Role, caps ...string) access.SiteAccess {
+		return access.SiteAccess{Role: role, Capabilities: caps}
+	}
+	for _, tc := range []struct{ a, b, want access.SiteAccess }{
+		{site(access.View), site(access.Write), site(access.Write)},
+		{site(access.View, "x"), site(access.Admin), site(access.Admin, "x")},
+		{site(access.View), site(access.View, "x"), site(access.View, "x")},
+		{site(access.Write, "b", "c"), site(access.View, "a", "b"), site(access.Write, "a", "b", "c")},
+		{site(access.NoAccess), site(access.View), site(access.View)}, // who denies does so before
+		{access.SiteAccess{}, site(access.View), site(access.View)},
+	} {
+		for _, pair := range [][2]access.SiteAccess{{tc.a, tc.b}, {tc.b, tc.a}} {
+			if got := access.MergeSite(pair[0], pair[1]); !got.Equal(tc.want) {
+				t.Errorf("%v and %v are %v, want %v", pair[0], pair[1], got, tc.want)
+			}
+		}
+	}
+	caps := []string{"x"}
+	merged := access.MergeSite(site(access.View, caps...), site(access.View))
+	merged.Capabilities[0] = "changed"
+	if caps[0] != "x" {
+		t.Error("the result shares its capabilities with an argument")
+	}
+}
+
+func TestAccess_SiteIDs(t *testing.T) {
+	a := access.Access{Sites: sites{11: {Role: access.View}, 2: {Role: access.Admin}, 7: {Role: access.NoAccess}, 8: {}}}
+	if diff := cmp.Diff([]access.SiteID{2, 11}, a.SiteIDs()); diff != "" {
+		t.Error(diff)
+	}
+	if got := (access.Access{Superuser: true}).SiteIDs(); len(got) != 0 {
+		t.Errorf("a superuser has the sites %v", got)
+	}
+}
+
+// Bindings store accesses as JSON and compare them with those of a later pass.
+func TestAccess_SurvivesJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := drawAccess(t)
+		data, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back access.Access
+		if err := json.Unmarshal(data, &back); err != nil || !back.Equal(a) {
+			t.Fatalf("%v is %s, and that %v (%v)", a, data, back, err)
+		}
+	})
+	if data, err := json.Marshal(access.Access{}); err != nil || string(data) != "{}" {
+		t.Errorf("no access is stored as %s (%v)", data, err)
+	}
 }
 
 type sites = map[access.SiteID]access.SiteAccess

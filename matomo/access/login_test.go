@@ -1,7 +1,9 @@
 package access_test
 
 import (
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -56,6 +58,31 @@ func TestFoldLogin_Idempotent(t *testing.T) {
 		once := access.FoldLogin(s)
 		if twice := access.FoldLogin(once); twice != once {
 			t.Fatalf("%q folds to %q and then to %q", s, once, twice)
+		}
+	})
+}
+
+// For logins without accents the key is what everybody would expect.
+func TestFoldLogin_OfPlainLoginsIsLowerCase(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.StringMatching(`[A-Za-z0-9_.@+-]{2,30}`).Draw(t, "login")
+		if got := access.FoldLogin(" " + s + "\t"); got != strings.ToLower(s) {
+			t.Fatalf("%q folds to %q", s, got)
+		}
+	})
+}
+
+func FuzzFoldLogin(f *testing.F) {
+	for _, s := range []string{"alice", "Größe ", "\xff", "ŁUKASZ", "a\u0301", "\ufffd", "İI"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		key := access.FoldLogin(s)
+		if again := access.FoldLogin(key); again != key {
+			t.Fatalf("%q folds to %q and then to %q", s, key, again)
+		}
+		if utf8.ValidString(s) != utf8.ValidString(key) {
+			t.Fatalf("%q folds to %q: broken bytes came or went", s, key)
 		}
 	})
 }
