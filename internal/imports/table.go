@@ -79,9 +79,12 @@ var table = map[string]row{
 	"internal/reconcile/course": {imports: []string{
 		"internal/bindings", "internal/directory", "mapping", "matomo", "matomo/access",
 	}},
+	"internal/reconcile/vitals": {imports: []string{
+		"internal/bindings", "internal/reconcile/course", "matomo",
+	}},
 	"internal/reconcile": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "internal/reconcile/course",
-		"mapping", "matomo", "matomo/access",
+		"internal/reconcile/vitals", "mapping", "matomo", "matomo/access",
 	}},
 
 	// 4: the pages look at everything and own nothing.

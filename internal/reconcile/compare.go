@@ -12,6 +12,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
 	"github.com/matomo-scim/bridge/matomo/access"
@@ -71,7 +72,7 @@ func (e *Engine) compareLoop(ctx context.Context, t *target) {
 		if err := e.compareIfDue(ctx, t); err != nil && ctx.Err() == nil {
 			e.log.Warn("full compare; it is tried again", zap.String("target", t.Name), zap.Error(err))
 			e.opt.Report(component, "degraded", err.Error(), "", 0)
-			timer.Reset(breakerPause)
+			timer.Reset(vitals.ProbePause)
 			continue
 		}
 		timer.Reset(pollEvery)
@@ -80,11 +81,11 @@ func (e *Engine) compareLoop(ctx context.Context, t *target) {
 
 // compareIfDue claims and runs the full compare when its time has come.
 func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
-	done, _, err := t.breaker.allow(time.Now())
+	done, _, err := t.breaker.Allow(time.Now())
 	if err != nil {
 		return nil //nolint:nilerr // the target is paused; the compare stays due
 	}
-	failure := errNotAsked
+	failure := vitals.ErrNotAsked
 	defer func() { done(failure) }()
 	lease := database.NewID()
 	claimed, err := e.opt.Bindings.ClaimCompare(ctx, t.Name, lease, time.Now().Add(compareLease))
@@ -94,10 +95,10 @@ func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 	next := time.Now().Add(e.opt.FullCompare)
 	_, err = e.compare(ctx, t, true)
 	if err != nil {
-		next = time.Now().Add(breakerPause)
-		e.m.runs.WithLabelValues(t.Name, "interval", "error").Inc()
+		next = time.Now().Add(vitals.ProbePause)
+		e.m.Runs.WithLabelValues(t.Name, "interval", "error").Inc()
 	} else {
-		e.m.runs.WithLabelValues(t.Name, "interval", "noop").Inc()
+		e.m.Runs.WithLabelValues(t.Name, "interval", "noop").Inc()
 		e.opt.Report("compare/"+t.Name, "ok", "", "", 2*e.opt.FullCompare+compareLease)
 	}
 	if ctx.Err() == nil {
@@ -339,16 +340,16 @@ func (e *Engine) countUnmanaged(p *pass, out *Comparison) {
 		}
 	}
 	for class, n := range classes {
-		e.m.superusers.WithLabelValues(p.t.Name, class).Set(float64(n))
+		e.m.Superusers.WithLabelValues(p.t.Name, class).Set(float64(n))
 	}
 }
 
 // showDrift sets the drift gauges to what this compare found.
 func (e *Engine) showDrift(t *target, out *Comparison) {
-	for _, kind := range allDrift {
-		e.m.drift.WithLabelValues(t.Name, kind).Set(float64(out.Drift[kind]))
+	for _, kind := range vitals.Drifts() {
+		e.m.Drift.WithLabelValues(t.Name, kind).Set(float64(out.Drift[kind]))
 	}
-	e.m.unresolved.WithLabelValues(t.Name).Set(float64(out.Unresolved))
+	e.m.Unresolved.WithLabelValues(t.Name).Set(float64(out.Unresolved))
 	if out.Differing > 0 {
 		e.log.Info("full compare found differences", zap.String("target", t.Name), zap.Int("bindings", out.Bindings),
 			zap.Int("differences", out.Differing))

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/matomo"
 )
 
@@ -131,14 +132,14 @@ func (p *pass) apply(ctx context.Context, cases []*work) error {
 		plans[i] = w.Plan
 	}
 	results := p.t.Client.Apply(matomo.WithBefore(ctx, p.lease.enough), plans)
-	p.m.duration.WithLabelValues(p.t.Name, "apply").Observe(time.Since(started).Seconds())
+	p.m.Duration.WithLabelValues(p.t.Name, "apply").Observe(time.Since(started).Seconds())
 	p.round.RefreshPolicy() // a password may have been refused
 	var failure error
 	for i, w := range cases {
 		w.Applied = results[i]
 		p.round.JudgeSent(&w.Case)
 		p.count(w)
-		if f := targetFailure(w.Applied.Err); f != nil {
+		if f := vitals.TargetFailure(w.Applied.Err); f != nil {
 			failure = f
 		}
 		if errors.Is(w.Applied.Err, errLeaseShort) {
@@ -155,7 +156,7 @@ func (p *pass) count(w *work) {
 		if s.Err != nil {
 			result = "error"
 		}
-		p.m.changes.WithLabelValues(p.t.Name, actionOf(s.Step), result).Inc()
+		p.m.Changes.WithLabelValues(p.t.Name, vitals.ActionOf(s.Step), result).Inc()
 	}
 	fields := []zap.Field{
 		zap.String("target", p.t.Name), zap.String("login", w.Login), zap.String("subject", w.Binding.Subject),
@@ -172,7 +173,7 @@ func (p *pass) count(w *work) {
 // countDryRun shows what a watched target would see.
 func (p *pass) countDryRun(w *work) {
 	for _, s := range w.Plan.Steps {
-		p.m.changes.WithLabelValues(p.t.Name, actionOf(s), "dry_run").Inc()
+		p.m.Changes.WithLabelValues(p.t.Name, vitals.ActionOf(s), "dry_run").Inc()
 	}
 }
 

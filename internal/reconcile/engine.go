@@ -14,6 +14,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
 )
@@ -88,7 +89,7 @@ type Options struct {
 type Engine struct {
 	opt     Options
 	targets []*target
-	m       *metrics
+	m       *vitals.Metrics
 	log     *zap.Logger
 
 	rules ruleCache
@@ -97,7 +98,7 @@ type Engine struct {
 // target is one Matomo instance while the engine runs.
 type target struct {
 	TargetOptions
-	breaker *breaker
+	breaker *vitals.Breaker
 	wake    [lanes]chan struct{}
 
 	mu          sync.Mutex // guards what follows
@@ -128,19 +129,18 @@ func New(opt Options) (*Engine, error) {
 		}
 		names = append(names, t.Name)
 	}
-	e := &Engine{opt: opt, m: newMetrics(opt.Registerer, names), log: opt.Logger}
+	e := &Engine{opt: opt, log: opt.Logger}
+	var err error
+	if e.m, err = vitals.New(opt.Registerer, opt.Bindings, names, opt.Logger); err != nil {
+		return nil, fmt.Errorf("reconcile: %w", err)
+	}
 	for _, t := range opt.Targets {
 		rt := &target{TargetOptions: t}
 		for lane := range rt.wake {
 			rt.wake[lane] = make(chan struct{}, 1)
 		}
-		rt.breaker = newBreaker(t.Name, e.m)
+		rt.breaker = vitals.NewBreaker(t.Name, e.m)
 		e.targets = append(e.targets, rt)
-	}
-	if opt.Registerer != nil {
-		if err := opt.Registerer.Register(newCollector(e)); err != nil {
-			return nil, fmt.Errorf("reconcile: %w", err)
-		}
 	}
 	return e, nil
 }
@@ -219,6 +219,6 @@ func (e *Engine) activeRules(ctx context.Context) (*mapping.Rules, error) {
 		return nil, fmt.Errorf("active rules %s: %w", set.Hash, err)
 	}
 	e.rules.hash, e.rules.rules = set.Hash, rules
-	e.m.rules.Set(float64(len(rules.All())))
+	e.m.Rules.Set(float64(len(rules.All())))
 	return rules, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/matomo"
 	"github.com/matomo-scim/bridge/matomo/access"
 )
@@ -169,7 +170,7 @@ func (p *pass) claimLogins(ctx context.Context) error {
 
 // deletionSoon is when a person who waits for a deletion is looked at again if
 // nothing says earlier that it is done.
-const deletionSoon = breakerPause
+const deletionSoon = vitals.ProbePause
 
 // intentEntry is the audit entry before a plan is sent.
 func (p *pass) intentEntry(w *work) audit.Entry {

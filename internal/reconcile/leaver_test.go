@@ -408,3 +408,20 @@ func TestLeaver_ObserveModeShowsAndDoesNothing(t *testing.T) {
 		w.wantState(ada, bindings.Done, "")
 	})
 }
+
+// Access that somebody gives between the phases sends the leaver back to the first.
+func TestLeaver_AccessBetweenThePhasesIsTakenToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, databasetest.SQLite(t), withPlugin())
+		w.join(ada, "Analysts")
+		w.drain()
+		w.leave(ada)
+		w.onRequest("updateUser", func() { w.matomo.Grant(ada, "view", 3) })
+		w.drain()
+		w.wantState(ada, bindings.Leaving, "not_revoked")
+		time.Sleep(time.Minute)
+		w.drain()
+		w.wantAccess(ada, "")
+		w.wantState(ada, bindings.Done, "")
+	})
+}

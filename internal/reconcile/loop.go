@@ -12,6 +12,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/matomo"
 )
 
@@ -103,7 +104,7 @@ func (e *Engine) turn(ctx context.Context, t *target, l lane) (wait time.Duratio
 	component := "reconcile/" + t.Name + "/" + l.String()
 	e.noticePassword(ctx, t)
 	for ctx.Err() == nil {
-		done, wait, err := t.breaker.allow(time.Now())
+		done, wait, err := t.breaker.Allow(time.Now())
 		if err != nil {
 			e.opt.Report(component, "ok", "waiting for "+t.Name+" to answer again", "", heartbeatValid)
 			return min(wait, time.Minute), false
@@ -111,7 +112,7 @@ func (e *Engine) turn(ctx context.Context, t *target, l lane) (wait time.Duratio
 		went, err := e.pass(ctx, t, l, "event")
 		switch {
 		case ctx.Err() != nil, err == nil && !went.asked:
-			done(errNotAsked) // stopping says nothing about the target
+			done(vitals.ErrNotAsked) // stopping says nothing about the target
 		default:
 			done(err)
 		}
@@ -156,22 +157,22 @@ func (e *Engine) noticePassword(ctx context.Context, t *target) {
 // account keeps the target's failure count and its two timestamps: attempt and
 // success are two metrics.
 func (e *Engine) account(t *target, went passed, err error) {
-	failed := targetFailure(err) != nil
+	failed := vitals.TargetFailure(err) != nil
 	if !went.asked && !failed {
 		return
 	}
 	now := float64(time.Now().Unix())
-	e.m.lastRun.WithLabelValues(t.Name).Set(now)
+	e.m.LastRun.WithLabelValues(t.Name).Set(now)
 	t.mu.Lock()
 	if t.failures++; !failed {
 		t.failures = 0
 	}
-	e.m.failures.WithLabelValues(t.Name).Set(float64(t.failures))
+	e.m.Failures.WithLabelValues(t.Name).Set(float64(t.failures))
 	t.mu.Unlock()
 	if err != nil {
 		return
 	}
-	e.m.lastSuccess.WithLabelValues(t.Name).Set(now)
+	e.m.LastSuccess.WithLabelValues(t.Name).Set(now)
 	if h := t.Client.Health(); h.PasswordBad {
 		e.opt.Report("matomo/"+t.Name, "degraded", "Matomo refused the bridge's password; what needs it waits", h.Advice, 0)
 		return
@@ -181,11 +182,11 @@ func (e *Engine) account(t *target, went passed, err error) {
 
 // reportFailure tells people once what is wrong with a target and what to do.
 func (e *Engine) reportFailure(t *target, l lane, component string, err error) {
-	if f := targetFailure(err); f != nil {
-		e.opt.Report("matomo/"+t.Name, "down", f.Error(), remedy(f.Kind), 0)
+	if f := vitals.TargetFailure(err); f != nil {
+		e.opt.Report("matomo/"+t.Name, "down", f.Error(), vitals.Remedy(f.Kind), 0)
 		e.opt.Report(component, "ok", "everything stays due until "+t.Name+" answers", "", heartbeatValid)
 		e.log.Warn("target does not do as asked; everything stays due",
-			zap.String("target", t.Name), zap.String("kind", string(f.Kind)), zap.String("remedy", remedy(f.Kind)), zap.Error(err))
+			zap.String("target", t.Name), zap.String("kind", string(f.Kind)), zap.String("remedy", vitals.Remedy(f.Kind)), zap.Error(err))
 		return
 	}
 	if errors.Is(err, errNoRules) {
@@ -194,34 +195,6 @@ func (e *Engine) reportFailure(t *target, l lane, component string, err error) {
 	}
 	e.opt.Report(component, "degraded", err.Error(), "look at the log", heartbeatValid)
 	e.log.Error("pass", zap.String("target", t.Name), zap.Stringer("lane", l), zap.Error(err))
-}
-
-// remedy says what a person can do about a failure of the whole instance.
-func remedy(kind matomo.ErrorKind) string {
-	switch kind {
-	case matomo.BadToken:
-		return "put a working token_auth of the bridge's superuser into token_file; it is read again when the file changes"
-	case matomo.NoPermission:
-		return "make the bridge's login a superuser in Matomo"
-	case matomo.WrongPassword:
-		return "put the bridge's Matomo password into password_file; it is read again when the file changes"
-	case matomo.SecretMissing:
-		return "make the secret file readable for the service"
-	case matomo.LockedOut:
-		return "Matomo refuses logins from the bridge's address: put it on Matomo's allow list, or wait an hour"
-	case matomo.Maintenance:
-		return "end Matomo's maintenance mode"
-	case matomo.Redirected:
-		return "set the target's url to where Matomo really answers"
-	case matomo.IPRefused:
-		return "put the bridge's address on login_allowlist_ip in Matomo"
-	case matomo.UsersDisabled:
-		return "set enable_users_admin = 1 in Matomo's configuration"
-	case matomo.RateLimited:
-		return "lower requests_per_minute of the target"
-	default:
-		return "see whether Matomo, its database and the network are up"
-	}
 }
 
 // Drain runs passes over every target until nothing is due that could be done

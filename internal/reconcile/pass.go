@@ -75,7 +75,7 @@ func (e *Engine) pass(ctx context.Context, t *target, l lane, trigger string) (p
 	stop := p.keepLease(ctx)
 	defer stop()
 	err = errors.Join(p.run(l.context(ctx)), p.giveBack(ctx), p.callWaiting(ctx))
-	e.m.runs.WithLabelValues(t.Name, trigger, p.result(err)).Inc()
+	e.m.Runs.WithLabelValues(t.Name, trigger, p.result(err)).Inc()
 	return passed{claimed: len(claimed), asked: p.round != nil && p.round.Snapshot != nil}, err
 }
 
@@ -90,7 +90,7 @@ func (p *pass) run(ctx context.Context) error {
 	}
 	started := time.Now()
 	p.decide()
-	p.m.duration.WithLabelValues(p.t.Name, "plan").Observe(time.Since(started).Seconds())
+	p.m.Duration.WithLabelValues(p.t.Name, "plan").Observe(time.Since(started).Seconds())
 	if !p.round.Observe {
 		if err := p.claimLogins(ctx); err != nil {
 			return err
@@ -107,7 +107,7 @@ func (p *pass) meet(ctx context.Context) error {
 		return err
 	}
 	p.round = course.NewRound(p.settings(p.t), rules, time.Now())
-	p.round.Trip = func(guard string) { p.m.guardTrips.WithLabelValues(p.t.Name, guard).Inc() }
+	p.round.Trip = func(guard string) { p.m.GuardTrips.WithLabelValues(p.t.Name, guard).Inc() }
 	return p.introduce(ctx)
 }
 
@@ -177,7 +177,7 @@ func (p *pass) fetch(ctx context.Context, cases []*work, evidence bool) (*matomo
 		phase = "observe"
 	}
 	defer func() {
-		p.m.duration.WithLabelValues(p.t.Name, phase).Observe(time.Since(started).Seconds())
+		p.m.Duration.WithLabelValues(p.t.Name, phase).Observe(time.Since(started).Seconds())
 	}()
 	if len(cases) >= wholeReadFrom {
 		return p.t.Client.ReadInstance(ctx)
@@ -186,7 +186,9 @@ func (p *pass) fetch(ctx context.Context, cases []*work, evidence bool) (*matomo
 	logins := make([]string, 0, len(cases))
 	for _, w := range cases {
 		logins = append(logins, w.Login)
-		opt.Orphans = opt.Orphans || w.Work.OfLeaver()
+		// Rows of sites that do not exist show in the maps alone, which is where a
+		// full compare saw them.
+		opt.Orphans = opt.Orphans || w.Work.OfLeaver() || w.Binding.Event == bindings.Drift
 		if evidence && w.Binding.Login != "" {
 			opt.Evidence = max(opt.Evidence, evidenceFor(w))
 		}

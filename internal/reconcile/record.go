@@ -11,6 +11,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 )
 
 // record writes what was sent, concluded or not, and the outcomes of all
@@ -149,19 +150,19 @@ func (p *pass) callWaiting(ctx context.Context) error {
 func (p *pass) measure(w *work, observed bool) {
 	b := w.Binding
 	if observed && w.Verified && w.Account != nil && !p.round.Observe && !b.AcceptedAt.IsZero() && isPersons(b.Event) {
-		p.m.propagation.WithLabelValues(string(b.Event), p.t.Name).Observe(time.Since(b.AcceptedAt).Seconds())
+		p.m.Propagation.WithLabelValues(string(b.Event), p.t.Name).Observe(time.Since(b.AcceptedAt).Seconds())
 	}
 	if w.State == bindings.Blocked && (b.State != bindings.Blocked || b.Reason != w.Reason) {
-		p.m.changes.WithLabelValues(p.t.Name, blockedAction(&w.Case), "blocked").Inc()
+		p.m.Changes.WithLabelValues(p.t.Name, vitals.BlockedAction(&w.Case), "blocked").Inc()
 	}
 	if p.round.TokensLeft(&w.Case) {
-		p.m.tokensLeft.WithLabelValues(p.t.Name).Inc()
+		p.m.TokensLeft.WithLabelValues(p.t.Name).Inc()
 	}
 	if !w.Work.OfLeaver() {
 		return
 	}
 	if w.Revoked && b.RevokedAt == nil && w.Account != nil && w.Account.Evidence != nil {
-		p.m.stillMailed.WithLabelValues(p.t.Name).Add(float64(len(w.Account.Evidence.MailedBy)))
+		p.m.StillMailed.WithLabelValues(p.t.Name).Add(float64(len(w.Account.Evidence.MailedBy)))
 	}
 	if w.Failed && !w.Revoked {
 		p.log.Error("a leaver may still have access", zap.String("target", p.t.Name), zap.String("login", w.Login),

@@ -97,6 +97,9 @@ func (r *Round) concludeLeaver(c *Case, account matomo.Account) {
 		c.Failed = true
 	case !verdict.Revoked:
 		c.retryLeaver(ReasonNotRevoked, "still there: "+strings.Join(verdict.Left, ", "))
+		if c.Work == WorkSeal {
+			c.State = bindings.Leaving // something came back between the phases: the first one again
+		}
 	case c.Work == WorkDelete:
 		c.retryLeaver(ReasonNotDeleted, "the account still exists")
 	default:

@@ -1,4 +1,4 @@
-package reconcile
+package vitals
 
 import (
 	"context"
@@ -18,7 +18,9 @@ const collectEvery = 5 * time.Second
 // collector shows what the rows say: bindings by state, the queue, leavers
 // that are not verified yet, and guards that hold something back. It reads the database when it is scraped.
 type collector struct {
-	e        *Engine
+	store    *bindings.Store
+	targets  []string
+	log      *zap.Logger
 	bindings *prometheus.Desc
 	depth    *prometheus.Desc
 	oldest   *prometheus.Desc
@@ -31,13 +33,15 @@ type collector struct {
 	last []prometheus.Metric
 }
 
-// newCollector returns the collector of e; register it once.
-func newCollector(e *Engine) *collector {
+// newCollector returns the collector of what store has on targets.
+func newCollector(store *bindings.Store, targets []string, log *zap.Logger) *collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("scim_bridge_"+name, help, labels, nil)
 	}
 	return &collector{
-		e:        e,
+		store:    store,
+		targets:  targets,
+		log:      log,
 		bindings: desc("bindings", "People on a target, by how far their access has come.", "target", "state"),
 		depth:    desc("queue_depth", "Bindings that are due.", "target"),
 		oldest:   desc("queue_oldest_timestamp_seconds", "When the binding that waits longest became due; 0 when none waits.", "target"),
@@ -64,7 +68,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		defer cancel()
 		fresh, err := c.read(ctx)
 		if err != nil {
-			c.e.log.Warn("read counts for metrics", zap.Error(err))
+			c.log.Warn("read counts for metrics", zap.Error(err))
 			return
 		}
 		c.last, c.at = fresh, time.Now()
@@ -76,7 +80,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 
 // read turns the rows into metrics.
 func (c *collector) read(ctx context.Context) ([]prometheus.Metric, error) {
-	counts, err := c.e.opt.Bindings.Counts(ctx)
+	counts, err := c.store.Counts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +91,7 @@ func (c *collector) read(ctx context.Context) ([]prometheus.Metric, error) {
 		}
 		byState[n.Target][n.State] = n.N
 	}
-	held, err := c.e.opt.Bindings.Reasons(ctx)
+	held, err := c.store.Reasons(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -95,24 +99,24 @@ func (c *collector) read(ctx context.Context) ([]prometheus.Metric, error) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		out = append(out, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...))
 	}
-	for _, t := range c.e.targets {
+	for _, t := range c.targets {
 		for _, state := range bindings.States() {
-			gauge(c.bindings, float64(byState[t.Name][state]), t.Name, string(state))
+			gauge(c.bindings, float64(byState[t][state]), t, string(state))
 		}
-		due, err := c.e.opt.Bindings.Due(ctx, t.Name)
+		due, err := c.store.Due(ctx, t)
 		if err != nil {
 			return nil, err
 		}
-		gauge(c.depth, float64(due.N), t.Name)
-		gauge(c.oldest, seconds(due.Oldest), t.Name)
-		open, err := c.e.opt.Bindings.UnverifiedLeavers(ctx, t.Name)
+		gauge(c.depth, float64(due.N), t)
+		gauge(c.oldest, seconds(due.Oldest), t)
+		open, err := c.store.UnverifiedLeavers(ctx, t)
 		if err != nil {
 			return nil, err
 		}
-		gauge(c.open, float64(open.N), t.Name)
-		gauge(c.openFrom, seconds(open.Oldest), t.Name)
+		gauge(c.open, float64(open.N), t)
+		gauge(c.openFrom, seconds(open.Oldest), t)
 		for _, g := range allGuards {
-			gauge(c.guard, float64(min(1, held[bindings.WaitReason{Target: t.Name, Reason: g}])), t.Name, g)
+			gauge(c.guard, float64(min(1, held[bindings.WaitReason{Target: t, Reason: g}])), t, g)
 		}
 	}
 	return out, nil
