@@ -80,8 +80,17 @@ func (c *Client) Name() string { return c.opt.Name }
 func (c *Client) Login() string { return c.opt.Login }
 
 // HasPassword reports whether steps that need the password can be sent: one is
-// configured and Matomo did not refuse it.
+// configured, it can be read, and Matomo did not refuse it.
 func (c *Client) HasPassword() bool { return c.conn.HasPassword() }
+
+// PasswordError returns why the configured password cannot be used: it cannot be
+// read, or Matomo refused it. Nil when it can, or when none is configured.
+func (c *Client) PasswordError() error {
+	if !c.conn.PasswordConfigured() {
+		return nil
+	}
+	return c.conn.CheckPassword()
+}
 
 // Health tells how the last requests went, and whether a secret is out of use.
 func (c *Client) Health() Health { return c.conn.Health() }

@@ -118,8 +118,8 @@ func endpointOf(raw string) (string, error) {
 }
 
 // HasPassword reports whether calls that need the password can be sent: one is
-// configured and Matomo did not refuse it.
-func (c *Conn) HasPassword() bool { return c.password.configured() && !c.password.bad() }
+// configured, it can be read, and Matomo did not refuse it.
+func (c *Conn) HasPassword() bool { return c.CheckPassword() == nil }
 
 // PasswordConfigured reports whether there is a password at all.
 func (c *Conn) PasswordConfigured() bool { return c.password.configured() }
