@@ -66,8 +66,18 @@ var table = map[string]row{
 
 	// 2: the truth about people. It marks bindings as due and writes the audit
 	// row in the transaction of the change, so it stands above both.
+	// Its rooms below are nobody else's: what callers need of them it re-exports.
 	"internal/directory": {imports: []string{
-		"internal/audit", "internal/bindings", "internal/database", "scim/filter", "scim/schema",
+		"internal/audit", "internal/bindings", "internal/database",
+		"internal/directory/credentials", "internal/directory/membership", "internal/directory/sqlfilter",
+		"scim/filter", "scim/schema",
+	}},
+	"internal/directory/sqlfilter": {imports: []string{"internal/database", "scim/filter", "scim/schema"}},
+	"internal/directory/membership": {imports: []string{
+		"internal/database", "internal/directory/sqlfilter", "scim/filter", "scim/schema",
+	}},
+	"internal/directory/credentials": {imports: []string{
+		"internal/audit", "internal/database", "internal/directory/membership",
 	}},
 
 	// 3: the doors, which know no Matomo, and the loop, which knows no door.
