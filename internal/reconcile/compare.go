@@ -83,7 +83,7 @@ func (e *Engine) compareLoop(ctx context.Context, t *target) {
 func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 	done, _, err := t.breaker.Allow(time.Now())
 	if err != nil {
-		return nil //nolint:nilerr // the target is paused; the compare stays due
+		return nil // the target is paused; the compare stays due
 	}
 	failure := vitals.ErrNotAsked
 	defer func() { done(failure) }()

@@ -43,7 +43,7 @@ func TestTargetFailure(t *testing.T) {
 				defer stop()
 				time.Sleep(time.Second)
 				w.matomo.ResetCalls()
-				clear := w.matomo.Fault(test.fault)
+				heal := w.matomo.Fault(test.fault)
 				w.join(ada, "Analysts")
 				w.leave("bob@example.org")
 				time.Sleep(time.Hour)
@@ -64,8 +64,8 @@ func TestTargetFailure(t *testing.T) {
 				if n := w.logs.Len(); n > 500 {
 					t.Errorf("%d log lines in an hour", n)
 				}
-				clear()
-				time.Sleep(5*time.Minute + time.Second)
+				heal()
+				time.Sleep(6 * time.Minute)
 				w.wantAccess(ada, "1:write, 2:view")
 				w.wantAccess("bob@example.org", "")
 				w.wantState("bob@example.org", bindings.Done, "")

@@ -104,7 +104,6 @@ type worldOptions struct {
 	target   reconcile.TargetOptions
 	client   matomo.Options
 	password bool
-	targets  []string
 }
 
 func withRules(rules string) setting { return func(o *worldOptions) { o.rules = rules } }

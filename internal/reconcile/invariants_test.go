@@ -61,7 +61,7 @@ func TestI1_ARemovalWaitsForACompleteRead(t *testing.T) {
 			w.remove("Analysts", ada)
 			w.leave("bob@example.org")
 			w.matomo.ResetCalls()
-			clear := w.matomo.Fault(matomotest.Fault{Kind: matomotest.ServerError, Method: method})
+			heal := w.matomo.Fault(matomotest.Fault{Kind: matomotest.ServerError, Method: method})
 			if _, err := w.engine.Drain(w.ctx); err == nil {
 				t.Error("a failed read is no error")
 			}
@@ -70,7 +70,7 @@ func TestI1_ARemovalWaitsForACompleteRead(t *testing.T) {
 			if writes := w.writes(); len(writes) > 0 && method != "UsersManager.getSitesAccessFromUser" {
 				t.Errorf("writes %v after a read that failed", writes)
 			}
-			clear()
+			heal()
 			w.drain()
 			w.wantAccess(ada, "")
 			w.wantAccess("bob@example.org", "")

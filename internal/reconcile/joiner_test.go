@@ -236,9 +236,9 @@ func TestJoiner_AnAccountThatFailedIsNeverTakenFromSomebodyElse(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)
 		w.join(ada, "Analysts")
-		clear := w.matomo.Fault(refusal("UsersManager.addUser"))
+		heal := w.matomo.Fault(refusal("UsersManager.addUser"))
 		w.drain()
-		clear()
+		heal()
 		if b := w.binding(ada); b.Login != "" || b.CreatedByUs || b.State != bindings.Failed || b.Attempts != 1 {
 			t.Errorf("binding %+v, want no login, failed once", b)
 		}

@@ -281,6 +281,9 @@ func TestLeaver_SealWaitsForThePassword(t *testing.T) {
 		w.leave(ada)
 		w.drain()
 		w.wantState(ada, bindings.Revoked, "needs_password")
+		if health := w.health.of("matomo/main"); !strings.HasPrefix(health, "degraded") || !strings.Contains(health, "readable") {
+			t.Errorf("health %q", health)
+		}
 		if w.metric("leavers_unverified") != 0 || w.metric("propagation_duration_seconds", "event=leaver") != 1 {
 			t.Error("the clock of a leaver without access and tokens runs on")
 		}

@@ -173,8 +173,8 @@ func (e *Engine) account(t *target, went passed, err error) {
 		return
 	}
 	e.m.LastSuccess.WithLabelValues(t.Name).Set(now)
-	if h := t.Client.Health(); h.PasswordBad {
-		e.opt.Report("matomo/"+t.Name, "degraded", "Matomo refused the bridge's password; what needs it waits", h.Advice, 0)
+	if err := t.Client.PasswordError(); err != nil {
+		e.opt.Report("matomo/"+t.Name, "degraded", "what needs the bridge's password waits: "+err.Error(), vitals.Remedy(matomo.KindOf(err)), 0)
 		return
 	}
 	e.opt.Report("matomo/"+t.Name, "ok", "", "", 0)

@@ -163,10 +163,10 @@ func TestMover_RoleChangeTokensAreTriedAgain(t *testing.T) {
 		w.join(ada, "Analysts")
 		w.drain()
 		token := w.mint(ada)
-		clear := w.matomo.Fault(refusal("ScimBridge.revokeTokens"))
+		heal := w.matomo.Fault(refusal("ScimBridge.revokeTokens"))
 		w.add("Editors", ada)
 		w.drain()
-		clear()
+		heal()
 		w.wantState(ada, bindings.Failed, "tokens_not_revoked")
 		w.wantAccess(ada, "1:write, 2:admin, 3:view")
 		if w.metric("drift", "kind=stale_token_risk") != 0 {

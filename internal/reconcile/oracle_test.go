@@ -64,7 +64,7 @@ func (b ruleBook) expected(groups []string, sites []int) access.Access {
 func (w *world) siteIDs() []int {
 	var out []int
 	for _, s := range w.matomo.Sites() {
-		out = append(out, int(s.ID))
+		out = append(out, s.ID)
 	}
 	return out
 }

@@ -90,7 +90,7 @@ func (r *Round) concludeLeaver(c *Case, account matomo.Account) {
 		verdict.Tokens = matomo.TokensDead // the account was deleted with its tokens a moment ago
 	}
 	switch {
-	case c.Applied.Err != nil && !r.overlooked(c):
+	case c.Applied.Err != nil && !c.overlooked():
 		c.retryLeaver(ReasonRefused, c.Applied.Err.Error())
 	case !verdict.Revoked && len(c.Plan.Blocks) > 0:
 		c.conclude(bindings.Blocked, blockReason(c.Plan.Blocks), detailOf(c.Plan.Blocks))
@@ -148,7 +148,7 @@ const mailTries = 2
 // to do. Matomo answers updateUser with an error after it has written when its
 // mail about the change fails; a password cannot be read back, so after some
 // tries it counts as set.
-func (r *Round) overlooked(c *Case) bool {
+func (c *Case) overlooked() bool {
 	for _, s := range c.Applied.Steps {
 		switch {
 		case s.Err == nil:

@@ -22,7 +22,7 @@ const (
 	ReasonSettling       = "settling"           // a reduction waits for more changes
 	ReasonRefused        = "refused"            // Matomo said no
 	ReasonNotApplied     = "not_applied"        // Matomo said yes, and it is not so
-	ReasonTokensLive     = "tokens_not_revoked" // access changed, and old tokens are alive
+	ReasonTokensLive     = "tokens_not_revoked" //nolint:gosec // a reason: access changed, and old tokens are alive
 	ReasonNotRevoked     = "not_revoked"        // a leaver still has something
 	ReasonNotDeleted     = "not_deleted"        // the account still exists
 	ReasonPassword       = "needs_password"     // matomo.PasswordNeeded
@@ -97,7 +97,7 @@ func (r *Round) settleOf(c *Case) (until time.Time) {
 	if c.Binding.UnsettledSince == nil || r.Observe || !c.Plan.Reduces() {
 		return until
 	}
-	return settleUntil(*c.Binding.UnsettledSince, c.Binding.ChangedAt, r.Now, r.Settings.Settle)
+	return settleUntil(*c.Binding.UnsettledSince, c.Binding.ChangedAt, r.Now, r.Settle)
 }
 
 // owns makes sure that the account is ours to change (I2). A login that

@@ -36,7 +36,7 @@ type collector struct {
 // newCollector returns the collector of what store has on targets.
 func newCollector(store *bindings.Store, targets []string, log *zap.Logger) *collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("scim_bridge_"+name, help, labels, nil)
+		return prometheus.NewDesc(prefix+name, help, labels, nil)
 	}
 	return &collector{
 		store:    store,

@@ -1,17 +1,20 @@
 package vitals
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/matomo"
 )
+
+// prefix is that of every metric of the bridge.
+const prefix = "scim_bridge_"
 
 // propagationBuckets are the seconds of DESIGN section 10: from the fastest
 // joiner to the leaver of a target that was down for a day.
@@ -69,18 +72,24 @@ type Metrics struct {
 // the given targets to zero. What the rows say is read from store when it is
 // scraped. A nil reg keeps them to themselves.
 func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log *zap.Logger) (*Metrics, error) {
-	f := promauto.With(reg)
+	var all []prometheus.Collector
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return f.NewGaugeVec(prometheus.GaugeOpts{Name: "scim_bridge_" + name, Help: help}, labels)
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labels)
+		all = append(all, v)
+		return v
 	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return f.NewCounterVec(prometheus.CounterOpts{Name: "scim_bridge_" + name, Help: help}, labels)
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)
+		all = append(all, v)
+		return v
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		return f.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "scim_bridge_" + name, Help: help, Buckets: buckets, NativeHistogramBucketFactor: 1.1,
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: prefix + name, Help: help, Buckets: buckets, NativeHistogramBucketFactor: 1.1,
 			NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 		}, labels)
+		all = append(all, v)
+		return v
 	}
 	m := &Metrics{
 		Runs:        counter("reconcile_runs_total", "Passes over a target, by what caused them and how they ended.", "target", "trigger", "result"),
@@ -94,8 +103,8 @@ func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log
 		GuardTrips:  counter("guard_trips_total", "Times a guard held something back.", "target", "guard"),
 		Circuit:     gauge("matomo_circuit_state", "State of the target's circuit breaker: 1 for the current one.", "target", "state"),
 		Unresolved:  gauge("mapping_unresolved_grants", "Grants of active rules whose site could not be resolved in the last full compare.", "target"),
-		Rules: f.NewGauge(prometheus.GaugeOpts{
-			Name: "scim_bridge_mapping_rules", Help: "Rules of the active rule set.",
+		Rules: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: prefix + "mapping_rules", Help: "Rules of the active rule set.",
 		}),
 		Superusers:  gauge("superusers", "Superusers found in the last full compare, by class.", "target", "class"),
 		TokensLeft:  counter("tokens_not_revoked_total", "Role changes and leavers after which tokens could not be revoked without harm.", "target"),
@@ -105,7 +114,12 @@ func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log
 	if reg == nil {
 		return m, nil
 	}
-	return m, reg.Register(newCollector(store, targets, log))
+	for _, c := range append(all, m.Rules, newCollector(store, targets, log)) {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return m, nil
 }
 
 // zero creates every series that the configuration makes possible.
