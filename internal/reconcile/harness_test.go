@@ -50,15 +50,14 @@ type world struct {
 	logs     *observer.ObservedLogs
 	health   *healthBook
 	hook     func(body string) // called before each request, when set
-	users    map[string]string // userName -> id
-	groups   map[string]string // displayName -> id
+	// transport answers instead of the stand-in, when set.
+	transport http.RoundTripper
+	users     map[string]string // userName -> id
+	groups    map[string]string // displayName -> id
 }
 
 // hooked lets a test do something in the middle of a pass.
-type hooked struct {
-	w    *world
-	next http.RoundTripper
-}
+type hooked struct{ w *world }
 
 func (h hooked) RoundTrip(r *http.Request) (*http.Response, error) {
 	if h.w.hook != nil {
@@ -73,7 +72,10 @@ func (h hooked) RoundTrip(r *http.Request) (*http.Response, error) {
 		h.w.hook(text)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	return h.next.RoundTrip(r)
+	if h.w.transport != nil {
+		return h.w.transport.RoundTrip(r)
+	}
+	return h.w.matomo.RoundTripper().RoundTrip(r)
 }
 
 // healthBook keeps the last report of each component.
@@ -210,12 +212,14 @@ func (w *world) target(o worldOptions) reconcile.TargetOptions {
 	w.tb.Helper()
 	opt := o.client
 	opt.Name, opt.URL, opt.Login = "main", "http://matomo.test/", "bridge"
-	opt.Transport, opt.Registerer = hooked{w, w.matomo.RoundTripper()}, w.registry
+	opt.Transport, opt.Registerer = hooked{w}, w.registry
 	if opt.Token == nil {
-		opt.Token = func() (string, error) { return w.matomo.Token(), nil }
+		token := w.matomo.Token()
+		opt.Token = func() (string, error) { return token, nil }
 	}
 	if o.password && opt.Password == nil {
-		opt.Password = func() (string, error) { return w.matomo.Password(), nil }
+		password := w.matomo.Password()
+		opt.Password = func() (string, error) { return password, nil }
 	}
 	client, err := matomo.New(opt)
 	if err != nil {
