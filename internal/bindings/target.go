@@ -128,7 +128,13 @@ func (s *Store) missing(ctx context.Context, q database.Querier, target string) 
 // holds until the given time; CompareDone ends it.
 func (s *Store) ClaimCompare(ctx context.Context, target, lease string, until time.Time) (bool, error) {
 	var ok bool
-	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+	// Looking costs the writer nothing, and most looks come too early.
+	err := s.db.Reader().QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM targets WHERE name = $1 AND compare_due_at <= $2)`,
+		target, database.Micros(time.Now())).Scan(&ok)
+	if err != nil || !ok {
+		return false, err
+	}
+	err = s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
 		ok, err = one(ctx, tx, `UPDATE targets SET lease = $1, lease_until = $2
 			WHERE name = $3 AND compare_due_at <= $4 AND (lease IS NULL OR lease = $1 OR lease_until <= $4)`,
 			lease, database.Micros(until), target, database.Micros(tx.Now()))

@@ -18,6 +18,12 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
+// A full compare looks for what no event tells: access that was changed by hand,
+// accounts that went away or came back, sites that appeared, tokens of suspended
+// people. It reads the whole instance once and writes nothing to Matomo: what
+// differs is made due, and the loop repairs it with a fresh read and all guards.
+// The plan command is the same compare without making anything due.
+
 // comparePage is how many bindings a compare looks at together.
 const comparePage = 500
 
@@ -129,6 +135,7 @@ func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison
 		return nil, err
 	}
 	if mark {
+		// People whose binding was missed while a target was new.
 		if _, err := e.opt.Bindings.FillIn(ctx, t.Name); err != nil {
 			return nil, err
 		}

@@ -13,6 +13,12 @@ import (
 	"github.com/matomo-scim/bridge/matomo"
 )
 
+// The order of enforcing is what makes a crash harmless. Before anything is sent,
+// evidence of what will be gone and the intent are committed; after it, Matomo is
+// read again and only that read concludes a case. Whatever breaks off in between
+// is found by the next pass, because the row is still due, and told apart by the
+// intent: the login is bound, the place is taken, the grants are remembered.
+
 // act carries out what the pass found: bindings that need no change are
 // recorded at once, the others in chunks, each applied, read back and recorded
 // before the next.
@@ -86,6 +92,8 @@ func (p *pass) enforce(ctx context.Context, chunk []*work) error {
 	if err != nil {
 		return err
 	}
+	// A failure of the target ends the pass, and what Matomo answered until then is
+	// recorded first.
 	failure := p.apply(ctx, going)
 	if failure == nil {
 		failure = p.readBack(ctx, going)
@@ -131,6 +139,8 @@ func (p *pass) apply(ctx context.Context, cases []*work) error {
 	for i, w := range cases {
 		plans[i] = w.Plan
 	}
+	// The lease is asked before each request: a pass that was stopped or asleep for
+	// too long must not write beside whoever has taken its bindings.
 	results := p.t.Client.Apply(matomo.WithBefore(ctx, p.lease.enough), plans)
 	p.m.Duration.WithLabelValues(p.t.Name, "apply").Observe(time.Since(started).Seconds())
 	p.round.RefreshPolicy() // a password may have been refused

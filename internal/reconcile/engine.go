@@ -95,6 +95,9 @@ type Engine struct {
 	rules ruleCache
 }
 
+// Nothing here survives a restart and nothing needs to: the queue is the rows, the
+// rules are a row, and what a target last answered is asked again.
+
 // target is one Matomo instance while the engine runs.
 type target struct {
 	TargetOptions

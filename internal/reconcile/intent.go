@@ -45,6 +45,11 @@ func (p *pass) intend(ctx context.Context, chunk []*work) ([]*work, error) {
 	return going, p.record(ctx, chunk)
 }
 
+// The steps of an intent, each of which may end it: the superuser's place first,
+// because a login must not be bound for a plan that is not sent; then the login;
+// then the facts, which tell whether the lease is still ours; evidence and audit
+// last. All of it is one transaction, so that none of it is there without the rest.
+
 // intendOne writes the intent of one case. False means that the case was
 // concluded instead: the login belongs to somebody else, the last place of a
 // superuser is taken, or another worker has the binding.
@@ -93,6 +98,8 @@ func (p *pass) reserve(ctx context.Context, tx *database.Tx, w *work) (bool, err
 func (p *pass) remember(ctx context.Context, tx *database.Tx, w *work) (bool, error) {
 	var facts bindings.Facts
 	if w.Work == course.WorkPerson {
+		// With additive managing only what is remembered as ours is ever taken away,
+		// so it is remembered before it is given.
 		grants, err := w.Intended()
 		if err != nil {
 			return false, err
@@ -150,6 +157,7 @@ func (p *pass) loginTaken(ctx context.Context, tx *database.Tx, w *work, id stri
 // claimLogins looks whose the accounts are that stand in the way of somebody who
 // has none: those of people here are theirs, not strangers'.
 func (p *pass) claimLogins(ctx context.Context) error {
+	// Rare enough for a look at each: a rehire, or two people who derive one login.
 	for _, w := range p.cases {
 		if w.State != bindings.Conflict || w.Reason != course.ReasonLoginExists || w.Binding.Login != "" {
 			continue

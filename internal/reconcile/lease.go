@@ -21,6 +21,11 @@ const (
 // errLeaseShort stops a pass that could not renew its lease.
 var errLeaseShort = errors.New("lease has too little time left for a write")
 
+// Three things keep two writers from one login. The lease in the row lets one
+// worker at a time claim a binding. It is renewed while a pass runs, and only while
+// it has not run out. And a write is sent only with more time left than it can
+// take, so that it has ended before anybody else may begin.
+
 // lease is the claim of one pass on its bindings.
 type lease struct {
 	id string

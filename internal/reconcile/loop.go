@@ -16,6 +16,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo"
 )
 
+// Waking up is a hint and never a message: a worker that wakes looks at the rows,
+// and one that nobody wakes looks every second. What ends a turn early is a target
+// that is paused, or a failure of our own; then even a wake-up waits, because
+// giving back what was claimed is one itself.
+
 // lane is one of the two workers of a target. Leavers have their own, so that
 // a thousand joiners never stand before them.
 type lane int
@@ -163,6 +168,7 @@ func (e *Engine) account(t *target, went passed, err error) {
 	}
 	now := float64(time.Now().Unix())
 	e.m.LastRun.WithLabelValues(t.Name).Set(now)
+	// A failure of our own, such as the database, is not the target's.
 	t.mu.Lock()
 	if t.failures++; !failed {
 		t.failures = 0

@@ -14,6 +14,11 @@ import (
 	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 )
 
+// Three things are written after the fact. What Matomo answered (recordSent) is
+// true by itself. What the pass concluded becomes the row: Observe when the pass
+// saw the newest generation, else Record, which keeps the facts and leaves the
+// binding due. What became free calls those who wait for it.
+
 // record writes what was sent, concluded or not, and the outcomes of all
 // concluded cases that are not recorded yet, in one transaction.
 func (p *pass) record(ctx context.Context, cases []*work) error {
@@ -33,6 +38,7 @@ func (p *pass) record(ctx context.Context, cases []*work) error {
 		return nil
 	}
 	seen := make([]bool, len(open))
+	// Not cancelled when the service stops: what was done is on record.
 	err := p.opt.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *database.Tx) error {
 		for _, w := range sent {
 			if err := p.recordSent(ctx, tx, w); err != nil {
@@ -75,6 +81,8 @@ func (p *pass) recordSent(ctx context.Context, tx *database.Tx, w *work) error {
 			return err
 		}
 	}
+	// The gate of a come-back is recorded even if a later step failed: with nothing
+	// but recreate it would be another deletion of the account each time.
 	facts := bindings.Facts{CameBack: w.CameBack}
 	if w.Created {
 		facts.CreatedByUs = &w.Created
@@ -152,6 +160,7 @@ func (p *pass) measure(w *work, observed bool) {
 	if observed && w.Verified && w.Account != nil && !p.round.Observe && !b.AcceptedAt.IsZero() && isPersons(b.Event) {
 		p.m.Propagation.WithLabelValues(string(b.Event), p.t.Name).Observe(time.Since(b.AcceptedAt).Seconds())
 	}
+	// Once when it begins, not with every retry.
 	if w.State == bindings.Blocked && (b.State != bindings.Blocked || b.Reason != w.Reason) {
 		p.m.Changes.WithLabelValues(p.t.Name, vitals.BlockedAction(&w.Case), "blocked").Inc()
 	}

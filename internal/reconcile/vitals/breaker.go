@@ -43,6 +43,12 @@ var ErrNotAsked = errors.New("target was not asked")
 // ErrPaused says that a target is left alone for now.
 var ErrPaused = errors.New("target is paused after a failure")
 
+// The breaker is asked before a pass claims anything and told afterwards how it
+// went. It opens with the first failure of the whole instance: everything stays due
+// in the rows, so there is nothing to lose by waiting, and a thousand people would
+// only fail a thousand times. While it is open nothing is sent; then one pass
+// probes, and only what that pass learnt closes it again.
+
 // Breaker keeps a target that fails from being hammered: a circuit that opens
 // with the first failure of the whole instance, and a pause that follows what
 // Matomo asked for. It is safe for concurrent use.

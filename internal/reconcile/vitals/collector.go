@@ -61,6 +61,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector. A database that cannot be read
 // leaves the last values out rather than showing old ones as new.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	// Two scrapes at once share one read.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.at) >= collectEvery {
@@ -84,6 +85,8 @@ func (c *collector) read(ctx context.Context) ([]prometheus.Metric, error) {
 	if err != nil {
 		return nil, err
 	}
+	// States and guards that nobody is in are shown as zero, which a query that
+	// groups leaves out.
 	byState := map[string]map[bindings.State]int{}
 	for _, n := range counts {
 		if byState[n.Target] == nil {

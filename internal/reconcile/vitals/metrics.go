@@ -72,6 +72,8 @@ type Metrics struct {
 // the given targets to zero. What the rows say is read from store when it is
 // scraped. A nil reg keeps them to themselves.
 func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log *zap.Logger) (*Metrics, error) {
+	// Registered one by one below: a name that is taken is an error to report, not a
+	// panic.
 	var all []prometheus.Collector
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
 		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labels)
