@@ -6,14 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/database"
@@ -225,27 +229,65 @@ func TestSeal_ConcurrentSealersMakeOneChain(t *testing.T) {
 	})
 }
 
-func TestRun_SealsWhatIsAppended(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
+func TestRun_SealsAtOnceAndThenAtMostEvery100ms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fixture{TB: t, db: databasetest.SQLite(t), reg: prometheus.NewPedanticRegistry()}
+		f.Log = audit.New(f.db, zap.NewNop(), f.reg)
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped := make(chan struct{})
+		f.append(audit.Entry{Kind: "before the start"})
 		go func() {
 			f.Run(ctx)
 			close(stopped)
 		}()
-		f.append(audit.Entry{Kind: "one"}, audit.Entry{Kind: "two"})
-		deadline := time.Now().Add(30 * time.Second)
-		for f.metric("scim_bridge_audit_entries_total") != 2 {
-			if time.Now().After(deadline) {
-				t.Fatal("not sealed")
+		sealed := func(when string, want float64) {
+			t.Helper()
+			synctest.Wait()
+			if got := f.metric("scim_bridge_audit_entries_total"); got != want {
+				t.Errorf("%s: %v sealed, want %v", when, got, want)
 			}
-			time.Sleep(time.Millisecond)
 		}
+		sealed("at the start", 1)
+		time.Sleep(time.Hour)
+		f.append(audit.Entry{Kind: "one"})
+		sealed("after a quiet hour", 2)
+		f.append(audit.Entry{Kind: "two"}, audit.Entry{Kind: "three"})
+		sealed("right after a seal", 2)
+		time.Sleep(99 * time.Millisecond)
+		sealed("99 ms after a seal", 2)
+		time.Sleep(time.Millisecond)
+		sealed("100 ms after a seal", 4)
+		f.append(audit.Entry{Kind: "four"})
 		cancel()
 		<-stopped
-		f.append(audit.Entry{Kind: "three"})
-		if r := f.rows(audit.Filter{Kind: "three"}); len(r) != 1 || r[0].Seq != 3 {
-			t.Errorf("rows = %+v", r)
+		sealed("at the end", 5)
+		f.append(audit.Entry{Kind: "five"})
+		if r := f.rows(audit.Filter{Kind: "five"}); len(r) != 1 || r[0].Seq != 6 {
+			t.Errorf("a reader got %+v, want what waited to be sealed first", r)
+		}
+	})
+}
+
+func TestRun_FindsATamperedEndWhenItStarts(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.numbered(5)
+		f.exec(`UPDATE audit SET kind = 'x' WHERE seq = 5`)
+		core, logs := observer.New(zapcore.WarnLevel)
+		reg := prometheus.NewPedanticRegistry()
+		f.Log, f.reg = audit.New(f.db, zap.New(core), reg), reg
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			f.Run(ctx)
+			close(done)
+		}()
+		for logs.FilterMessageSnippet("the audit chain is broken").Len() == 0 {
+			runtime.Gosched()
+		}
+		cancel()
+		<-done
+		if f.metric("scim_bridge_audit_chain_valid") != 0 {
+			t.Error("the metric says that the chain is whole")
 		}
 	})
 }

@@ -66,6 +66,7 @@ func BenchmarkInTx(b *testing.B) {
 func BenchmarkInTx32(b *testing.B) {
 	databasetest.Bench(b, func(b *testing.B, db *database.DB) {
 		withTarget(b, db)
+		b.ResetTimer()
 		b.SetParallelism(16) // times two processors
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {

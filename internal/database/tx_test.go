@@ -268,6 +268,35 @@ func TestInTx_ContextThatEndsWhileItRuns(t *testing.T) {
 	}
 }
 
+// However the end of a context and the writer meet, the caller gets an answer, and a true one.
+func TestInTx_ContextsThatEndAtAnyMoment(t *testing.T) {
+	db := databasetest.SQLite(t)
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 300 {
+				id := fmt.Sprint(w, "-", i)
+				ctx, cancel := context.WithCancel(t.Context())
+				go func() {
+					for range i % 50 {
+						runtime.Gosched()
+					}
+					cancel()
+				}()
+				err := db.InTx(ctx, put(id))
+				if err != nil && !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				if kept := has(t, db.Reader(), id); kept != (err == nil) {
+					t.Errorf("%s: kept %v, answer %v", id, kept, err)
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestInTx_ContextThatHasEnded(t *testing.T) {
 	databasetest.Run(t, func(t *testing.T, db *database.DB) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -159,13 +159,17 @@ func (w *writer) drain(group []*job) []*job {
 	return group
 }
 
-// take keeps the jobs whose callers still wait; from here on they wait for the answer.
+// take keeps the jobs whose callers still wait; from here on they wait for the answer. A caller
+// whose context has ended may not have noticed yet: it gets its answer here.
 func take(group []*job) []*job {
 	return slices.DeleteFunc(group, func(j *job) bool {
-		if j.ctx.Err() != nil && j.state.CompareAndSwap(jobWaiting, jobAbandoned) {
+		if !j.state.CompareAndSwap(jobWaiting, jobTaken) {
 			return true
 		}
-		return !j.state.CompareAndSwap(jobWaiting, jobTaken)
+		if j.err = j.ctx.Err(); j.err != nil {
+			answer(j)
+		}
+		return j.err != nil
 	})
 }
 
@@ -180,8 +184,8 @@ func (w *writer) run(jobs []*job) {
 // attempt runs the jobs in one transaction and answers those that are decided. It returns the jobs
 // to run again: those that shared the transaction with one that broke it.
 //
-// Functions rarely fail after they have written, and a savepoint for each costs a sixth of the
-// work. So a group runs without, and when one does fail everything is undone and the others run
+// Functions rarely fail after they have written, and a savepoint for each copies every page that it
+// touches. So a group runs without, and when one does fail everything is undone and the others run
 // again; that group and some after it get savepoints, which keep the failures of one client from
 // doubling the work of all.
 func (w *writer) attempt(group []*job) (again []*job) {
