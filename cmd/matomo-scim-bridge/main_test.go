@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"net"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -31,6 +33,7 @@ func TestScripts(t *testing.T) {
 			"secret":  secretFile,
 			"expand":  expandFile,
 			"waitfor": waitForPort,
+			"push":    pushPerson,
 		},
 	})
 }
@@ -72,4 +75,16 @@ func waitForPort(ts *testscript.TestScript, _ bool, args []string) {
 		pause()
 	}
 	ts.Fatalf("nobody listens at %s", args[0])
+}
+
+// pushPerson sends what an identity provider does: a user, and a group with
+// that user. Arguments: the file with the secret, userName, group.
+func pushPerson(ts *testscript.TestScript, _ bool, args []string) {
+	idp := newProvider("test", "http://"+ts.Getenv("SCIM_ADDR")+"/scim/v2", strings.TrimSpace(ts.ReadFile(args[0])), nil)
+	id, err := idp.create(context.Background(), "", "/Users", map[string]any{"userName": args[1], "active": true})
+	ts.Check(err)
+	_, err = idp.create(context.Background(), "", "/Groups", map[string]any{
+		"displayName": args[2], "members": []any{map[string]any{"value": id}},
+	})
+	ts.Check(err)
 }

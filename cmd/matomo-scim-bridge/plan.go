@@ -134,16 +134,7 @@ func (c *cli) sync(ctx context.Context, s *app.Services) error {
 			return err
 		}
 	}
-	held, release, err := s.DB.Lock()
-	if err != nil {
-		return err
-	}
-	if held {
-		defer release()
-		if _, err := s.Engine.Drain(ctx); err != nil {
-			return err
-		}
-	} else if err := c.follow(ctx, s); err != nil {
+	if err := c.work(ctx, s); err != nil {
 		return err
 	}
 	left, err := c.countDifferences(ctx, s)
@@ -170,27 +161,61 @@ func (c *cli) countDifferences(ctx context.Context, s *app.Services) (int, error
 	return n, nil
 }
 
-// follow waits until a running bridge has done what is due.
-func (c *cli) follow(ctx context.Context, s *app.Services) error {
-	_, _ = fmt.Fprintln(c.stderr, "a running bridge has been told; waiting for it")
+// work sees that everything due is done: by a running bridge, which is
+// followed, or without one by this process.
+func (c *cli) work(ctx context.Context, s *app.Services) error {
+	held, release, err := s.DB.Lock()
+	if err != nil {
+		return err
+	}
+	if !held {
+		_, _ = fmt.Fprintln(c.stderr, "a running bridge has been told; waiting for it")
+		return c.follow(ctx, s, nil)
+	}
+	defer release()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Engine.Drain(ctx)
+		done <- err
+	}()
+	return c.follow(ctx, s, done)
+}
+
+// follow shows how much is left until nothing is due, or until done delivers
+// how the work of this process ended.
+func (c *cli) follow(ctx context.Context, s *app.Services, done <-chan error) error {
+	bar := c.progress("people to bring in line")
+	defer bar.finish()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
-		due := 0
-		for _, name := range s.Engine.Targets() {
-			b, err := s.Bindings.Due(ctx, name)
-			if err != nil {
-				return err
-			}
-			due += b.N
+		left, err := due(ctx, s)
+		if err != nil {
+			return err
 		}
-		if due == 0 {
+		if left == 0 && done == nil {
 			return nil
 		}
+		bar.left(left)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case err := <-done:
+			return err
 		case <-ticker.C:
 		}
 	}
+}
+
+// due is how many bindings are due on all targets.
+func due(ctx context.Context, s *app.Services) (int, error) {
+	n := 0
+	for _, name := range s.Engine.Targets() {
+		b, err := s.Bindings.Due(ctx, name)
+		if err != nil {
+			return 0, err
+		}
+		n += b.N
+	}
+	return n, nil
 }
