@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -33,14 +34,14 @@ func (c *cli) verifyAudit(ctx context.Context, s *app.Services) error {
 	}
 	p := c.printer()
 	if len(report.Problems) == 0 {
-		p.line("%s %s sealed, head %d %s", p.green("ok"), plural(int(report.Sealed), "entry"), report.Sealed, report.Head)
-		return p.err
+		p.Line("%s %s sealed, head %d %s", p.Green("ok"), terminal.Plural(int(report.Sealed), "entry"), report.Sealed, report.Head)
+		return p.Err()
 	}
 	for _, f := range report.Problems {
-		p.line("%s %s", p.red("broken"), f)
+		p.Line("%s %s", p.Red("broken"), f)
 	}
-	if p.err != nil {
-		return p.err
+	if p.Err() != nil {
+		return p.Err()
 	}
 	_, _ = fmt.Fprintln(c.stderr, "somebody with write access to the database has been at the record; compare it with a backup")
 	return exitCode(exitTampered)

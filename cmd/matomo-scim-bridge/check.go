@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -28,18 +29,18 @@ another reason. Exit code 1 when something must be mended before serve works.`,
 
 // checklist prints findings and counts the failures.
 type checklist struct {
-	*printer
+	*terminal.Printer
 	failed int
 }
 
 // add prints one line of the list, with advice below it.
 func (l *checklist) add(level app.Level, name, text, advice string) {
 	mark := map[app.Level]string{
-		app.LevelOK: l.green("ok  "), app.LevelHint: l.cyan("hint"), app.LevelWarn: l.yellow("warn"), app.LevelFail: l.red("FAIL"),
+		app.LevelOK: l.Green("ok  "), app.LevelHint: l.Cyan("hint"), app.LevelWarn: l.Yellow("warn"), app.LevelFail: l.Red("FAIL"),
 	}[level]
-	l.line("%s  %-22s %s", mark, name, text)
+	l.Line("%s  %-22s %s", mark, name, text)
 	if advice != "" {
-		l.line("      %-22s %s", "", l.dim("-> "+advice))
+		l.Line("      %-22s %s", "", l.Dim("-> "+advice))
 	}
 	if level == app.LevelFail {
 		l.failed++
@@ -53,13 +54,13 @@ func (c *cli) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &checklist{printer: c.printer()}
+	l := &checklist{Printer: c.printer()}
 	l.add(app.LevelOK, "configuration", cfg.Path, "")
 	rules, _, err := app.LoadRules(cfg)
 	if err != nil {
 		return err
 	}
-	l.add(app.LevelOK, "rules", plural(len(rules.All()), "rule"), "")
+	l.add(app.LevelOK, "rules", terminal.Plural(len(rules.All()), "rule"), "")
 	c.checkDatabase(ctx, l)
 	found, err := app.CheckTargets(ctx, cfg, rules, c.options())
 	if err != nil {
@@ -68,11 +69,11 @@ func (c *cli) check(ctx context.Context) error {
 	for _, f := range found {
 		l.add(f.Level, f.Name, f.Text, f.Advice)
 	}
-	if l.err != nil {
-		return l.err
+	if l.Err() != nil {
+		return l.Err()
 	}
 	if l.failed > 0 {
-		return fmt.Errorf("%s to mend before the bridge can do its work", plural(l.failed, "thing"))
+		return fmt.Errorf("%s to mend before the bridge can do its work", terminal.Plural(l.failed, "thing"))
 	}
 	return nil
 }
@@ -90,7 +91,7 @@ func (c *cli) checkDatabase(ctx context.Context, l *checklist) {
 			l.add(app.LevelFail, "credentials", "none: no identity provider could sign in", "matomo-scim-bridge credential create NAME")
 			return nil
 		}
-		l.add(app.LevelOK, "credentials", plural(n, "live credential"), "")
+		l.add(app.LevelOK, "credentials", terminal.Plural(n, "live credential"), "")
 		return nil
 	})
 	switch {

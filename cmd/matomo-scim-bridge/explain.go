@@ -54,7 +54,7 @@ func (c *cli) explainUser(ctx context.Context, s *app.Services, userName string)
 	if len(subjects) == 0 {
 		return fmt.Errorf("no source has a user %q", userName)
 	}
-	p := c.printer()
+	p := c.view()
 	for _, subject := range subjects {
 		all, err := s.Engine.Explain(ctx, subject)
 		if err != nil {
@@ -67,41 +67,41 @@ func (c *cli) explainUser(ctx context.Context, s *app.Services, userName string)
 			p.target(x)
 		}
 	}
-	return p.err
+	return p.Err()
 }
 
 // person prints what the sources say.
-func (p *printer) person(x app.Explanation) {
-	state := p.green("active")
+func (p *view) person(x app.Explanation) {
+	state := p.Green("active")
 	switch {
 	case x.Person.Orphan:
-		state = p.red("deleted")
+		state = p.Red("deleted")
 	case !x.Person.Active:
-		state = p.red("inactive")
+		state = p.Red("inactive")
 	}
-	p.line("%s  %s  source %s", p.bold(x.Person.UserName), state, x.Person.Source)
+	p.Line("%s  %s  source %s", p.Bold(x.Person.UserName), state, x.Person.Source)
 	names := make([]string, 0, len(x.Person.Groups))
 	for _, g := range x.Person.Groups {
 		names = append(names, g.Name)
 	}
-	p.field("groups", orNone(strings.Join(names, ", ")))
-	p.field("e-mail", orNone(x.Person.PrimaryEmail))
+	p.Field("groups", orNone(strings.Join(names, ", ")))
+	p.Field("e-mail", orNone(x.Person.PrimaryEmail))
 }
 
 // target prints one target's part.
-func (p *printer) target(x app.Explanation) {
-	p.line("%s (%s)", p.bold(x.Target), x.Mode)
-	p.field("login", orNone(x.Login))
+func (p *view) target(x app.Explanation) {
+	p.Line("%s (%s)", p.Bold(x.Target), x.Mode)
+	p.Field("login", orNone(x.Login))
 	p.decision(x.Decision, x.Reasons)
 	switch {
 	case x.ReadError != nil:
-		p.field("matomo", p.yellow("not read: "+x.ReadError.Error()))
+		p.Field("matomo", p.Yellow("not read: "+x.ReadError.Error()))
 	case x.Account == nil:
-		p.field("matomo", "not asked: nothing of this person is there")
+		p.Field("matomo", "not asked: nothing of this person is there")
 	case !x.Account.Exists:
-		p.field("matomo", "no account")
+		p.Field("matomo", "no account")
 	default:
-		p.field("matomo", "has "+orNone(x.Account.Access.String()))
+		p.Field("matomo", "has "+orNone(x.Account.Access.String()))
 	}
 	state := string(x.Binding.State)
 	if x.Binding.Reason != "" {
@@ -110,47 +110,47 @@ func (p *printer) target(x app.Explanation) {
 	if x.Binding.Detail != "" {
 		state += ": " + x.Binding.Detail
 	}
-	p.field("state", state)
+	p.Field("state", state)
 	p.steps(x.Plan, x.Withheld, x.Settles)
 	if x.Detail != "" && x.Detail != x.Binding.Detail {
-		p.field("now", x.Detail)
+		p.Field("now", x.Detail)
 	}
 }
 
 // decision prints what the rules give, and why.
-func (p *printer) decision(d app.Decision, reasons []string) {
-	p.field("rules give", orNone(d.Access.String()))
+func (p *view) decision(d app.Decision, reasons []string) {
+	p.Field("rules give", orNone(d.Access.String()))
 	if len(reasons) > 0 {
-		p.field("because", reasons...)
+		p.Field("because", reasons...)
 	}
 	for _, problem := range d.Problems {
-		p.field("problem", p.yellow(problem.String()))
+		p.Field("problem", p.Yellow(problem.String()))
 	}
 	if !d.ValidUntil.IsZero() {
-		p.field("until", d.ValidUntil.UTC().Format(time.RFC3339)+", then it is decided anew")
+		p.Field("until", d.ValidUntil.UTC().Format(time.RFC3339)+", then it is decided anew")
 	}
 }
 
 // steps prints a plan.
-func (p *printer) steps(plan app.Plan, withheld []app.Block, settles time.Time) {
+func (p *view) steps(plan app.Plan, withheld []app.Block, settles time.Time) {
 	var lines []string
 	for _, s := range plan.Steps {
-		mark := p.green("+")
+		mark := p.Green("+")
 		if s.Reduces {
-			mark = p.red("-")
+			mark = p.Red("-")
 		}
-		lines = append(lines, fmt.Sprintf("%s %s  %s", mark, s, p.dim("("+s.Why+")")))
+		lines = append(lines, fmt.Sprintf("%s %s  %s", mark, s, p.Dim("("+s.Why+")")))
 	}
 	for _, b := range withheld {
-		lines = append(lines, p.yellow("! "+b.Detail)+"  "+p.dim("("+string(b.Reason)+")"))
+		lines = append(lines, p.Yellow("! "+b.Detail)+"  "+p.Dim("("+string(b.Reason)+")"))
 	}
 	if !settles.IsZero() {
-		lines = append(lines, p.yellow("~ what is taken away waits until "+settles.UTC().Format(time.RFC3339)))
+		lines = append(lines, p.Yellow("~ what is taken away waits until "+settles.UTC().Format(time.RFC3339)))
 	}
 	if len(lines) == 0 {
 		lines = []string{"nothing to change"}
 	}
-	p.field("plan", lines...)
+	p.Field("plan", lines...)
 }
 
 // orNone shows the absence of a value as a word.
@@ -175,13 +175,13 @@ func (c *cli) explainGroups(ctx context.Context, groups []string, source string)
 	if err != nil {
 		return err
 	}
-	p := c.printer()
+	p := c.view()
 	for _, d := range decisions {
-		p.line("%s", p.bold(d.Target))
+		p.Line("%s", p.Bold(d.Target))
 		p.decision(d.Decision, d.Reasons)
 	}
 	for _, g := range unmatched {
-		p.field("note", p.yellow(fmt.Sprintf("no rule matches group %q", g)))
+		p.Field("note", p.Yellow(fmt.Sprintf("no rule matches group %q", g)))
 	}
-	return p.err
+	return p.Err()
 }

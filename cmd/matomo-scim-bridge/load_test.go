@@ -104,7 +104,7 @@ func (w *loadWorld) createUsers(b *testing.B, n int) []string {
 
 func (w *loadWorld) createUser(b *testing.B, name string) string {
 	out := w.must(http.MethodPost, "/Users", map[string]any{
-		"schemas": []string{userSchema}, "userName": name, "externalId": "ext-" + name, "active": true, "displayName": name,
+		"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": name, "externalId": "ext-" + name, "active": true, "displayName": name,
 		"name":   map[string]any{"givenName": "Some", "familyName": "Body"},
 		"emails": []any{map[string]any{"value": name, "type": "work", "primary": true}},
 	}, http.StatusCreated)

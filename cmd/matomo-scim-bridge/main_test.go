@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/demo"
 )
 
 // TestMain makes the test binary the program as well: scripts and the crash
@@ -80,10 +82,10 @@ func waitForPort(ts *testscript.TestScript, _ bool, args []string) {
 // pushPerson sends what an identity provider does: a user, and a group with
 // that user. Arguments: the file with the secret, userName, group.
 func pushPerson(ts *testscript.TestScript, _ bool, args []string) {
-	idp := newProvider("test", "http://"+ts.Getenv("SCIM_ADDR")+"/scim/v2", strings.TrimSpace(ts.ReadFile(args[0])), nil)
-	id, err := idp.create(context.Background(), "", "/Users", map[string]any{"userName": args[1], "active": true})
+	idp := demo.NewProvider("test", "http://"+ts.Getenv("SCIM_ADDR")+"/scim/v2", strings.TrimSpace(ts.ReadFile(args[0])), nil)
+	id, err := idp.Create(context.Background(), "", "/Users", map[string]any{"userName": args[1], "active": true})
 	ts.Check(err)
-	_, err = idp.create(context.Background(), "", "/Groups", map[string]any{
+	_, err = idp.Create(context.Background(), "", "/Groups", map[string]any{
 		"displayName": args[2], "members": []any{map[string]any{"value": id}},
 	})
 	ts.Check(err)

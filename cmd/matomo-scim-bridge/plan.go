@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -34,9 +35,9 @@ func (c *cli) plan(ctx context.Context, s *app.Services) error {
 	if err != nil {
 		return err
 	}
-	p := c.printer()
+	p := c.view()
 	if differ {
-		p.line("%s", p.yellow("the rule files differ from the active rules; this is the plan with the files"))
+		p.Line("%s", p.Yellow("the rule files differ from the active rules; this is the plan with the files"))
 	}
 	n, err := c.printDifferences(ctx, s, p)
 	if err != nil {
@@ -50,7 +51,7 @@ func (c *cli) plan(ctx context.Context, s *app.Services) error {
 
 // printDifferences prints what differs on every target and returns how many
 // people that concerns.
-func (c *cli) printDifferences(ctx context.Context, s *app.Services, p *printer) (int, error) {
+func (c *cli) printDifferences(ctx context.Context, s *app.Services, p *view) (int, error) {
 	total := 0
 	for _, name := range s.Engine.Targets() {
 		found, err := s.Engine.Compare(ctx, name)
@@ -60,13 +61,13 @@ func (c *cli) printDifferences(ctx context.Context, s *app.Services, p *printer)
 		for _, d := range found.Differences {
 			p.difference(d)
 		}
-		p.line("%s: %s looked at, %s", p.bold(name), plural(found.Bindings, "person"), changes(len(found.Differences)))
+		p.Line("%s: %s looked at, %s", p.Bold(name), terminal.Plural(found.Bindings, "person"), changes(len(found.Differences)))
 		if n := found.Drift["unmanaged_user"]; n > 0 {
-			p.line("%s", p.dim(fmt.Sprintf("%s: %s in Matomo not managed here and never touched", name, plural(n, "account"))))
+			p.Line("%s", p.Dim(fmt.Sprintf("%s: %s in Matomo not managed here and never touched", name, terminal.Plural(n, "account"))))
 		}
 		total += len(found.Differences)
 	}
-	return total, p.err
+	return total, p.Err()
 }
 
 // changes is the last word of a plan.
@@ -74,22 +75,22 @@ func changes(n int) string {
 	if n == 0 {
 		return "nothing to change"
 	}
-	return plural(n, "difference")
+	return terminal.Plural(n, "difference")
 }
 
 // difference prints one person's difference.
-func (p *printer) difference(d app.Difference) {
+func (p *view) difference(d app.Difference) {
 	who := d.Person
 	if who == "" {
 		who = d.Login
 	}
-	p.line("%s  %s", p.bold(who), p.dim(string(d.State)))
+	p.Line("%s  %s", p.Bold(who), p.Dim(string(d.State)))
 	p.steps(d.Plan, d.Withheld, d.Settles)
 	if len(d.Reasons) > 0 {
-		p.field("because", d.Reasons...)
+		p.Field("because", d.Reasons...)
 	}
 	if d.Detail != "" {
-		p.field("note", d.Detail)
+		p.Field("note", d.Detail)
 	}
 }
 
@@ -124,7 +125,7 @@ func (c *cli) sync(ctx context.Context, s *app.Services) error {
 	if err := s.Prepare(ctx); err != nil {
 		return err
 	}
-	p := c.printer()
+	p := c.view()
 	n, err := c.printDifferences(ctx, s, p)
 	if err != nil {
 		return err
@@ -142,10 +143,10 @@ func (c *cli) sync(ctx context.Context, s *app.Services) error {
 		return err
 	}
 	if left > 0 {
-		return fmt.Errorf("%s left; see why with: matomo-scim-bridge plan", plural(left, "difference"))
+		return fmt.Errorf("%s left; see why with: matomo-scim-bridge plan", terminal.Plural(left, "difference"))
 	}
-	p.line("%s", p.green("Matomo agrees"))
-	return p.err
+	p.Line("%s", p.Green("Matomo agrees"))
+	return p.Err()
 }
 
 // countDifferences is how many people still differ.
@@ -184,8 +185,8 @@ func (c *cli) work(ctx context.Context, s *app.Services) error {
 // follow shows how much is left until nothing is due, or until done delivers
 // how the work of this process ended.
 func (c *cli) follow(ctx context.Context, s *app.Services, done <-chan error) error {
-	bar := c.progress("people to bring in line")
-	defer bar.finish()
+	bar := terminal.NewProgress(c.stderr, "people to bring in line")
+	defer bar.Finish()
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
@@ -196,7 +197,7 @@ func (c *cli) follow(ctx context.Context, s *app.Services, done <-chan error) er
 		if left == 0 && done == nil {
 			return nil
 		}
-		bar.left(left)
+		bar.Left(left)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

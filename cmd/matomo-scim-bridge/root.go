@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
 )
 
@@ -34,6 +35,15 @@ type cli struct {
 	stdout, stderr io.Writer
 	configPath     string
 }
+
+// view prints what commands show; its methods know the rooms' values.
+type view struct{ *terminal.Printer }
+
+// printer returns a view on stdout.
+func (c *cli) printer() *terminal.Printer { return terminal.NewPrinter(c.stdout, c.getenv) }
+
+// view returns a view on stdout.
+func (c *cli) view() *view { return &view{c.printer()} }
 
 // run builds the command tree, runs args and returns the exit code. It is the
 // whole program, so that tests can call it.

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/app"
 )
@@ -51,7 +52,7 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 
 // logger writes to stderr in the form that the configuration asks for.
 func (c *cli) logger(cfg *config.Config) *zap.Logger {
-	console := cfg.Log.Format == config.LogConsole || cfg.Log.Format == config.LogAuto && isTerminal(c.stderr)
+	console := cfg.Log.Format == config.LogConsole || cfg.Log.Format == config.LogAuto && terminal.Is(c.stderr)
 	return app.NewLogger(c.stderr, console, string(cfg.Log.Level))
 }
 

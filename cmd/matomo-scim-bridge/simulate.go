@@ -53,15 +53,15 @@ func (c *cli) simulate(ctx context.Context, listen string, server *app.Simulator
 		return fmt.Errorf("listen: %w", err)
 	}
 	p := c.printer()
-	p.line("%s", p.bold("a stand-in Matomo "+opt.Version))
-	p.field("url", "http://"+l.Addr().String()+"/")
-	p.field("login", opt.Login)
-	p.field("token", server.Token())
-	p.field("password", server.Password())
-	p.field("sites", fmt.Sprint(len(server.Sites())))
-	p.field("plugin", map[bool]string{true: "ScimBridge", false: "none"}[opt.Plugin])
-	if p.err != nil {
-		return p.err
+	p.Line("%s", p.Bold("a stand-in Matomo "+opt.Version))
+	p.Field("url", "http://"+l.Addr().String()+"/")
+	p.Field("login", opt.Login)
+	p.Field("token", server.Token())
+	p.Field("password", server.Password())
+	p.Field("sites", fmt.Sprint(len(server.Sites())))
+	p.Field("plugin", map[bool]string{true: "ScimBridge", false: "none"}[opt.Plugin])
+	if p.Err() != nil {
+		return p.Err()
 	}
 	srv := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })

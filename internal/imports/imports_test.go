@@ -60,6 +60,13 @@ func texts(vs []Violation) []string {
 	return out
 }
 
+// mayImport is how the refusal of one import of this module reads. The row comes
+// from the table, so that a test does not repeat it: rows grow, and what is
+// refused stays refused.
+func mayImport(dir, refused string) string {
+	return dir + " may import " + strings.Join(table[dir].imports, ", ") + ", not " + refused
+}
+
 func TestLayers_OfThisModule(t *testing.T) {
 	for _, v := range Layers(module(t)) {
 		t.Error(v)
@@ -91,7 +98,7 @@ func TestLayers_Refuses(t *testing.T) {
 		},
 		"import of what it stands on": {
 			"scim/s.go", importing("scim", "/internal/database"),
-			"scim/s.go:4: scim may import internal/directory, internal/web, scim/filter, scim/patch, scim/schema, not internal/database",
+			"scim/s.go:4: " + mayImport("scim", "internal/database"),
 		},
 		"import sideways in a test": {
 			"internal/audit/a_test.go", importing("audit", "/internal/bindings"),
@@ -99,11 +106,11 @@ func TestLayers_Refuses(t *testing.T) {
 		},
 		"scim knows no Matomo": {
 			"scim/s.go", importing("scim", "/matomo"),
-			"scim/s.go:4: scim may import internal/directory, internal/web, scim/filter, scim/patch, scim/schema, not matomo",
+			"scim/s.go:4: " + mayImport("scim", "matomo"),
 		},
 		"matomo knows no directory": {
 			"matomo/client.go", importing("matomo", "/internal/directory"),
-			"matomo/client.go:4: matomo may import matomo/access, matomo/internal/snapshot, matomo/internal/wire, matomo/plan, not internal/directory",
+			"matomo/client.go:4: " + mayImport("matomo", "internal/directory"),
 		},
 		"config is for app and cmd": {
 			"internal/reconcile/r.go", importing("reconcile", "/config"),
@@ -115,7 +122,7 @@ func TestLayers_Refuses(t *testing.T) {
 		},
 		"cmd goes through app": {
 			"cmd/matomo-scim-bridge/main.go", importing("main", "/matomo/matomotest"),
-			"cmd/matomo-scim-bridge/main.go:4: cmd/matomo-scim-bridge may import config, internal/app, not matomo/matomotest",
+			"cmd/matomo-scim-bridge/main.go:4: cmd/matomo-scim-bridge may import cmd/matomo-scim-bridge/internal/demo, cmd/matomo-scim-bridge/internal/terminal, config, internal/app, not matomo/matomotest",
 		},
 		"root of the module": {
 			"internal/web/w.go", importing("web", "/"),
@@ -187,7 +194,7 @@ func TestLayers_Refuses(t *testing.T) {
 		},
 		"stand-in below app": {
 			"internal/reconcile/r.go", importing("reconcile", "/matomo/matomotest"),
-			"internal/reconcile/r.go:4: internal/reconcile may import internal/audit, internal/bindings, internal/database, internal/directory, mapping, matomo, matomo/access, not matomo/matomotest",
+			"internal/reconcile/r.go:4: " + mayImport("internal/reconcile", "matomo/matomotest"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

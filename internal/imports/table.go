@@ -103,8 +103,10 @@ var table = map[string]row{
 	}},
 
 	// 5 and 6: wiring. The program's entry sees the wiring alone.
-	"internal/app":           {all: true},
-	"cmd/matomo-scim-bridge": {imports: []string{"config", "internal/app"}},
+	"internal/app": {all: true},
+	"cmd/matomo-scim-bridge/internal/terminal": {},
+	"cmd/matomo-scim-bridge/internal/demo":     {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
+	"cmd/matomo-scim-bridge":                   {imports: []string{"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
 
 	// What tests stand on. The stand-in is in the program too: demo and simulate.
 	// Inside it the layers are PHP's habits, the state, the API around it, and

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// provider sends requests as one identity provider does.
-type provider struct {
+// Provider sends requests as one identity provider does.
+type Provider struct {
 	name, base, secret string
 	header             map[string]string
 	client             *http.Client
@@ -26,13 +26,15 @@ type exchange struct {
 	note         string
 }
 
-func newProvider(name, base, secret string, header map[string]string) *provider {
-	return &provider{name: name, base: base, secret: secret, header: header, client: &http.Client{Timeout: 30 * time.Second}}
+// NewProvider returns the provider called name, which sends to the SCIM base URL
+// with a bearer secret and headers of its own.
+func NewProvider(name, base, secret string, header map[string]string) *Provider {
+	return &Provider{name: name, base: base, secret: secret, header: header, client: &http.Client{Timeout: 30 * time.Second}}
 }
 
 // do sends one request and returns the decoded answer; a status that the
 // provider would not accept is an error.
-func (p *provider) do(ctx context.Context, note, method, path string, body any, want ...int) (map[string]any, error) {
+func (p *Provider) do(ctx context.Context, note, method, path string, body any, want ...int) (map[string]any, error) {
 	var in io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -84,8 +86,8 @@ func decodeObject(data []byte) (map[string]any, error) {
 	return out, nil
 }
 
-// create posts a resource and returns its id.
-func (p *provider) create(ctx context.Context, note, path string, body any) (string, error) {
+// Create posts a resource and returns its id.
+func (p *Provider) Create(ctx context.Context, note, path string, body any) (string, error) {
 	out, err := p.do(ctx, note, http.MethodPost, path, body, http.StatusCreated)
 	if err != nil {
 		return "", err
@@ -95,14 +97,14 @@ func (p *provider) create(ctx context.Context, note, path string, body any) (str
 }
 
 // patch sends operations.
-func (p *provider) patch(ctx context.Context, note, path string, operations ...map[string]any) error {
+func (p *Provider) patch(ctx context.Context, note, path string, operations ...map[string]any) error {
 	body := map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"}, "Operations": operations}
 	_, err := p.do(ctx, note, http.MethodPatch, path, body, http.StatusOK, http.StatusNoContent)
 	return err
 }
 
 // take returns what was sent since the last call.
-func (p *provider) take() []exchange {
+func (p *Provider) take() []exchange {
 	out := p.sent
 	p.sent = nil
 	return out

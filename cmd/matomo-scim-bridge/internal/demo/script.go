@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func (s *stage) play(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.err
+	return s.Err()
 }
 
 // entraJoiner: look-up, create, empty group, members; as Entra sends them.
@@ -52,7 +52,7 @@ func (s *stage) entraJoiner(ctx context.Context, c *cast) error {
 		return err
 	}
 	var err error
-	c.ada, err = s.entra.create(ctx, "create Ada", "/Users", map[string]any{
+	c.ada, err = s.entra.Create(ctx, "create Ada", "/Users", map[string]any{
 		"schemas": []string{userSchema, enterpriseSchema}, "externalId": "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef",
 		"userName": ada, "active": true, "displayName": "Ada Lovelace",
 		"emails": []any{map[string]any{"primary": true, "type": "work", "value": ada}},
@@ -62,10 +62,10 @@ func (s *stage) entraJoiner(ctx context.Context, c *cast) error {
 	if err != nil {
 		return err
 	}
-	if c.analysts, err = s.entra.create(ctx, "create the group", "/Groups", entraGroup("Analysts")); err != nil {
+	if c.analysts, err = s.entra.Create(ctx, "create the group", "/Groups", entraGroup("Analysts")); err != nil {
 		return err
 	}
-	if c.editors, err = s.entra.create(ctx, "create another", "/Groups", entraGroup("Editors")); err != nil {
+	if c.editors, err = s.entra.Create(ctx, "create another", "/Groups", entraGroup("Editors")); err != nil {
 		return err
 	}
 	if err := s.entra.patch(ctx, "Ada joins Analysts", "/Groups/"+c.analysts, entraMembers("Add", c.ada)); err != nil {
@@ -129,10 +129,10 @@ func (s *stage) entraRehire(ctx context.Context, c *cast) error {
 func (s *stage) oktaJoiner(ctx context.Context, c *cast) error {
 	s.scene("Joiner", "Okta creates Kim and pushes the group Matomo Admins")
 	var err error
-	if c.kim, err = s.okta.create(ctx, "create Kim", "/Users", oktaUser(true)); err != nil {
+	if c.kim, err = s.okta.Create(ctx, "create Kim", "/Users", oktaUser(true)); err != nil {
 		return err
 	}
-	c.admins, err = s.okta.create(ctx, "push the group", "/Groups", map[string]any{
+	c.admins, err = s.okta.Create(ctx, "push the group", "/Groups", map[string]any{
 		"schemas": []string{groupSchema}, "displayName": "Matomo Admins",
 		"members": []any{map[string]any{"value": c.kim, "display": kim}},
 	})
@@ -149,7 +149,7 @@ func (s *stage) oktaJoiner(ctx context.Context, c *cast) error {
 // oktaMover: the group is pushed without Kim, and another one with her.
 func (s *stage) oktaMover(ctx context.Context, c *cast) error {
 	s.scene("Mover", "Kim stops being a superuser and views site 4 instead")
-	_, err := s.okta.create(ctx, "push the new group", "/Groups", map[string]any{
+	_, err := s.okta.Create(ctx, "push the new group", "/Groups", map[string]any{
 		"schemas": []string{groupSchema}, "displayName": "Site 4 Viewers",
 		"members": []any{map[string]any{"value": c.kim, "display": kim}},
 	})

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -17,12 +18,12 @@ const demoPatience = 30 * time.Second
 
 // prologue shows the stage.
 func (s *stage) prologue() {
-	s.line("%s", s.bold("matomo-scim-bridge: a joiner, a mover and a leaver, from request to proof"))
-	s.field("bridge", "SCIM at http://"+s.app.SCIMAddr()+"/scim/v2, database in "+s.dir)
-	s.field("matomo", "a stand-in for Matomo 5.1.2 with the companion plugin, at "+s.url)
+	s.Line("%s", s.Bold("matomo-scim-bridge: a joiner, a mover and a leaver, from request to proof"))
+	s.Field("bridge", "SCIM at http://"+s.app.SCIMAddr()+"/scim/v2, database in "+s.dir)
+	s.Field("matomo", "a stand-in for Matomo 5.1.2 with the companion plugin, at "+s.url)
 	for i, text := range strings.Split(strings.TrimSpace(demoRules), "\n") {
 		if strings.HasPrefix(text, "group") {
-			s.field(fmt.Sprintf("rule %d", i+1), text)
+			s.Field(fmt.Sprintf("rule %d", i+1), text)
 		}
 	}
 }
@@ -32,17 +33,17 @@ func (s *stage) scene(kind, what string) {
 	s.step++
 	s.began = time.Now()
 	s.server.ResetCalls()
-	s.line("")
-	s.line("%s", s.bold(fmt.Sprintf("%d  %s: ", s.step, kind)+what))
+	s.Line("")
+	s.Line("%s", s.Bold(fmt.Sprintf("%d  %s: ", s.step, kind)+what))
 }
 
 // settled waits until the person's binding has come to state, then tells the
 // scene: requests, reasons, plan, calls, read-back.
-func (s *stage) settled(ctx context.Context, from *provider, userName string, state app.State) error {
+func (s *stage) settled(ctx context.Context, from *Provider, userName string, state app.State) error {
 	sent := from.take()
 	for _, x := range sent {
-		s.field(from.name, fmt.Sprintf("%-6s %-44s %d  %s  %s", x.method, shortPath(x.path), x.status,
-			s.dim(fmt.Sprintf("%3d ms", x.took.Milliseconds())), s.dim(x.note)))
+		s.Field(from.name, fmt.Sprintf("%-6s %-44s %d  %s  %s", x.method, shortPath(x.path), x.status,
+			s.Dim(fmt.Sprintf("%3d ms", x.took.Milliseconds())), s.Dim(x.note)))
 	}
 	subject, err := s.await(ctx, userName, state)
 	if err != nil {
@@ -112,14 +113,14 @@ func (s *stage) tell(ctx context.Context, subject, login string) error {
 		return err
 	}
 	if len(t.reasons) > 0 {
-		s.field("why", t.reasons...)
+		s.Field("why", t.reasons...)
 	} else {
-		s.field("why", "the identity provider says so: no rule is needed to leave")
+		s.Field("why", "the identity provider says so: no rule is needed to leave")
 	}
-	s.field("plan", t.steps...)
-	s.field("matomo", s.calls()...)
-	s.field("read back", s.green("verified: ")+t.last.Detail+s.took(t.last))
-	return s.err
+	s.Field("plan", t.steps...)
+	s.Field("matomo", s.calls()...)
+	s.Field("read back", s.Green("verified: ")+t.last.Detail+s.took(t.last))
+	return s.Err()
 }
 
 // add reads one entry.
@@ -196,7 +197,7 @@ func (s *stage) took(r app.AuditRow) string {
 	if s.began.IsZero() {
 		return ""
 	}
-	return s.dim(fmt.Sprintf("  (%d ms after the first request)", r.At.Sub(s.began).Milliseconds()))
+	return s.Dim(fmt.Sprintf("  (%d ms after the first request)", r.At.Sub(s.began).Milliseconds()))
 }
 
 // mint makes an API token as the person would, in Matomo's settings.
@@ -209,17 +210,17 @@ func (s *stage) mint(login string) (string, error) {
 	if !s.server.TokenWorks(token) {
 		return "", errors.New("the new token does not work")
 	}
-	s.field("token", login+" makes an API token in Matomo; it works")
+	s.Field("token", login+" makes an API token in Matomo; it works")
 	return token, nil
 }
 
 // tokenProof asks Matomo with the person's old token.
 func (s *stage) tokenProof(login, token string) {
 	if s.server.TokenWorks(token) {
-		s.field("proof", s.red("the old token of "+login+" still works"))
+		s.Field("proof", s.Red("the old token of "+login+" still works"))
 		return
 	}
-	s.field("proof", s.green("the old token of "+login+" is dead")+": Matomo refuses it")
+	s.Field("proof", s.Green("the old token of "+login+" is dead")+": Matomo refuses it")
 }
 
 // shortPath keeps ids from filling the line.
@@ -239,9 +240,9 @@ func (s *stage) epilogue(ctx context.Context, _ *cast) error {
 	if len(report.Problems) > 0 {
 		return fmt.Errorf("audit trail: %s", report.Problems[0])
 	}
-	s.line("")
-	s.line("%s", s.bold("Proof"))
-	s.field("audit", s.green("ok: ")+plural(int(report.Sealed), "entry")+" in one unbroken chain of hashes, head "+report.Head[:16])
-	s.field("tokens", s.green("ok: ")+"no token of anybody who left is alive in Matomo")
-	return s.err
+	s.Line("")
+	s.Line("%s", s.Bold("Proof"))
+	s.Field("audit", s.Green("ok: ")+terminal.Plural(int(report.Sealed), "entry")+" in one unbroken chain of hashes, head "+report.Head[:16])
+	s.Field("tokens", s.Green("ok: ")+"no token of anybody who left is alive in Matomo")
+	return s.Err()
 }

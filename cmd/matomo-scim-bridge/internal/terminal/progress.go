@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 // is no terminal to draw on.
 const progressEvery = 10 * time.Second
 
-// progress shows on stderr how much of a long command is left: a bar on a
+// Progress shows on stderr how much of a long command is left: a bar on a
 // terminal, a line now and then otherwise.
-type progress struct {
+type Progress struct {
 	w     io.Writer
 	what  string
 	bar   *progressbar.ProgressBar // nil without a terminal
@@ -22,18 +22,19 @@ type progress struct {
 	spoke time.Time
 }
 
-// progress returns the progress of a command that has some of what to do.
-func (c *cli) progress(what string) *progress {
-	p := &progress{w: c.stderr, what: what, spoke: time.Now()}
-	if isTerminal(c.stderr) {
-		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(c.stderr), progressbar.OptionSetDescription(what),
+// NewProgress returns the progress, on w, of a command that has some of what to
+// do.
+func NewProgress(w io.Writer, what string) *Progress {
+	p := &Progress{w: w, what: what, spoke: time.Now()}
+	if Is(w) {
+		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
 			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
 	}
 	return p
 }
 
-// left tells how much is left. What is shown never fails a command.
-func (p *progress) left(n int) {
+// Left tells how much is left. What is shown never fails a command.
+func (p *Progress) Left(n int) {
 	p.most = max(p.most, n)
 	if p.bar != nil {
 		p.bar.ChangeMax(max(p.most, 1))
@@ -46,8 +47,8 @@ func (p *progress) left(n int) {
 	}
 }
 
-// finish takes the bar away.
-func (p *progress) finish() {
+// Finish takes the bar away.
+func (p *Progress) Finish() {
 	if p.bar != nil {
 		_ = p.bar.Finish()
 	}
