@@ -20,6 +20,9 @@ import (
 )
 
 // Entry is one record. Empty fields are left out of its text.
+//
+// Before, After and Answer hold what is needed to say why somebody has access, and no more of the
+// person: the log outlives accounts. Secrets never get here.
 type Entry struct {
 	Kind      string // what happened, such as user_create or account_revoked
 	Actor     string // who: a credential, a person at the command line, or the bridge itself

@@ -3,10 +3,12 @@ package audit_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -513,4 +515,75 @@ func TestMetrics_Lint(t *testing.T) {
 	if err != nil || len(problems) != 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}
+}
+
+// What an export gives is enough to check the chain without this program's code.
+func TestEach_AnExportCanBeChecked(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.numbered(20)
+		prev := make([]byte, sha256.Size)
+		n := int64(0)
+		for _, r := range f.rows(audit.Filter{}) {
+			sum := sha256.Sum256(append(slices.Clone(prev), r.Text...))
+			if n++; r.Seq != n || r.Hash != hex.EncodeToString(sum[:]) {
+				t.Fatalf("entry %d has number %d and hash %s", n, r.Seq, r.Hash)
+			}
+			prev = sum[:]
+		}
+		report, err := f.Verify(t.Context())
+		if err != nil || report.Head != hex.EncodeToString(prev) || n != 20 {
+			t.Errorf("%d entries, head %s, %v", n, report.Head, err)
+		}
+	})
+}
+
+// An entry that commits after younger ones were sealed gets its place, and loses nobody else's.
+func TestSeal_ALateCommit(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		if db.Dialect().Name() == "sqlite" {
+			return // one writer: nothing commits late
+		}
+		l := audit.New(db, zap.NewNop(), nil)
+		another := func() error {
+			err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+				return audit.Append(ctx, tx, audit.Entry{Kind: "young"})
+			})
+			_, serr := l.Seal(t.Context())
+			return errors.Join(err, serr)
+		}
+		err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+			if err := audit.Append(ctx, tx, audit.Entry{Kind: "late"}); err != nil {
+				return err
+			}
+			return another()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kinds []string
+		err = l.Each(t.Context(), audit.Filter{}, func(r audit.Row) error { kinds = append(kinds, r.Kind); return nil })
+		if diff := cmp.Diff([]string{"young", "late"}, kinds); err != nil || diff != "" {
+			t.Errorf("chain: %v\n%s", err, diff)
+		}
+		if report, err := l.Verify(t.Context()); err != nil || len(report.Problems) != 0 {
+			t.Errorf("Verify = %+v, %v", report, err)
+		}
+	})
+}
+
+func TestEach_EndsWithItsContext(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.numbered(3)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := f.Each(ctx, audit.Filter{}, func(audit.Row) error { return nil }); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+		if _, err := f.Verify(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+		if f.metric("scim_bridge_audit_chain_valid") != 1 {
+			t.Error("a check that could not run says that the chain is broken")
+		}
+	})
 }

@@ -13,11 +13,14 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
+// Reading returns the text that was hashed and what it says. Columns only filter; nothing that a
+// reader sees comes from a column that the hash does not cover, but the number and the hash itself.
+
 // Filter chooses entries; empty fields choose all.
 type Filter struct {
-	Subject string
+	Subject string // everything about one person, on all targets
 	Target  string
-	Login   string
+	Login   string // as Matomo spells it
 	Kind    string
 	Since   time.Time // from this time on
 	Until   time.Time // before this time
@@ -126,6 +129,8 @@ func (f Filter) where() (string, []any) {
 	return b.String(), args
 }
 
+// scanRow reads one entry. Before, After and Answer come back as the raw JSON of the text: whoever
+// wants more than to show them knows their type.
 func scanRow(rows *sql.Rows) (Row, error) {
 	var (
 		r    Row

@@ -15,6 +15,22 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
+// How the chain grows.
+//
+// Entries are committed by requests that know nothing of each other. If each took the end of the
+// chain they would wait in line for one row, and a request's speed would be that of the slowest.
+// So an entry is committed without a place, and a sealer gives places afterwards:
+//
+//   - One sealer at a time: on SQLite because there is one writer, on PostgreSQL under an advisory
+//     lock that ends with the transaction, so a sealer that dies holds up nobody.
+//   - It sees only what is committed. An entry that commits late on PostgreSQL, with an id older
+//     than others that are sealed already, gets its place in a later seal. The chain's order is the
+//     order of sealing; the time of an entry is in its text.
+//   - The places of a batch and the head are one transaction. A crash leaves entries unsealed, and
+//     the next seal takes them.
+//
+// What an attacker can do between commit and seal is bounded by sealEvery.
+
 const (
 	// sealEvery is the least time between two seals in the background: a seal is a transaction of
 	// its own, and so costs a flush.
@@ -27,7 +43,8 @@ const (
 	tail = 1000
 )
 
-// Log seals and reads the audit entries of one store.
+// Log seals and reads the audit entries of one store. Its methods may be called by several
+// goroutines, and several processes may have a Log on one store.
 type Log struct {
 	db   *database.DB
 	log  *zap.Logger
@@ -109,6 +126,7 @@ func (l *Log) Seal(ctx context.Context) (int, error) {
 		})
 		switch {
 		case errors.Is(err, database.ErrReadOnly):
+			// A command that only looks. Its report says how much is unsealed.
 			return 0, nil
 		case err != nil:
 			l.m.failures.Inc()
@@ -129,13 +147,15 @@ type link struct {
 
 // next is the link that a text makes after l.
 func (l link) next(text []byte) link {
+	// The hash before has a fixed length, so no two pairs of hash and text run together alike.
 	h := sha256.New()
 	h.Write(l.hash)
 	h.Write(text)
 	return link{seq: l.seq + 1, hash: h.Sum(nil)}
 }
 
-// sealed is one entry that is to be written with its place.
+// sealed is one entry that is to be written with its place: prev is the hash of the entry before
+// it, the link its own number and hash.
 type sealed struct {
 	id   string
 	prev []byte

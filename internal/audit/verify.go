@@ -13,6 +13,17 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
+// What a check can find, and what it cannot.
+//
+// A hash covers the text of an entry and, through the hash before it, every entry before. So a
+// changed text does not have its hash any more; a text that was changed together with its hash is
+// not what the next entry follows; a removed entry leaves a gap in the numbers; a removed tail ends
+// before the head says. The columns beside the text are compared with it, because readers filter by
+// them: an entry whose subject column was changed would be hidden from a review.
+//
+// Somebody who can write all rows and the head can write a whole new chain. Against that there is
+// only the head hash of an earlier report, kept where they cannot write.
+
 // Fault says what is wrong at a place of the chain.
 type Fault string
 
@@ -49,8 +60,11 @@ type Report struct {
 }
 
 const (
+	// maxProblems ends a check: a table that was broken on purpose has as many problems as rows.
 	maxProblems = 100
-	page        = 500
+	// page is how many entries are read at a time, so that neither a check nor an export holds a
+	// connection, or the memory, for the whole table.
+	page = 500
 )
 
 // Verify seals what waits and goes through the whole chain. Its error is about reading; what is
@@ -64,12 +78,15 @@ func (l *Log) Verify(ctx context.Context) (Report, error) {
 
 // verify checks the entries from a number on, and sets the metric.
 func (l *Log) verify(ctx context.Context, from int64) (Report, error) {
+	// The head is read first. Sealed entries never change, so everything up to it can be checked
+	// while a sealer adds more behind it.
 	head, err := l.head(ctx)
 	if err != nil {
 		return Report{}, err
 	}
 	c := checker{last: link{hash: make([]byte, len(head.hash))}}
 	if from > 1 {
+		// The entry before is taken as it is; when it is missing, the first one shows it.
 		c.last.seq = from - 1
 		err := l.db.Reader().QueryRow(ctx, `SELECT hash FROM audit WHERE seq = $1`, c.last.seq).Scan(&c.last.hash)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -172,6 +189,8 @@ func (c *checker) entry(s stored) {
 			Detail: fmt.Sprintf("the entries from %d to %d are gone", c.last.seq+1, s.seq-1),
 		})
 	}
+	// Does the text have the hash that is stored beside it? Then the entry is whole, and what
+	// remains is whether it stands where it was sealed.
 	own := link{seq: s.seq - 1, hash: s.prev}.next([]byte(s.entry))
 	switch {
 	case !own.same(s.link):

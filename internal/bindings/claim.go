@@ -11,6 +11,11 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
+// A lease is a note on the row: who works on it, and until when that counts. Nobody is asked to
+// give it back; when its time is over anybody may take the row, and the one who lost it writes
+// nothing any more, because every write at the end of a pass asks for its own lease. The claim also
+// notes the generation, so that later statements can tell whether an event came since.
+
 // ClaimRequest says what a worker wants to lease.
 type ClaimRequest struct {
 	Target string

@@ -9,6 +9,9 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
+// What guards and reviews look back on: how many people lost their access in a window of time, and
+// what Matomo held before it was taken away.
+
 // RemovalKind says which budget a removal counts against.
 type RemovalKind string
 

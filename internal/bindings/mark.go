@@ -10,6 +10,11 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
+// An event writes nothing about what should happen. It says that somebody should look, how soon,
+// and when the clock of the propagation metric started; the pass reads the truth. Several events
+// before one pass are therefore one piece of work, and what they leave behind does not depend on
+// how many they were.
+
 // Mark says why bindings become due.
 type Mark struct {
 	Event Event

@@ -10,6 +10,16 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
+// The end of a pass. Three ways, and each gives the lease back:
+//
+//   - Observe: the pass did what its generation asked for. It is one statement whose condition is
+//     the claim itself, so an event that came meanwhile is never covered up.
+//   - Record: the pass failed, or Observe matched nothing. What is known about Matomo is kept, and
+//     the binding is due again.
+//   - Release (claim.go): nothing was learned; the target did not answer.
+//
+// RecordFacts keeps what was done while the pass still runs.
+
 // Outcome is what a pass found and did about a binding.
 type Outcome struct {
 	// Binding is the binding as claimed, with the fields changed that the pass decided: State,

@@ -9,6 +9,10 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 )
 
+// Targets come from the configuration and are rows as well: bindings refer to them, a full compare
+// is a due time and a lease on the row, and a replica that does not know a target yet learns of it
+// here.
+
 // TargetSpec is a target as the configuration has it.
 type TargetSpec struct {
 	Name string

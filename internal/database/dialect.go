@@ -44,24 +44,38 @@ type Dialect interface {
 	fault(err error) bool
 }
 
+// sqliteDialect is SQLite as modernc.org/sqlite has it.
 type sqliteDialect struct{}
 
-func (sqliteDialect) Name() string           { return "sqlite" }
-func (sqliteDialect) ForUpdate() string      { return "" }
-func (sqliteDialect) ForNoKeyUpdate() string { return "" }
-func (sqliteDialect) ForKeyShare() string    { return "" }
-func (sqliteDialect) SkipLocked() string     { return "" }
+// Name is also the name of the folder with the migrations.
+func (sqliteDialect) Name() string { return "sqlite" }
 
+// ForUpdate is nothing: the transaction is the only writer from its start (BEGIN IMMEDIATE).
+func (sqliteDialect) ForUpdate() string { return "" }
+
+// ForNoKeyUpdate is nothing, as ForUpdate.
+func (sqliteDialect) ForNoKeyUpdate() string { return "" }
+
+// ForKeyShare is nothing, as ForUpdate.
+func (sqliteDialect) ForKeyShare() string { return "" }
+
+// SkipLocked is nothing; it would be a syntax error.
+func (sqliteDialect) SkipLocked() string { return "" }
+
+// Contains compares bytes, as strpos does.
 func (sqliteDialect) Contains(column, arg string) string {
 	return "instr(" + column + ", " + arg + ") > 0"
 }
 
+// In reads the list from one JSON text: SQLite has no arrays.
 func (sqliteDialect) In(column, arg string) string {
 	return column + " IN (SELECT value FROM json_each(" + arg + "))"
 }
 
+// Each makes rows of the JSON text.
 func (sqliteDialect) Each(arg string) string { return "json_each(" + arg + ") AS e" }
 
+// Strings is a JSON array; nil is the empty one.
 func (sqliteDialect) Strings(values []string) any {
 	if values == nil {
 		return "[]"
@@ -70,6 +84,7 @@ func (sqliteDialect) Strings(values []string) any {
 	return string(text)
 }
 
+// IsUnique reads the columns out of the message, which is all that SQLite tells.
 func (sqliteDialect) IsUnique(err error) (string, bool) {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -98,29 +113,45 @@ func constraintName(list string) string {
 	return name.String()
 }
 
+// retryable is never true: with one writer nothing is in the way, and a busy file was waited for.
 func (sqliteDialect) retryable(error) bool { return false }
 
+// fault is true for every error of SQLite but constraints.
 func (sqliteDialect) fault(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	return ok && e.Code()&0xff != sqlite3.SQLITE_CONSTRAINT
 }
 
+// postgresDialect is PostgreSQL 15 or newer.
 type postgresDialect struct{}
 
-func (postgresDialect) Name() string           { return "postgres" }
-func (postgresDialect) ForUpdate() string      { return " FOR UPDATE" }
-func (postgresDialect) ForNoKeyUpdate() string { return " FOR NO KEY UPDATE" }
-func (postgresDialect) ForKeyShare() string    { return " FOR KEY SHARE" }
-func (postgresDialect) SkipLocked() string     { return " FOR UPDATE SKIP LOCKED" }
+// Name is also the name of the folder with the migrations.
+func (postgresDialect) Name() string { return "postgres" }
 
+// ForUpdate also keeps READ COMMITTED from losing an update between the read and the write.
+func (postgresDialect) ForUpdate() string { return " FOR UPDATE" }
+
+// ForNoKeyUpdate is the lock that UPDATE itself takes when no key changes.
+func (postgresDialect) ForNoKeyUpdate() string { return " FOR NO KEY UPDATE" }
+
+// ForKeyShare is the lock that a foreign key takes.
+func (postgresDialect) ForKeyShare() string { return " FOR KEY SHARE" }
+
+// SkipLocked locks what it returns for update.
+func (postgresDialect) SkipLocked() string { return " FOR UPDATE SKIP LOCKED" }
+
+// Contains compares characters one by one, whatever the collation is.
 func (postgresDialect) Contains(column, arg string) string {
 	return "strpos(" + column + ", " + arg + ") > 0"
 }
 
+// In compares with an array, which can use an index.
 func (postgresDialect) In(column, arg string) string { return column + " = ANY(" + arg + "::text[])" }
 
+// Each makes rows of the array.
 func (postgresDialect) Each(arg string) string { return "unnest(" + arg + "::text[]) AS e(value)" }
 
+// Strings is an array; nil is the empty one, because = ANY(NULL) is unknown.
 func (postgresDialect) Strings(values []string) any {
 	if values == nil {
 		return []string{}
@@ -136,6 +167,7 @@ const (
 	pgIntegrityClass       = "23"
 )
 
+// IsUnique reports the name of the index, which the migrations chose to match.
 func (postgresDialect) IsUnique(err error) (string, bool) {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || e.Code != pgUniqueViolation {
@@ -144,11 +176,13 @@ func (postgresDialect) IsUnique(err error) (string, bool) {
 	return e.ConstraintName, true
 }
 
+// retryable is true for the two errors after which PostgreSQL asks for another run.
 func (postgresDialect) retryable(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return errors.Is(err, ErrAgain) || ok && (e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected)
 }
 
+// fault is true for errors of the server but constraints, and for a server that does not answer.
 func (postgresDialect) fault(err error) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return !strings.HasPrefix(e.Code, pgIntegrityClass)

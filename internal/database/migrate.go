@@ -12,6 +12,9 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
+// A migration is never edited after a release. Old and new replicas share one schema during a
+// deploy, so a migration may add, and may not take away what the release before it uses.
+//
 // Two folders with the same numbers: what one engine has at version n, the other has too.
 //
 //go:embed migrations/sqlite/*.sql migrations/postgres/*.sql

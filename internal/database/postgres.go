@@ -12,6 +12,11 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
+// On PostgreSQL every transaction has a connection of its own, and nothing is grouped: the server
+// groups flushes by itself. The driver keeps prepared statements for each connection. Behind a
+// pooler in transaction mode the migration lock and those statements do not work; connect directly
+// or in session mode.
+
 const (
 	defaultConns = 16
 	maxAttempts  = 10 // of a transaction that PostgreSQL asks to repeat
@@ -58,6 +63,7 @@ func (db *DB) inTxPostgres(ctx context.Context, fn Func) error {
 		if !db.dialect.retryable(err) || attempt == maxAttempts {
 			return err
 		}
+		// Full jitter: those who collided do not meet again.
 		wait := time.NewTimer(rand.N(time.Millisecond << attempt)) //nolint:gosec // jitter, not a secret
 		select {
 		case <-wait.C:

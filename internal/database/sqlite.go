@@ -14,6 +14,12 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
+// SQLite has two pools on one file: the writer's only connection, and readers that cannot write. A
+// reader sees the last commit and keeps seeing it while it reads; the writer does not wait for
+// readers, and a checkpoint that cannot finish because of one is finished later.
+//
+// The driver is pure Go, so the binary needs no C library and the file is the whole installation.
+
 // dsn is the data source name of the file at path. Settings that every connection has:
 //
 //   - WAL: readers and the writer do not block each other. synchronous=FULL flushes at each commit.

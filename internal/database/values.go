@@ -36,6 +36,9 @@ func FromNullMicros(us sql.NullInt64) *time.Time {
 // the order in which they were made.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
+// Multi-row statements: one statement with 256 rows costs a fraction of 256 statements, on
+// PostgreSQL because of the round trips, on SQLite because of the calls.
+
 // Values writes the row list of a multi-row INSERT, such as "($3,$4),($5,$6)" for 2 rows of 2
 // columns with first 3.
 func Values(rows, columns, first int) string {

@@ -294,5 +294,8 @@ func (w *writer) trim() {
 // commitError marks an error of COMMIT for the metric.
 type commitError struct{ err error }
 
+// Error says that it was the commit.
 func (e *commitError) Error() string { return "commit: " + e.err.Error() }
+
+// Unwrap is the engine's error.
 func (e *commitError) Unwrap() error { return e.err }
