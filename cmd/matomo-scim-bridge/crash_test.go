@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -185,10 +186,8 @@ func (w *crashWorld) must(method, path string, body any, want ...int) map[string
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	for _, s := range want {
-		if s == status {
-			return out
-		}
+	if slices.Contains(want, status) {
+		return out
 	}
 	w.t.Fatalf("%s %s: status %d: %v", method, path, status, out)
 	return nil

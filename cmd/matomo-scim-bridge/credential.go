@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -71,14 +72,11 @@ func sourceName(cfg *config.Config, name string) (string, error) {
 
 // sourceNames lists the sources for messages.
 func sourceNames(cfg *config.Config) string {
-	text := ""
+	names := make([]string, len(cfg.Sources))
 	for i, s := range cfg.Sources {
-		if i > 0 {
-			text += ", "
-		}
-		text += s.Name
+		names[i] = s.Name
 	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 // credentialList shows all credentials, never their secrets.

@@ -98,11 +98,11 @@ reconcile: {settle: 0s, full_compare: 1m}
 func (w *loadWorld) createUsers(b *testing.B, n int) []string {
 	b.Helper()
 	ids := make([]string, n)
-	w.parallel(n, func(i int) { ids[i] = w.createUser(b, fmt.Sprintf("user%d@example.org", i)) })
+	w.parallel(n, func(i int) { ids[i] = w.createUser(fmt.Sprintf("user%d@example.org", i)) })
 	return ids
 }
 
-func (w *loadWorld) createUser(b *testing.B, name string) string {
+func (w *loadWorld) createUser(name string) string {
 	out := w.must(http.MethodPost, "/Users", map[string]any{
 		"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": name, "externalId": "ext-" + name, "active": true, "displayName": name,
 		"name":   map[string]any{"givenName": "Some", "familyName": "Body"},

@@ -49,7 +49,7 @@ func (c *cli) view() *view { return &view{c.printer()} }
 // whole program, so that tests can call it.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c := &cli{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
-	root := c.root()
+	root := c.root() //nolint:contextcheck // cobra hands ctx to every command
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var code exitCode
@@ -122,8 +122,7 @@ func helpOnly(cmd *cobra.Command, args []string) error {
 // printError writes an error for a person. Problems of the configuration come
 // one by one, each with its place.
 func (c *cli) printError(err error) {
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
 		_, _ = fmt.Fprintln(c.stderr, problems.Error())
 		return
 	}

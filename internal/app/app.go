@@ -31,6 +31,9 @@ var ErrNoCredential = errors.New("there is no credential yet, so no identity pro
 // stopWithin is how long requests in flight get to finish.
 const stopWithin = 20 * time.Second
 
+// sweepEvery is how often expired pending memberships are looked for.
+const sweepEvery = time.Minute
+
 // App is the running service.
 type App struct {
 	*Services
@@ -129,7 +132,25 @@ func (a *App) Start(ctx context.Context) {
 	}
 	a.work.Go(func() { a.Audit.Run(ctx) })
 	a.work.Go(func() { a.Engine.Run(ctx) })
+	a.work.Go(func() { a.sweep(ctx) })
 	a.log.Info("serving", zap.String("scim", "http://"+a.SCIMAddr()+scim.DefaultBasePath), zap.String("metrics", "http://"+a.MetricsAddr()+"/metrics"))
+}
+
+// sweep lets go of pending memberships whose time is over, and joins those whose
+// user came in the same moment, until ctx is done.
+func (a *App) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if _, _, err := a.Directory.Sweep(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("let go of pending memberships; it is tried again", zap.Error(err))
+		}
+	}
 }
 
 // Failed delivers the error that ended a listener.

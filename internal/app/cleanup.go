@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -32,9 +33,9 @@ func (c *cleanup) run(log *zap.Logger) {
 	steps := c.steps
 	c.steps = nil
 	c.mu.Unlock()
-	for i := len(steps) - 1; i >= 0; i-- {
-		if err := steps[i].close(); err != nil {
-			log.Warn("close", zap.String("what", steps[i].name), zap.Error(err))
+	for _, s := range slices.Backward(steps) {
+		if err := s.close(); err != nil {
+			log.Warn("close", zap.String("what", s.name), zap.Error(err))
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (s *Services) activateRules(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("store rules: %w", err)
 	}
-	set := bindings.RuleSet{Hash: rules.Hash(), Text: string(text), Origin: strings.Join(s.Config.Mapping.Files, ", ")}
+	set := bindings.RuleSet{Hash: rules.Hash(), Text: text, Origin: strings.Join(s.Config.Mapping.Files, ", ")}
 	err = s.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		return s.Bindings.ActivateRules(ctx, tx, set)
 	})

@@ -129,7 +129,7 @@ func (w *soakWorld) do(method, path string, body any) (map[string]any, int) {
 func (w *soakWorld) live(ctx context.Context, rnd *rand.Rand, people []*soakPerson) {
 	for ctx.Err() == nil && !w.t.Failed() {
 		p := people[rnd.IntN(len(people))]
-		status := 0
+		var status int
 		switch {
 		case p.id == "":
 			var out map[string]any

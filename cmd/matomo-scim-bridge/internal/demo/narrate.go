@@ -49,7 +49,7 @@ func (s *stage) settled(ctx context.Context, from *Provider, userName string, st
 	if err != nil {
 		return err
 	}
-	return s.tell(ctx, subject, userName)
+	return s.tell(ctx, subject)
 }
 
 // await waits until the binding is where the scene wants it.
@@ -103,7 +103,7 @@ type intentText struct {
 
 // tell prints why, plan, calls and read-back, from the audit trail itself: what
 // the demo shows is what an auditor would find.
-func (s *stage) tell(ctx context.Context, subject, login string) error {
+func (s *stage) tell(ctx context.Context, subject string) error {
 	var t trail
 	err := s.app.Audit.Each(ctx, app.AuditFilter{Subject: subject, After: s.told}, func(r app.AuditRow) error {
 		s.told = max(s.told, r.Seq)
@@ -143,47 +143,52 @@ func (t *trail) add(r app.AuditRow) error {
 	return nil
 }
 
-// calls tells the requests that Matomo got in this scene: one line each.
+// calls tells the requests that Matomo got in this scene: one line each, with
+// the methods that write by name.
 func (s *stage) calls() []string {
 	var lines []string
-	request, members := 0, map[string]int{}
-	var order []string
+	var writes []string
+	request := 0
 	flush := func() {
-		if len(order) == 0 {
-			return
+		switch {
+		case request == 0:
+		case len(writes) == 0:
+			lines = append(lines, fmt.Sprintf("request %d: read", len(lines)+1))
+		default:
+			lines = append(lines, fmt.Sprintf("request %d: %s", len(lines)+1, strings.Join(counted(writes), ", ")))
 		}
-		var parts []string
-		for _, m := range order {
-			part := m
-			if members[m] > 1 {
-				part += fmt.Sprintf(" x%d", members[m])
-			}
-			parts = append(parts, part)
-		}
-		lines = append(lines, strings.Join(parts, ", "))
-		members, order = map[string]int{}, nil
+		writes = nil
 	}
 	for _, c := range s.server.Calls() {
 		if c.Request != request {
 			flush()
 			request = c.Request
 		}
-		method := strings.TrimPrefix(c.Method, "UsersManager.")
-		if c.Method == "API.getBulkRequest" || isRead(c.Method) {
-			method = "read"
-		}
-		if members[method] == 0 && !(method == "read" && len(order) > 0) {
-			order = append(order, method)
-		}
-		if method != "read" {
-			members[method]++
+		if !isRead(c.Method) {
+			writes = append(writes, strings.TrimPrefix(c.Method, "UsersManager."))
 		}
 	}
 	flush()
-	for i := range lines {
-		lines[i] = fmt.Sprintf("request %d: %s", i+1, lines[i])
-	}
 	return lines
+}
+
+// counted folds repeated names: "setUserAccess x2".
+func counted(names []string) []string {
+	var out []string
+	times := map[string]int{}
+	for _, n := range names {
+		times[n]++
+	}
+	for _, n := range names {
+		switch {
+		case times[n] == 1:
+			out = append(out, n)
+		case times[n] > 1:
+			out = append(out, fmt.Sprintf("%s x%d", n, times[n]))
+		}
+		times[n] = 0
+	}
+	return out
 }
 
 // isRead reports whether a method only asks.

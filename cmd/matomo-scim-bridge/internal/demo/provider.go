@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -66,10 +67,8 @@ func (p *Provider) do(ctx context.Context, note, method, path string, body any, 
 		return nil, err
 	}
 	p.sent = append(p.sent, exchange{method, path, resp.StatusCode, time.Since(started), note})
-	for _, status := range want {
-		if resp.StatusCode == status {
-			return decodeObject(data)
-		}
+	if slices.Contains(want, resp.StatusCode) {
+		return decodeObject(data)
 	}
 	return nil, fmt.Errorf("%s %s: status %d: %s", method, path, resp.StatusCode, data)
 }
