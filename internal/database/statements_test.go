@@ -64,6 +64,7 @@ func TestStatements_TwoWhoPrepareTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer second.Close()
 	a, b := s.add("SELECT 1", first), s.add("SELECT 1", second)
 	if a != b || a.uses != 2 {
 		t.Errorf("%d uses of the first, and another one: %v", a.uses, a != b)
