@@ -25,14 +25,18 @@ import (
 //   - WAL: readers and the writer do not block each other. synchronous=FULL flushes at each commit.
 //   - busy_timeout: another process (a command) may hold the file for a moment.
 //   - dqs off: a misspelt column is an error and not a string.
+//   - cache_size: pages are kept by each connection for itself, so the readers keep few; the rest of
+//     the file is in the kernel's cache, which is not counted as ours.
 func dsn(path string, readOnly bool) string {
 	q := url.Values{"_dqs": {"0"}, "_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "temp_store(MEMORY)", "cache_size(-32768)",
+		"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "temp_store(MEMORY)",
 	}}
 	if readOnly {
+		q.Add("_pragma", "cache_size(-2048)")
 		q.Set("mode", "ro")
 		q.Set("_query_only", "1")
 	} else {
+		q.Add("_pragma", "cache_size(-16384)")
 		q.Set("_journal_mode", "WAL")
 		// A checkpoint flushes twice and blocks the writer; some MB of log between two are cheap.
 		q.Add("_pragma", "wal_autocheckpoint(4000)")
