@@ -2,13 +2,9 @@ package audit_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,8 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/database"
@@ -270,240 +264,6 @@ func TestRun_SealsAtOnceAndThenAtMostEvery100ms(t *testing.T) {
 	})
 }
 
-func TestRun_FindsATamperedEndWhenItStarts(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.numbered(5)
-		f.exec(`UPDATE audit SET kind = 'x' WHERE seq = 5`)
-		core, logs := observer.New(zapcore.WarnLevel)
-		reg := prometheus.NewPedanticRegistry()
-		f.Log, f.reg = audit.New(f.db, zap.New(core), reg), reg
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			f.Run(ctx)
-			close(done)
-		}()
-		for logs.FilterMessageSnippet("the audit chain is broken").Len() == 0 {
-			runtime.Gosched()
-		}
-		cancel()
-		<-done
-		if f.metric("scim_bridge_audit_chain_valid") != 0 {
-			t.Error("the metric says that the chain is whole")
-		}
-	})
-}
-
-func TestVerify_FindsTampering(t *testing.T) {
-	for name, c := range map[string]struct {
-		tamper string
-		want   []audit.Problem // without detail
-	}{
-		"untouched":         {`SELECT 1`, nil},
-		"changed text":      {`UPDATE audit SET entry = replace(entry, 'entry 5', 'entry x') WHERE seq = 5`, []audit.Problem{{Fault: audit.Changed, Seq: 5}}},
-		"changed subject":   {`UPDATE audit SET subject = 'somebody' WHERE seq = 5`, []audit.Problem{{Fault: audit.Changed, Seq: 5}}},
-		"changed time":      {`UPDATE audit SET at = at + 1 WHERE seq = 5`, []audit.Problem{{Fault: audit.Changed, Seq: 5}}},
-		"changed last text": {`UPDATE audit SET entry = replace(entry, 'entry', 'eintrag') WHERE seq = 10`, []audit.Problem{{Fault: audit.Changed, Seq: 10}}},
-		"removed":           {`DELETE FROM audit WHERE seq = 5`, []audit.Problem{{Fault: audit.Missing, Seq: 5}}},
-		"removed first":     {`DELETE FROM audit WHERE seq = 1`, []audit.Problem{{Fault: audit.Missing, Seq: 1}}},
-		"removed last":      {`DELETE FROM audit WHERE seq = 10`, []audit.Problem{{Fault: audit.Cut, Seq: 10}}},
-		"removed all":       {`DELETE FROM audit`, []audit.Problem{{Fault: audit.Cut, Seq: 1}}},
-		"removed tail":      {`DELETE FROM audit WHERE seq > 7`, []audit.Problem{{Fault: audit.Cut, Seq: 8}}},
-		"two places":        {`DELETE FROM audit WHERE seq IN (3, 6)`, []audit.Problem{{Fault: audit.Missing, Seq: 3}, {Fault: audit.Missing, Seq: 6}}},
-		"unsealed again":    {`UPDATE audit SET seq = NULL WHERE seq = 5`, []audit.Problem{{Fault: audit.Missing, Seq: 5}}},
-		"renumbered tail": {
-			`UPDATE audit SET seq = seq + 1 WHERE seq = 10`,
-			[]audit.Problem{{Fault: audit.Cut, Seq: 10}, {Fault: audit.Cut, Seq: 11}},
-		},
-		"head set back": {
-			`UPDATE audit_head SET seq = 8, hash = (SELECT hash FROM audit WHERE seq = 8)`,
-			[]audit.Problem{{Fault: audit.Cut, Seq: 9}},
-		},
-		"another head": {`UPDATE audit_head SET hash = (SELECT hash FROM audit WHERE seq = 8)`, []audit.Problem{{Fault: audit.Cut, Seq: 10}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T, f *fixture) {
-				f.numbered(10)
-				ids := map[int64]string{}
-				for _, r := range f.rows(audit.Filter{}) {
-					ids[r.Seq] = r.ID
-				}
-				f.exec(c.tamper)
-				report, err := f.Verify(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				var got []audit.Problem
-				for _, p := range report.Problems {
-					if p.ID != "" && p.ID != ids[p.Seq] {
-						t.Errorf("problem names %s, entry %d was %s", p.ID, p.Seq, ids[p.Seq])
-					}
-					if p.Fault == audit.Changed && p.ID == "" {
-						t.Errorf("problem does not name the entry: %v", p)
-					}
-					got = append(got, audit.Problem{Fault: p.Fault, Seq: p.Seq})
-				}
-				if diff := cmp.Diff(c.want, got); diff != "" {
-					t.Errorf("problems (-want +got):\n%s", diff)
-				}
-				valid := f.metric("scim_bridge_audit_chain_valid")
-				if (valid == 1) != (c.want == nil) {
-					t.Errorf("chain valid = %v", valid)
-				}
-			})
-		})
-	}
-}
-
-func TestVerify_FindsReordering(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.numbered(10)
-		f.exec(`UPDATE audit SET seq = 1000 WHERE seq = 5`)
-		f.exec(`UPDATE audit SET seq = 5 WHERE seq = 6`)
-		f.exec(`UPDATE audit SET seq = 6 WHERE seq = 1000`)
-		report, err := f.Verify(t.Context())
-		if err != nil || len(report.Problems) == 0 || report.Problems[0].Fault != audit.Moved || report.Problems[0].Seq != 5 {
-			t.Errorf("Verify = %v, %v", report.Problems, err)
-		}
-	})
-}
-
-// Somebody who can write to the database and knows how hashes are made can write a new chain. Only
-// a head that was kept elsewhere tells.
-func TestVerify_AChainWrittenAnewHasAnotherHead(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.numbered(5)
-		before, err := f.Verify(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.exec(`DELETE FROM audit WHERE seq = 5`)
-		f.exec(`UPDATE audit_head SET seq = 4, hash = (SELECT hash FROM audit WHERE seq = 4)`)
-		f.numbered(1)
-		after, err := f.Verify(t.Context())
-		if err != nil || len(after.Problems) != 0 || after.Sealed != before.Sealed || after.Head == before.Head {
-			t.Errorf("before %+v, after %+v, %v", before, after, err)
-		}
-	})
-}
-
-func TestVerify_FindsAnEntryReplacedWithItsOwnHash(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.numbered(10)
-		other := f.rows(audit.Filter{Limit: 1})[0]
-		text := strings.Replace(string(other.Text), "entry 1", "entry x", 1)
-		hash := sha256.Sum256(append(make([]byte, 32), text...))
-		f.exec(`UPDATE audit SET entry = $1, hash = $2 WHERE seq = 1`, text, hash[:])
-		report, err := f.Verify(t.Context())
-		if err != nil || len(report.Problems) != 1 || report.Problems[0].Fault != audit.Moved || report.Problems[0].Seq != 2 ||
-			!strings.Contains(report.Problems[0].String(), other.ID) {
-			t.Errorf("Verify = %v, %v; want entry 2 not to follow %s", report.Problems, err, other.ID)
-		}
-	})
-}
-
-func TestVerify_StopsAtManyProblems(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.numbered(150)
-		f.exec(`UPDATE audit SET kind = 'x'`)
-		report, err := f.Verify(t.Context())
-		if err != nil || len(report.Problems) != 100 {
-			t.Errorf("%d problems, %v", len(report.Problems), err)
-		}
-	})
-}
-
-func TestEach_Filters(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.append(
-			audit.Entry{Kind: "user_create", Subject: "s1", Target: "", Login: ""},
-			audit.Entry{Kind: "grant", Subject: "s1", Target: "main", Login: "a"},
-			audit.Entry{Kind: "grant", Subject: "s2", Target: "main", Login: "b"},
-			audit.Entry{Kind: "grant", Subject: "s2", Target: "second", Login: "b"},
-		)
-		all := f.rows(audit.Filter{})
-		for name, c := range map[string]struct {
-			filter audit.Filter
-			want   []int64
-		}{
-			"all":      {audit.Filter{}, []int64{1, 2, 3, 4}},
-			"subject":  {audit.Filter{Subject: "s1"}, []int64{1, 2}},
-			"login":    {audit.Filter{Login: "b"}, []int64{3, 4}},
-			"target":   {audit.Filter{Target: "second"}, []int64{4}},
-			"kind":     {audit.Filter{Kind: "grant", Subject: "s1"}, []int64{2}},
-			"after":    {audit.Filter{After: 2}, []int64{3, 4}},
-			"limit":    {audit.Filter{Limit: 2}, []int64{1, 2}},
-			"since":    {audit.Filter{Since: all[2].At}, []int64{3, 4}},
-			"until":    {audit.Filter{Until: all[2].At}, []int64{1, 2}},
-			"nobody":   {audit.Filter{Subject: "s3"}, nil},
-			"last one": {audit.Filter{After: 3, Limit: 5}, []int64{4}},
-		} {
-			var got []int64
-			for _, r := range f.rows(c.filter) {
-				got = append(got, r.Seq)
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", name, diff)
-			}
-		}
-	})
-}
-
-func TestEach_PagesAndStops(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		err := f.db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
-			for range 1100 {
-				if err := audit.Append(ctx, tx, audit.Entry{Kind: "user_create"}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := len(f.rows(audit.Filter{})); got != 1100 {
-			t.Errorf("%d rows", got)
-		}
-		boom, n := errors.New("boom"), 0
-		err = f.Each(t.Context(), audit.Filter{}, func(audit.Row) error {
-			if n++; n == 700 {
-				return boom
-			}
-			return nil
-		})
-		if !errors.Is(err, boom) || n != 700 {
-			t.Errorf("stopped at %d with %v", n, err)
-		}
-	})
-}
-
-func TestLog_ReadOnly(t *testing.T) {
-	for _, e := range databasetest.Engines() {
-		t.Run(e.Name, func(t *testing.T) {
-			address := e.Address(t)
-			f := &fixture{TB: t, db: databasetest.Open(t, address, database.Options{}), reg: prometheus.NewRegistry()}
-			f.Log = audit.New(f.db, zap.NewNop(), f.reg)
-			f.numbered(2)
-			f.append(audit.Entry{Kind: "waiting"})
-
-			f.db = databasetest.Open(t, address, database.Options{ReadOnly: true})
-			f.Log = audit.New(f.db, zap.NewNop(), nil)
-			rows := f.rows(audit.Filter{})
-			if len(rows) != 3 || rows[2].Seq != 0 || rows[2].Kind != "waiting" || rows[2].Hash != "" {
-				t.Errorf("rows = %+v", rows)
-			}
-			if rows = f.rows(audit.Filter{Limit: 2}); len(rows) != 2 {
-				t.Errorf("limit 2 gives %d rows", len(rows))
-			}
-			report, err := f.Verify(t.Context())
-			if err != nil || report.Sealed != 2 || report.Unsealed != 1 || len(report.Problems) != 0 {
-				t.Errorf("Verify = %+v, %v", report, err)
-			}
-		})
-	}
-}
-
 func TestMetrics_Lint(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	audit.New(databasetest.SQLite(t), zap.NewNop(), reg)
@@ -515,26 +275,6 @@ func TestMetrics_Lint(t *testing.T) {
 	if err != nil || len(problems) != 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}
-}
-
-// What an export gives is enough to check the chain without this program's code.
-func TestEach_AnExportCanBeChecked(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.numbered(20)
-		prev := make([]byte, sha256.Size)
-		n := int64(0)
-		for _, r := range f.rows(audit.Filter{}) {
-			sum := sha256.Sum256(append(slices.Clone(prev), r.Text...))
-			if n++; r.Seq != n || r.Hash != hex.EncodeToString(sum[:]) {
-				t.Fatalf("entry %d has number %d and hash %s", n, r.Seq, r.Hash)
-			}
-			prev = sum[:]
-		}
-		report, err := f.Verify(t.Context())
-		if err != nil || report.Head != hex.EncodeToString(prev) || n != 20 {
-			t.Errorf("%d entries, head %s, %v", n, report.Head, err)
-		}
-	})
 }
 
 // An entry that commits after younger ones were sealed gets its place, and loses nobody else's.
@@ -567,23 +307,6 @@ func TestSeal_ALateCommit(t *testing.T) {
 		}
 		if report, err := l.Verify(t.Context()); err != nil || len(report.Problems) != 0 {
 			t.Errorf("Verify = %+v, %v", report, err)
-		}
-	})
-}
-
-func TestEach_EndsWithItsContext(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.numbered(3)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := f.Each(ctx, audit.Filter{}, func(audit.Row) error { return nil }); !errors.Is(err, context.Canceled) {
-			t.Errorf("err = %v", err)
-		}
-		if _, err := f.Verify(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("err = %v", err)
-		}
-		if f.metric("scim_bridge_audit_chain_valid") != 1 {
-			t.Error("a check that could not run says that the chain is broken")
 		}
 	})
 }
