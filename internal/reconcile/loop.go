@@ -59,6 +59,11 @@ const (
 	// pollEvery bounds how long a due row waits when nobody called Wake:
 	// another process wrote it, or a due time came.
 	pollEvery = time.Second
+	// gatherFor is how long a worker lets changes gather before it looks at them:
+	// providers send them one by one, and each pass is two transactions that the
+	// next request would wait for, and at least one request to Matomo. Leavers are
+	// looked at at once.
+	gatherFor = 25 * time.Millisecond
 	// heartbeatValid is how long a worker's report counts; longer than the
 	// longest pass.
 	heartbeatValid = 3 * time.Minute
@@ -91,6 +96,7 @@ func (e *Engine) work(ctx context.Context, t *target, l lane) {
 		case <-ctx.Done():
 			return
 		case <-wake:
+			l.gather(ctx)
 		case <-timer.C:
 		}
 		wait, calm := e.turn(ctx, t, l)
@@ -133,8 +139,23 @@ func (e *Engine) turn(ctx context.Context, t *target, l lane) (wait time.Duratio
 		if went.claimed == 0 {
 			break
 		}
+		l.gather(ctx)
 	}
 	return pollEvery, true
+}
+
+// gather lets more changes come before they are looked at, except in the lane of
+// leavers.
+func (l lane) gather(ctx context.Context) {
+	if l == leaverLane {
+		return
+	}
+	timer := time.NewTimer(gatherFor)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // noticePassword makes those due who waited for the bridge's password, when there

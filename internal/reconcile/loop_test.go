@@ -44,12 +44,17 @@ func (w *world) slow(d time.Duration) {
 	w.matomo.Fault(matomotest.Fault{Kind: matomotest.Slow, Latency: d})
 }
 
+// TestRun_AWakeUpIsServedAtOnce: changes gather for a moment, so that a burst is
+// one pass; leavers wait for nothing.
 func TestRun_AWakeUpIsServedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := running(t)
 		w.join(ada, "Analysts")
-		synctest.Wait() // no time passes
+		time.Sleep(50 * time.Millisecond)
 		w.wantAccess(ada, "1:write, 2:view")
+		w.leave(ada)
+		synctest.Wait() // no time passes
+		w.wantAccess(ada, "")
 	})
 }
 
