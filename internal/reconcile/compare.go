@@ -299,20 +299,8 @@ func (c *Comparison) add(w *work) {
 	if !c.mark {
 		c.Differences = append(c.Differences, differenceOf(w))
 	}
-	for _, s := range w.Plan.Steps {
-		switch s.Kind {
-		case matomo.SetAccess:
-			if s.Reduces {
-				c.Drift["wrong_role"]++
-			} else {
-				c.Drift["missing_grant"]++
-			}
-		case matomo.AddUser, matomo.InviteUser, matomo.Promote:
-			c.Drift["missing_grant"]++
-		case matomo.RemoveAccess, matomo.Demote:
-			c.Drift["extra_grant"]++
-		default:
-		}
+	for _, kind := range vitals.DriftOf(w.Plan) {
+		c.Drift[kind]++
 	}
 }
 

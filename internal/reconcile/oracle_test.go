@@ -5,9 +5,10 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/matomo-scim/bridge/internal/database/databasetest"
 	"github.com/matomo-scim/bridge/matomo/access"
-	"pgregory.net/rapid"
 )
 
 // The oracle says what rules give without the code under test: a table of what
