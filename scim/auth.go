@@ -14,6 +14,10 @@ import (
 	"github.com/matomo-scim/bridge/internal/web"
 )
 
+// Authentication wraps everything, so that no path, method or encoding is routed, or
+// told apart from another, before a live credential was shown (RFC 7644 section 2).
+// A secret is looked up by its SHA-256 and compared in constant time.
+
 // Why authentication failed: the values of a metric label.
 const (
 	reasonMissing = "missing" // no Authorization header, or another scheme

@@ -7,6 +7,10 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
+// Discovery says what is there and nothing else: what a client may not do is false,
+// because authentik and others steer by it. The schemas come from the tables that
+// requests are checked against, so they cannot promise something else.
+
 // bulkOperations is announced although Bulk is not supported: authentik sizes its
 // member operations by it.
 const bulkOperations = 1000

@@ -11,6 +11,11 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
+// A group is its head and its members, and the two never meet in memory: a PATCH is
+// split into changes of the head and an ordered delta of members, which the
+// directory runs as set operations. A group of 10,000 is read only by who asks for
+// its members, and then streamed.
+
 // streamChunk is how much of an answer is collected before it is sent. A group
 // without many members is one piece.
 const streamChunk = 64 << 10

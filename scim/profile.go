@@ -2,6 +2,11 @@ package scim
 
 import "github.com/matomo-scim/bridge/scim/schema"
 
+// A profile is the dialect of one source. generic and entra take what identity
+// providers really send and count each oddity; strict refuses it, for those who test
+// their client. They differ in answers too: Okta reads the body of a user's PATCH,
+// Entra prefers none at all.
+
 // Profile says how to treat the clients of a source.
 type Profile string
 

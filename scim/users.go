@@ -10,6 +10,10 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
+// Users as RFC 7644 section 3 has them. A PATCH runs inside the directory's
+// transaction, on the document as it is there, so that two at once lose nothing;
+// and what it makes is validated as a whole, never only the change.
+
 // sendUser answers with one user.
 func sendUser(w http.ResponseWriter, status int, v view, u directory.User) error {
 	b := buffer()

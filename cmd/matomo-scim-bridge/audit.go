@@ -10,6 +10,19 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// What an auditor runs. The record is the chain of internal/audit: every entry
+// holds the hash of the one before it, so an entry that was changed, taken out or
+// put elsewhere breaks the chain at its place.
+//
+// Rules of this file:
+//
+//   - A broken chain is not an error of the command. It has an exit code of its
+//     own (3), so that a nightly job can tell tampering from a database that did
+//     not answer (1).
+//   - Whoever can write to the database can also write a whole new chain. That is
+//     noticed only by comparing the head with one that was kept elsewhere, so the
+//     head is always printed.
+
 // auditCommand looks at the audit trail.
 func (c *cli) auditCommand() *cobra.Command {
 	return group("audit", "Look at the record of every change", &cobra.Command{

@@ -12,6 +12,22 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// What an administrator runs before serve, and after each change of the
+// configuration.
+//
+// Rules of this file:
+//
+//   - Nothing is changed anywhere: not in Matomo, where even the password is
+//     proven by a call that is refused for another reason, and not in the database,
+//     which is opened to be read.
+//   - A wrong token or password is sent once. Matomo locks an address out after
+//     twenty failures an hour.
+//   - Each finding stands on one line with a word in front (ok, hint, warn, FAIL),
+//     and what to do below it. Only FAIL makes the exit code 1: a warning is a
+//     consequence somebody may have chosen.
+//   - What cannot be checked because something before it failed is left out, not
+//     guessed.
+
 // checkCommand proves that everything the bridge needs is there.
 func (c *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{

@@ -14,6 +14,18 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// What identity providers sign in with. A credential is a name, a source, and a
+// secret of 256 random bits that is stored as a hash only.
+//
+// Rules of this file:
+//
+//   - The secret is alone on stdout, so that it can be piped into a secret store;
+//     everything a person reads is on stderr.
+//   - It is shown once. There is no way to see it again, only to make another.
+//   - Several may be live for one source. Rotation without an outage is: create,
+//     change it at the provider, revoke.
+//   - A running bridge learns of a revocation within seconds, without a restart.
+
 // credentialCommand manages what identity providers sign in with.
 func (c *cli) credentialCommand() *cobra.Command {
 	return group("credential", "Manage the secrets that identity providers sign in with",

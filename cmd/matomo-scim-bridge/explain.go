@@ -12,6 +12,20 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// Why somebody has the access they have: the question of every access review. The
+// answer comes from the same code as the loop of the bridge, stopped before it
+// writes, so it cannot tell another story than what would be done.
+//
+// Read from top to bottom it is the way of a decision:
+//
+// 	what the identity provider says   person, groups, address
+// 	what the rules make of it         access, with group and file:line for each part
+// 	what Matomo holds now             read in this moment
+// 	what would be done                the plan, what is withheld, what still waits
+//
+// A Matomo that does not answer costs only its part: rules and groups are shown
+// all the same.
+
 // explainCommand tells why somebody has the access they have.
 func (c *cli) explainCommand() *cobra.Command {
 	var groups []string

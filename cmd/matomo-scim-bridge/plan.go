@@ -11,6 +11,20 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// What would change, and doing it.
+//
+// Rules of this file:
+//
+//   - plan never writes. It reads each Matomo once, in one request, and decides
+//     with the rule files as they are on disk, so that a rule can be tried before
+//     the bridge takes it up.
+//   - Exit codes are those of the tools that people know: 0 nothing to do, 2
+//     something to do, 1 an error. A nightly plan that exits with 2 is drift.
+//   - sync without --confirm is plan. With it, the rules of the files become the
+//     active ones, as at a start of the bridge.
+//   - One process works on an embedded database. While a bridge runs, sync marks
+//     what is to be done and follows it; only without one does it work itself.
+
 // planCommand shows what would change.
 func (c *cli) planCommand() *cobra.Command {
 	return &cobra.Command{

@@ -12,6 +12,14 @@ import (
 	"github.com/matomo-scim/bridge/config"
 )
 
+// How the commands hang together.
+//
+//   - main calls run and exits with what it returns; nothing else exits.
+//   - Every command gets its streams and its environment from cli, so that tests
+//     run the whole program in their own process.
+//   - Results are written to stdout, everything else to stderr.
+//   - An error is printed once, here.
+
 // Exit codes, the same for every command.
 const (
 	exitOK       = 0

@@ -11,6 +11,13 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// The service. Everything that can be wrong with configuration, secrets, rules or
+// listeners is found before it starts: a bridge that half works is worse than one
+// that says what is missing.
+//
+// The log goes to stderr, one line a request and one a change; columns on a
+// terminal, JSON otherwise, as log.format says.
+
 // serveCommand runs the service until it is told to stop.
 func (c *cli) serveCommand() *cobra.Command {
 	return &cobra.Command{

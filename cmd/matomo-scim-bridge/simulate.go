@@ -13,6 +13,13 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// The stand-in Matomo on a port, for trying out rules, for tests of other programs
+// and for load. It answers as the recorded versions do, down to the texts of
+// errors; what it holds is gone when it ends.
+//
+// It is also what the load figures of docs/performance.md are measured against:
+// --latency makes every request take as long as that of a real Matomo.
+
 // simulateCommand serves the stand-in Matomo on a port.
 func (c *cli) simulateCommand() *cobra.Command {
 	var opt app.SimulatorOptions

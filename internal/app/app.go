@@ -24,6 +24,15 @@ import (
 	"github.com/matomo-scim/bridge/scim"
 )
 
+// Two listeners, because they are for two kinds of people. The one of the identity
+// providers may face the internet: nothing but two probes is answered before
+// authentication. The one of monitoring shows who is being worked on in numbers
+// only, and stays inside.
+//
+// A stop is gentle: listeners first, so that every accepted request is answered;
+// then the workers, who give their leases back; then the seal of the audit trail.
+// A stop that is not gentle costs nothing but time: what is due is in the rows.
+
 // ErrNoCredential refuses to start a bridge that nobody could talk to.
 var ErrNoCredential = errors.New("there is no credential yet, so no identity provider could sign in: " +
 	"create one with: matomo-scim-bridge credential create NAME")

@@ -7,6 +7,9 @@ import (
 	"go.uber.org/zap"
 )
 
+// Closing in reverse is what makes a failed start safe: what was opened last knows
+// what was opened before it, never the other way round.
+
 // cleanup is a stack of closers. Every opened thing registers its closer on
 // the next line; run drains the stack in reverse, also after a failed setup.
 type cleanup struct {

@@ -11,6 +11,10 @@ import (
 	"github.com/matomo-scim/bridge/matomo/matomotest"
 )
 
+// Commands import this package and config, nothing below. The names here are
+// aliases and not types of their own: what a command prints is the value that the
+// room returned, without a copy that could fall behind.
+
 // What commands see of the rooms. Only this package imports everything, so
 // the commands take these names from here.
 type (

@@ -8,6 +8,11 @@ import (
 	"time"
 )
 
+// Health is told by those who know: each worker and each target reports its own
+// state, with what a person can do about it. A report that is expected again has an
+// end, because a worker that hangs or died cannot say so. Nothing here asks anybody,
+// so a page of health costs nothing and cannot hang.
+
 // Health states, from best to worst. A report that is older than its validity
 // counts as stale: a worker that died cannot report its own death.
 const (

@@ -14,6 +14,10 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
+// What commands ask without a running service: the state of every connection, what
+// groups would give, and the rules as the files have them. Everything here reads;
+// only Prepare and the engine change anything.
+
 // Finding is one line of a check: what was looked at, how bad it is, and what
 // to do about it.
 type Finding struct {

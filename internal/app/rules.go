@@ -15,6 +15,11 @@ import (
 	"github.com/matomo-scim/bridge/mapping"
 )
 
+// The rules that decide are a row of the database and not a file, so that all
+// replicas decide alike. A start compares the files with that row: when they
+// differ, the files become the active row and everybody is due, in one transaction.
+// A file that cannot be read stops the start, and the active row stays as it is.
+
 // RuleOptions are what the rules of a configuration are parsed with.
 func RuleOptions(cfg *config.Config) mapping.Options {
 	opt := mapping.Options{

@@ -17,6 +17,11 @@ import (
 	"github.com/matomo-scim/bridge/internal/reconcile"
 )
 
+// Opening is in the order of the layers: the database first, then what keeps
+// itself in it, then the clients, then the engine that needs them all. Nothing
+// talks to Matomo before Start: a Matomo that is down must not keep the bridge from
+// accepting what the identity provider says.
+
 // Options is what Open and New need besides the configuration.
 type Options struct {
 	// Logger is required.

@@ -13,6 +13,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo"
 )
 
+// From the configuration of a target to its client and policy. Whether a strategy
+// for tokens works, and whether the password is usable, is not decided here: the
+// instance may change while the bridge runs, so the client completes the policy
+// with each read.
+
 // newTargets makes a client and the options of the engine for every target of
 // the configuration. Without a registerer nothing is measured.
 func newTargets(cfg *config.Config, opt Options, reg prometheus.Registerer) ([]reconcile.TargetOptions, error) {

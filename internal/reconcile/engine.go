@@ -19,6 +19,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo"
 )
 
+// The engine knows no configuration: what it may do to a target is in
+// TargetOptions, what holds it back in Guards, and everything else in Options. It
+// keeps nothing between two passes but parsed rules and the breakers, so that any
+// number of engines may work on one database.
+
 // Mode says whether a target is written to.
 type Mode string
 

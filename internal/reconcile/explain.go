@@ -12,6 +12,10 @@ import (
 	"github.com/matomo-scim/bridge/matomo"
 )
 
+// Explaining is a pass that stops before it acts: the same people, rules, read,
+// plan and guards, for one binding and without a lease. Nothing is written, not even
+// a metric of a guard.
+
 // Explanation is everything that leads from a person to their access on one
 // target.
 type Explanation struct {

@@ -15,6 +15,12 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
+// An intent answers what a crash would otherwise ask. The account exists and nobody
+// knows who added it: the login was bound before it was sent (I2). Superuser was
+// given to one more than allowed: the place was taken under a lock before it was
+// sent. A report is gone: its evidence was committed before the site was taken away.
+// And no audit, no grant: the entry is part of the same transaction.
+
 // intend writes, in one transaction and before anything is sent, what is about
 // to be done: the login that becomes ours, the place of a superuser, what is
 // granted, evidence, and the audit entry. Without it nothing is done. It returns

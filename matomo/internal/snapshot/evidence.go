@@ -10,6 +10,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
+// What goes for good is read before it goes: a removed site takes the person's
+// scheduled reports there along, a deleted account its dashboards too, and its
+// segments move to another superuser. What cannot be read is named, never passed
+// over: a leaver goes on all the same, everybody else waits.
+
 // wantTokens adds the app tokens of each login, where the companion plugin
 // shows them.
 func (r *reading) wantTokens(logins []string, wanted bool) {

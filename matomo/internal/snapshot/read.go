@@ -13,6 +13,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
+// A read is one bulk request, so that sites, accounts and access are of one moment,
+// and it is whole or an error: a list that is missing is not an empty list (I1).
+// The head of each read also tells whether the token is still that of a superuser,
+// which before Matomo 5 is the only way to tell a dead token from "no such access".
+
 // perLoginMax is up to how many logins it is cheaper to ask for the sites of
 // each than for the maps of the whole instance (14 ms each against 40 to 200 ms
 // with 10,000 users).

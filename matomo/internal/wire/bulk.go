@@ -12,6 +12,12 @@ import (
 	"time"
 )
 
+// Many calls in one request (API.getBulkRequest). Members run in order, each with a
+// result of its own, and one that fails does not stop the others: nothing here is
+// atomic. What all members share is said once, on the outer request, and inherited
+// (trap 14): above all passwordConfirmation, which there is decoded once, while
+// Matomo before 5 decodes members twice (trap 13).
+
 // Limits of one bulk request. PHP drops parameters after the thousandth without
 // a word, and every addUser, updateUser and setSuperUserAccess costs a password
 // hash of 0.1 s.

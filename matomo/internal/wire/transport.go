@@ -17,6 +17,15 @@ import (
 	"go.uber.org/zap"
 )
 
+// One request, as Matomo wants it: module, method, format and filter_limit in the
+// URL, where Matomo looks to decide between JSON and an HTML page (trap 11), and
+// everything secret in the body, the token first, because PHP cuts off what comes
+// after the thousandth parameter (trap 3). Lists are never cut to 100 entries,
+// because filter_limit=-1 is always there (trap 1).
+//
+// An answer is a success only when it is HTTP 200, JSON, and not an object with
+// result "error"; the status alone says nothing before Matomo 5.
+
 const (
 	// BulkMethod is the Matomo method of a bulk request.
 	BulkMethod = "API.getBulkRequest"

@@ -22,6 +22,11 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// The stage is what an administrator would set up: a configuration file, a rule
+// file, two secrets that only the owner can read, two credentials, and the service
+// as serve runs it. Only Matomo is a stand-in, and even it is reached over HTTP.
+// Everything lives in a temporary folder and in memory; nothing outlives the demo.
+
 //go:embed rules.ini
 var demoRules string
 

@@ -13,6 +13,11 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// How a scene is told. Nothing here knows what the bridge did: why, plan and
+// read-back come from the audit trail, the calls from what Matomo received, and
+// whether a token works from asking Matomo with it. So the demo cannot show what
+// did not happen.
+
 // demoPatience is how long a scene may take before the demo gives up.
 const demoPatience = 30 * time.Second
 

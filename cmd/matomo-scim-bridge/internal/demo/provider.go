@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// A provider is the far end of the SCIM front: an HTTP client with the headers of
+// one identity provider. It accepts only the statuses which that provider accepts,
+// so that the demo stops at the first answer that would stop a real one.
+
 // Provider sends requests as one identity provider does.
 type Provider struct {
 	name, base, secret string

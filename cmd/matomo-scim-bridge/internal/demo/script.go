@@ -9,6 +9,14 @@ import (
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
+// The scenes. Bodies, words and order are those that the two providers send: Entra
+// looks people up, creates groups empty, writes operations in capitals, removes
+// members with a value array and sends the word "False"; Okta puts whole users and
+// groups and never deletes anybody.
+//
+// Each scene sends its requests, waits until the bridge has verified what follows
+// from them, and tells what happened.
+
 // The people of the script.
 const (
 	ada = "ada@contoso.com"

@@ -8,6 +8,10 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
+// A bar redraws itself and is made for eyes; a log wants few lines. So without a
+// terminal there is one line every ten seconds, and nothing at all for what is done
+// sooner.
+
 // progressEvery is how often a line tells how far a long command is when there
 // is no terminal to draw on.
 const progressEvery = 10 * time.Second
