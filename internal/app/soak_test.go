@@ -34,10 +34,13 @@ func TestSoak(t *testing.T) {
 	w := newSoakWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), *soakFor)
 	defer cancel()
+	var crowds [4][]*soakPerson
+	for i := range crowds {
+		crowds[i] = w.newPeople(i, 8)
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() { w.misbehave(ctx) })
-	for i := range 4 {
-		people := w.newPeople(i, 8)
+	for i, people := range crowds {
 		wg.Go(func() { w.live(ctx, rand.New(rand.NewPCG(1, uint64(i))), people) })
 	}
 	wg.Wait()
