@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,9 +82,10 @@ func TestTargetFailure(t *testing.T) {
 func TestWrongToken_IsUsedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w *world
-		token := "00000000000000000000000000000000"
+		var token atomic.Value // the client reads it in its own goroutine
+		token.Store("00000000000000000000000000000000")
 		w = newWorld(t, databasetest.SQLite(t), withClient(func(o *matomo.Options) {
-			o.Token = func() (string, error) { return token, nil }
+			o.Token = func() (string, error) { return token.Load().(string), nil }
 		}), withEngine(func(o *reconcile.Options) { o.FullCompare = 15 * time.Minute }))
 		w.join(ada, "Analysts")
 		stop := w.run()
@@ -95,7 +97,7 @@ func TestWrongToken_IsUsedOnce(t *testing.T) {
 		if health := w.health.of("matomo/main"); !strings.HasPrefix(health, "down") || !strings.Contains(health, "token_file") {
 			t.Errorf("health %q", health)
 		}
-		token = w.matomo.Token()
+		token.Store(w.matomo.Token())
 		time.Sleep(10 * time.Second)
 		w.wantAccess(ada, "1:write, 2:view")
 	})
@@ -104,9 +106,10 @@ func TestWrongToken_IsUsedOnce(t *testing.T) {
 // A password that Matomo refused is used once; what needs it waits, the rest goes on.
 func TestWrongPassword_IsUsedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		password := "wrong"
+		var password atomic.Value // the client reads it in its own goroutine
+		password.Store("wrong")
 		w := newWorld(t, databasetest.SQLite(t), withPlugin(), withGuards(10, 0), withClient(func(o *matomo.Options) {
-			o.Password = func() (string, error) { return password, nil }
+			o.Password = func() (string, error) { return password.Load().(string), nil }
 		}), withEngine(func(o *reconcile.Options) { o.FullCompare = 15 * time.Minute }))
 		w.join("bob@example.org", "Analysts")
 		stop := w.run()
@@ -133,7 +136,7 @@ func TestWrongPassword_IsUsedOnce(t *testing.T) {
 		if health := w.health.of("matomo/main"); !strings.HasPrefix(health, "degraded") || !strings.Contains(health, "password_file") {
 			t.Errorf("health %q", health)
 		}
-		password = w.matomo.Password()
+		password.Store(w.matomo.Password())
 		time.Sleep(10 * time.Second)
 		for i := range 5 {
 			w.wantAccess(fmt.Sprintf("admin%d@example.org", i), "superuser")
