@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +51,8 @@ type world struct {
 	logs     *observer.ObservedLogs
 	health   *healthBook
 	hook     func(body string) // called before each request, when set
+	// deaf engines hear of nothing, as when another process writes.
+	deaf atomic.Bool
 	// transport answers instead of the stand-in, when set.
 	transport http.RoundTripper
 	users     map[string]string // userName -> id
@@ -182,7 +185,11 @@ func (w *world) start() {
 	if w.engine, err = reconcile.New(w.options); err != nil {
 		w.tb.Fatal(err)
 	}
-	w.bindings.OnDue(w.engine.Wake)
+	w.bindings.OnDue(func() {
+		if !w.deaf.Load() {
+			w.engine.Wake()
+		}
+	})
 }
 
 // restart replaces the engine by one that knows nothing but the database.

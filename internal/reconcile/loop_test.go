@@ -61,7 +61,7 @@ func TestRun_AWakeUpIsServedAtOnce(t *testing.T) {
 func TestRun_ALostWakeUpIsFoundByPolling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := running(t)
-		w.bindings.OnDue(func() {}) // another process wrote it
+		w.deaf.Store(true)
 		w.join(ada, "Analysts")
 		synctest.Wait()
 		w.wantAccess(ada, "no account")
