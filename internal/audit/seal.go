@@ -36,7 +36,7 @@ const (
 	// its own, and so costs a flush.
 	sealEvery = 100 * time.Millisecond
 	// sealBatch is how many entries one transaction seals. On SQLite requests wait that long.
-	sealBatch = 256
+	sealBatch = 100
 	// sealKey is the advisory lock under which replicas seal one after the other.
 	sealKey = 0x5c1b_a0d1
 	// tail is how many entries Run checks when it starts.

@@ -32,18 +32,37 @@ type ClaimRequest struct {
 
 const due = `target = $1 AND priority = $2 AND due_at <= $3 AND (lease IS NULL OR lease_until <= $3)`
 
+// claimChunk is how many bindings one transaction claims: on SQLite requests wait that long.
+const claimChunk = 100
+
 // Claim leases bindings that are due and that nobody works on: leavers first, and within a priority
 // those that have waited longest. A lease that has run out is taken over. With nothing due it does
-// not write.
+// not write. An error after some were claimed is left to the next claim, which meets it first.
 func (s *Store) Claim(ctx context.Context, req ClaimRequest) ([]Binding, error) {
 	if found, err := s.anyDue(ctx, req); err != nil || !found {
 		return nil, err
 	}
 	var claimed []Binding
+	for len(claimed) < req.Limit {
+		limit := min(claimChunk, req.Limit-len(claimed))
+		some, err := s.claimSome(ctx, req, limit)
+		if err != nil && len(claimed) == 0 {
+			return nil, fmt.Errorf("claim bindings of %s: %w", req.Target, err)
+		}
+		if claimed = append(claimed, some...); len(some) < limit {
+			break
+		}
+	}
+	return claimed, nil
+}
+
+// claimSome leases up to limit bindings in one transaction.
+func (s *Store) claimSome(ctx context.Context, req ClaimRequest, limit int) ([]Binding, error) {
+	var claimed []Binding
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		claimed = nil
-		for p := max(req.Min, PriorityLeaver); p <= min(req.Max, PriorityLow) && len(claimed) < req.Limit; p++ {
-			some, err := s.claim(ctx, tx, req, p, req.Limit-len(claimed))
+		for p := max(req.Min, PriorityLeaver); p <= min(req.Max, PriorityLow) && len(claimed) < limit; p++ {
+			some, err := s.claim(ctx, tx, req, p, limit-len(claimed))
 			if err != nil {
 				return err
 			}
@@ -52,7 +71,7 @@ func (s *Store) Claim(ctx context.Context, req ClaimRequest) ([]Binding, error) 
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claim bindings of %s: %w", req.Target, err)
+		return nil, err
 	}
 	return claimed, nil
 }

@@ -45,6 +45,32 @@ func TestClaim_LeaversFirstThenTheLongestWaiting(t *testing.T) {
 	})
 }
 
+// TestClaim_ManyAreClaimedInTurns: a large claim is several transactions, and loses
+// neither the order nor the limit.
+func TestClaim_ManyAreClaimedInTurns(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		early, leavers := f.people(120), f.people(110)
+		f.mark(bindings.Mark{Event: bindings.Joiner}, early...)
+		f.mark(bindings.Mark{Event: bindings.Leaver}, leavers...)
+		first, second := f.claim("one", 210), f.claim("two", 210)
+		if len(first) != 210 || len(second) != 20 {
+			t.Fatalf("claimed %d and %d of 230", len(first), len(second))
+		}
+		for i, b := range first {
+			if isLeaver := i < len(leavers); isLeaver != (b.Event == bindings.Leaver) {
+				t.Fatalf("claim %d is of a %s: leavers come first", i, b.Event)
+			}
+		}
+		seen := map[string]bool{}
+		for _, id := range subjectsOf(append(first, second...)) {
+			seen[id] = true
+		}
+		if len(seen) != 230 {
+			t.Errorf("%d of 230 people were claimed", len(seen))
+		}
+	})
+}
+
 func TestClaim_RangeOfPriorities(t *testing.T) {
 	run(t, func(t *testing.T, f *fixture) {
 		ids := f.people(3)

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/matomo"
@@ -170,8 +171,11 @@ func (p *pass) count(w *work) {
 	}
 	fields := []zap.Field{
 		zap.String("target", p.t.Name), zap.String("login", w.Login), zap.String("subject", w.Binding.Subject),
-		zap.String("event", string(w.Binding.Event)), zap.String("plan", course.PlanText(w.Plan, w.Plan.Blocks)),
+		zap.String("work", w.Work.Label()), zap.String("plan", course.PlanText(w.Plan, w.Plan.Blocks)),
 		zap.Strings("rules", w.Rules()),
+	}
+	if w.Binding.Event != bindings.NoEvent { // a second phase has none
+		fields = append(fields, zap.String("event", string(w.Binding.Event)))
 	}
 	if err := w.Applied.Err; err != nil {
 		p.log.Warn("change", append(fields, zap.Error(err))...)

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,9 +20,23 @@ import (
 // saw the newest generation, else Record, which keeps the facts and leaves the
 // binding due. What became free calls those who wait for it.
 
+// recordChunk is how many cases one transaction records: on SQLite requests wait
+// that long.
+const recordChunk = 100
+
 // record writes what was sent, concluded or not, and the outcomes of all
-// concluded cases that are not recorded yet, in one transaction.
+// concluded cases that are not recorded yet.
 func (p *pass) record(ctx context.Context, cases []*work) error {
+	for chunk := range slices.Chunk(cases, recordChunk) {
+		if err := p.recordTogether(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordTogether records cases in one transaction.
+func (p *pass) recordTogether(ctx context.Context, cases []*work) error {
 	var sent, open []*work
 	for _, w := range cases {
 		if w.recorded {
