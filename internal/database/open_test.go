@@ -181,7 +181,7 @@ func TestOpen_Refuses(t *testing.T) {
 }
 
 func TestLock_OneHolderOnSQLite(t *testing.T) {
-	address := databasetest.Engines()[0].Address(t)
+	address := databasetest.SQLiteFile(t)
 	one := databasetest.Open(t, address, database.Options{})
 	two := databasetest.Open(t, address, database.Options{})
 	held, release, err := one.Lock()

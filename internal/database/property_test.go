@@ -141,7 +141,7 @@ func TestInTx_NoLostUpdates(t *testing.T) {
 
 // Two processes on one SQLite file wait for each other instead of failing.
 func TestInTx_TwoProcessesOnOneFile(t *testing.T) {
-	address := databasetest.Engines()[0].Address(t)
+	address := databasetest.SQLiteFile(t)
 	one := databasetest.Open(t, address, database.Options{})
 	two := databasetest.Open(t, address, database.Options{})
 	var wg sync.WaitGroup

@@ -327,7 +327,7 @@ func TestInTx_AfterClose(t *testing.T) {
 
 func TestClose_FinishesWhatIsQueued(t *testing.T) {
 	for range 20 {
-		address := databasetest.Engines()[0].Address(t)
+		address := databasetest.SQLiteFile(t)
 		db := databasetest.Open(t, address, database.Options{})
 		var wg sync.WaitGroup
 		var kept atomic.Int32

@@ -33,7 +33,7 @@ type Engine struct {
 // ("sqlite", "postgres").
 func Engines() []Engine {
 	all := []Engine{
-		{Name: "sqlite", Address: sqliteFile, Empty: emptyFile},
+		{Name: "sqlite", Address: SQLiteFile, Empty: emptyFile},
 		{Name: "postgres", Address: postgresDatabase, Empty: emptyDatabase},
 	}
 	wanted := strings.FieldsFunc(os.Getenv("TEST_ENGINES"), func(r rune) bool { return r == ',' || r == ' ' })
@@ -62,7 +62,7 @@ func Bench(b *testing.B, bench func(b *testing.B, db *database.DB)) {
 // SQLite opens a new migrated SQLite store, for tests whose subject is not the store.
 func SQLite(tb testing.TB) *database.DB {
 	tb.Helper()
-	return Open(tb, sqliteFile(tb), database.Options{})
+	return Open(tb, SQLiteFile(tb), database.Options{})
 }
 
 // Open opens a store and closes it at the end of the test.
@@ -98,7 +98,8 @@ var migratedFile = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(name)
 })
 
-func sqliteFile(tb testing.TB) string {
+// SQLiteFile returns the address of a new migrated SQLite store.
+func SQLiteFile(tb testing.TB) string {
 	tb.Helper()
 	data, err := migratedFile()
 	if err != nil {

@@ -125,9 +125,13 @@ func (s *Store) Forget(ctx context.Context, tx *database.Tx) (int, error) {
 // Stragglers returns users that are there and yet named by pending values: on
 // PostgreSQL a user and a group that arrive in the same moment do not see each
 // other. There are at most 500, by id.
-func (*Store) Stragglers(ctx context.Context, tx *database.Tx) ([]string, error) {
-	ids, err := Strings(ctx, tx, `SELECT DISTINCT u.id FROM pending_members p JOIN users u
-		ON u.source = p.source AND (u.external_id = p.value OR u.user_name_key = p.value_key) ORDER BY u.id LIMIT 500`)
+func (*Store) Stragglers(ctx context.Context, q database.Querier) ([]string, error) {
+	// Looked up for each waiting value: a join would read every user instead.
+	ids, err := Strings(ctx, q, `SELECT DISTINCT id FROM (
+		SELECT (SELECT u.id FROM users u WHERE u.source = p.source AND u.external_id = p.value) AS id FROM pending_members p
+		UNION ALL
+		SELECT (SELECT u.id FROM users u WHERE u.source = p.source AND u.user_name_key = p.value_key) FROM pending_members p
+		) AS found WHERE id IS NOT NULL ORDER BY id LIMIT 500`)
 	if err != nil {
 		return nil, fmt.Errorf("stragglers: %w", err)
 	}
