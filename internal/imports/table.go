@@ -92,9 +92,11 @@ var table = map[string]row{
 	"internal/reconcile/vitals": {imports: []string{
 		"internal/bindings", "internal/reconcile/course", "matomo",
 	}},
+	"internal/reconcile/lease":   {},
+	"internal/reconcile/ruleset": {imports: []string{"internal/bindings", "mapping"}},
 	"internal/reconcile": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "internal/reconcile/course",
-		"internal/reconcile/vitals", "mapping", "matomo", "matomo/access",
+		"internal/reconcile/lease", "internal/reconcile/ruleset", "internal/reconcile/vitals", "mapping", "matomo", "matomo/access",
 	}},
 
 	// 4: the pages look at everything and own nothing.

@@ -130,7 +130,7 @@ func (e *Engine) Compare(ctx context.Context, targetName string) (*Comparison, e
 // looked at page by page, so that a large target needs little memory.
 func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison, error) {
 	p := &pass{Engine: e, t: t, trigger: "interval"}
-	rules, err := e.activeRules(ctx)
+	rules, err := e.rules.Active(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -353,8 +353,4 @@ func (e *Engine) showDrift(t *target, out *Comparison) {
 
 // UseRules makes the engine decide with rules instead of the active row, for
 // commands that show what a changed file would do.
-func (e *Engine) UseRules(rules *mapping.Rules) {
-	e.rules.mu.Lock()
-	defer e.rules.mu.Unlock()
-	e.rules.fixed = rules
-}
+func (e *Engine) UseRules(rules *mapping.Rules) { e.rules.Use(rules) }

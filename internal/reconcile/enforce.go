@@ -10,6 +10,7 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/lease"
 	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/matomo"
 )
@@ -60,7 +61,7 @@ func (p *pass) stillOurs(ctx context.Context, cases []*work) ([]*work, error) {
 	if len(cases) == 0 {
 		return nil, nil
 	}
-	held, err := p.opt.Bindings.Held(ctx, p.lease.id)
+	held, err := p.opt.Bindings.Held(ctx, p.lease.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func (p *pass) stillOurs(ctx context.Context, cases []*work) ([]*work, error) {
 	if len(back) == 0 {
 		return kept, nil
 	}
-	return kept, p.opt.Bindings.Release(ctx, p.lease.id, back, time.Now())
+	return kept, p.opt.Bindings.Release(ctx, p.lease.ID, back, time.Now())
 }
 
 // enforce makes Matomo agree for one chunk: evidence, intent, apply, read back,
@@ -142,7 +143,7 @@ func (p *pass) apply(ctx context.Context, cases []*work) error {
 	}
 	// The lease is asked before each request: a pass that was stopped or asleep for
 	// too long must not write beside whoever has taken its bindings.
-	results := p.t.Client.Apply(matomo.WithBefore(ctx, p.lease.enough), plans)
+	results := p.t.Client.Apply(matomo.WithBefore(ctx, p.lease.Enough), plans)
 	p.m.Duration.WithLabelValues(p.t.Name, "apply").Observe(time.Since(started).Seconds())
 	p.round.RefreshPolicy() // a password may have been refused
 	var failure error
@@ -153,8 +154,8 @@ func (p *pass) apply(ctx context.Context, cases []*work) error {
 		if f := vitals.TargetFailure(w.Applied.Err); f != nil {
 			failure = f
 		}
-		if errors.Is(w.Applied.Err, errLeaseShort) {
-			failure = errLeaseShort
+		if errors.Is(w.Applied.Err, lease.ErrShort) {
+			failure = lease.ErrShort
 		}
 	}
 	return failure

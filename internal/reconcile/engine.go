@@ -1,8 +1,6 @@
 package reconcile
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/ruleset"
 	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
@@ -97,7 +96,7 @@ type Engine struct {
 	m       *vitals.Metrics
 	log     *zap.Logger
 
-	rules ruleCache
+	rules *ruleset.Cache
 }
 
 // Nothing here survives a restart and nothing needs to: the queue is the rows, the
@@ -142,6 +141,7 @@ func New(opt Options) (*Engine, error) {
 	if e.m, err = vitals.New(opt.Registerer, opt.Bindings, names, opt.Logger); err != nil {
 		return nil, fmt.Errorf("reconcile: %w", err)
 	}
+	e.rules = ruleset.New(opt.Bindings, opt.RuleOptions, func(r *mapping.Rules) { e.m.Rules.Set(float64(len(r.All()))) })
 	for _, t := range opt.Targets {
 		rt := &target{TargetOptions: t}
 		for lane := range rt.wake {
@@ -183,50 +183,4 @@ func (e *Engine) target(name string) (*target, error) {
 		}
 	}
 	return nil, fmt.Errorf("no target is called %q", name)
-}
-
-// ruleCache holds the parsed active rules; replicas decide with the stored
-// row, never with their own files.
-type ruleCache struct {
-	mu    sync.Mutex // guards the fields below
-	hash  string
-	fixed *mapping.Rules // UseRules
-	rules *mapping.Rules
-}
-
-// errNoRules stops every pass before the first rule set is active: without rules
-// nobody has access, and that must never be concluded from their absence (I1).
-var errNoRules = errors.New("no rules are active yet")
-
-// activeRules returns the rules of the active row, parsed once per content.
-func (e *Engine) activeRules(ctx context.Context) (*mapping.Rules, error) {
-	e.rules.mu.Lock()
-	fixed := e.rules.fixed
-	e.rules.mu.Unlock()
-	if fixed != nil {
-		return fixed, nil
-	}
-	set, err := e.opt.Bindings.ActiveRules(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("active rules: %w", err)
-	}
-	if set.Hash == "" {
-		return nil, errNoRules
-	}
-	e.rules.mu.Lock()
-	defer e.rules.mu.Unlock()
-	if e.rules.rules != nil && e.rules.hash == set.Hash {
-		return e.rules.rules, nil
-	}
-	files, err := mapping.Unmarshal(set.Text)
-	if err != nil {
-		return nil, fmt.Errorf("active rules %s: %w", set.Hash, err)
-	}
-	rules, err := mapping.Parse(files, e.opt.RuleOptions)
-	if err != nil {
-		return nil, fmt.Errorf("active rules %s: %w", set.Hash, err)
-	}
-	e.rules.hash, e.rules.rules = set.Hash, rules
-	e.m.Rules.Set(float64(len(rules.All())))
-	return rules, nil
 }

@@ -116,7 +116,7 @@ func (p *pass) remember(ctx context.Context, tx *database.Tx, w *work) (bool, er
 		leaving := bindings.Leaving
 		facts.State = &leaving
 	}
-	return p.opt.Bindings.RecordFacts(ctx, tx, w.Binding.ID, p.lease.id, facts)
+	return p.opt.Bindings.RecordFacts(ctx, tx, w.Binding.ID, p.lease.ID, facts)
 }
 
 // keepEvidence stores what was read before a plan that deletes it.

@@ -12,6 +12,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/ruleset"
 	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/matomo"
 )
@@ -216,7 +217,7 @@ func (e *Engine) reportFailure(t *target, l lane, component string, err error) {
 			zap.String("target", t.Name), zap.String("kind", string(f.Kind)), zap.String("remedy", vitals.Remedy(f.Kind)), zap.Error(err))
 		return
 	}
-	if errors.Is(err, errNoRules) {
+	if errors.Is(err, ruleset.ErrNone) {
 		e.opt.Report(component, "degraded", err.Error(), "activate rules: nothing is decided without", heartbeatValid)
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/lease"
 	"github.com/matomo-scim/bridge/matomo"
 )
 
@@ -36,7 +37,7 @@ type pass struct {
 	*Engine
 	t       *target
 	trigger string
-	lease   lease
+	lease   lease.Lease
 	round   *course.Round
 	cases   []*work
 	// freed are the reasons for which nobody has to wait any more.
@@ -65,11 +66,11 @@ type passed struct {
 // the bindings due.
 func (e *Engine) pass(ctx context.Context, t *target, l lane, trigger string) (passed, error) {
 	p := &pass{Engine: e, t: t, trigger: trigger, freed: map[string]bool{}}
-	p.lease.id = database.NewID()
+	p.lease.ID = database.NewID()
 	lowest, highest := l.priorities()
 	from := time.Now()
 	claimed, err := e.opt.Bindings.Claim(ctx, bindings.ClaimRequest{
-		Target: t.Name, Lease: p.lease.id, Limit: claimLimit, Min: lowest, Max: highest, LeaseFor: leaseFor,
+		Target: t.Name, Lease: p.lease.ID, Limit: claimLimit, Min: lowest, Max: highest, LeaseFor: lease.For,
 	})
 	if err != nil {
 		return passed{}, fmt.Errorf("claim: %w", err)
@@ -77,11 +78,11 @@ func (e *Engine) pass(ctx context.Context, t *target, l lane, trigger string) (p
 	if len(claimed) == 0 {
 		return passed{}, nil
 	}
-	p.lease.extend(from.Add(leaseFor)) // counted from before the claim, which is the careful side
+	p.lease.Extend(from.Add(lease.For)) // counted from before the claim, which is the careful side
 	for _, b := range claimed {
 		p.cases = append(p.cases, &work{Case: course.Case{Binding: b}})
 	}
-	stop := p.keepLease(ctx)
+	stop := p.lease.Keep(ctx, e.opt.Bindings, e.log.With(zap.String("target", t.Name)))
 	defer stop()
 	err = errors.Join(p.run(l.context(ctx)), p.giveBack(ctx), p.callWaiting(ctx))
 	e.m.Runs.WithLabelValues(t.Name, trigger, p.result(err)).Inc()
@@ -111,7 +112,7 @@ func (p *pass) run(ctx context.Context) error {
 // meet loads rules and people and sorts the bindings by what they need.
 // Bindings that need nothing of Matomo never cause a request.
 func (p *pass) meet(ctx context.Context) error {
-	rules, err := p.activeRules(ctx)
+	rules, err := p.rules.Active(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func (p *pass) decide() {
 			open = append(open, &w.Case)
 		}
 	}
-	if left, broken := p.round.Guard(open); broken && p.lease.id != "" {
+	if left, broken := p.round.Guard(open); broken && p.lease.ID != "" {
 		p.log.Error("a leaver takes the number of superusers below guards.min_superusers; leavers are never kept",
 			zap.String("target", p.t.Name), zap.Int("superusers_left", left))
 	}
@@ -259,7 +260,7 @@ func (p *pass) giveBack(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackWithin)
 	defer cancel()
-	if err := p.opt.Bindings.Release(ctx, p.lease.id, rest, time.Now()); err != nil {
+	if err := p.opt.Bindings.Release(ctx, p.lease.ID, rest, time.Now()); err != nil {
 		return fmt.Errorf("give back leases: %w", err)
 	}
 	return nil

@@ -105,7 +105,7 @@ func (p *pass) recordSent(ctx context.Context, tx *database.Tx, w *work) error {
 	if w.CameBack {
 		facts.Tokens = &w.Tokens
 	}
-	ours, err := p.opt.Bindings.RecordFacts(ctx, tx, w.Binding.ID, p.lease.id, facts)
+	ours, err := p.opt.Bindings.RecordFacts(ctx, tx, w.Binding.ID, p.lease.ID, facts)
 	if err != nil || !ours || !w.Unbind {
 		return err
 	}

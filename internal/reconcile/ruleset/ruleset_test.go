@@ -1,0 +1,82 @@
+package ruleset_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/reconcile/ruleset"
+	"github.com/matomo-scim/bridge/mapping"
+)
+
+// row is the active row.
+type row struct {
+	set bindings.RuleSet
+	err error
+}
+
+func (r *row) ActiveRules(context.Context) (bindings.RuleSet, error) { return r.set, r.err }
+
+// activate makes an INI text the active rules.
+func (r *row) activate(t *testing.T, text string) {
+	t.Helper()
+	files := []mapping.File{{Name: "rules.ini", Data: []byte(text)}}
+	stored, err := mapping.Marshal(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.set = bindings.RuleSet{Hash: text, Text: stored}
+}
+
+const one, two = "[RoleMapping]\ngroup[A] = \"site:1:view\"\n", "[RoleMapping]\ngroup[A] = \"site:1:view\"\ngroup[B] = \"site:2:view\"\n"
+
+func TestCache_ParsesEachContentOnce(t *testing.T) {
+	var r row
+	loaded := 0
+	c := ruleset.New(&r, mapping.Options{Targets: []string{"main"}}, func(*mapping.Rules) { loaded++ })
+	if _, err := c.Active(t.Context()); !errors.Is(err, ruleset.ErrNone) {
+		t.Fatalf("no row: %v", err)
+	}
+	for i, text := range []string{one, one, two, two} {
+		r.activate(t, text)
+		rules, err := c.Active(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := i/2 + 1; len(rules.All()) != want || loaded != want {
+			t.Errorf("look %d: %d rules, parsed %d times", i, len(rules.All()), loaded)
+		}
+	}
+}
+
+func TestCache_FailuresAreNeverNoRules(t *testing.T) {
+	r := row{err: errors.New("no answer")}
+	c := ruleset.New(&r, mapping.Options{Targets: []string{"main"}}, func(*mapping.Rules) {})
+	if rules, err := c.Active(t.Context()); rules != nil || !errors.Is(err, r.err) {
+		t.Errorf("database: %v, %v", rules, err)
+	}
+	r = row{set: bindings.RuleSet{Hash: "h", Text: "{"}}
+	if rules, err := c.Active(t.Context()); rules != nil || err == nil || !strings.Contains(err.Error(), "active rules h") {
+		t.Errorf("text: %v, %v", rules, err)
+	}
+	r.activate(t, "[RoleMapping]\ngroup[A] = \"nonsense\"\n")
+	if rules, err := c.Active(t.Context()); rules != nil || err == nil {
+		t.Errorf("rules: %v, %v", rules, err)
+	}
+}
+
+func TestCache_UseWinsOverTheRow(t *testing.T) {
+	var r row
+	c := ruleset.New(&r, mapping.Options{Targets: []string{"main"}}, func(*mapping.Rules) {})
+	r.activate(t, one)
+	rules, err := mapping.Parse([]mapping.File{{Name: "rules.ini", Data: []byte(two)}}, mapping.Options{Targets: []string{"main"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Use(rules)
+	if got, err := c.Active(t.Context()); got != rules || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
