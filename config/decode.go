@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -23,6 +24,12 @@ import (
 // decode lays the file over c. It reports false when the text is not YAML, or
 // not keys and values, so that checking what it means would make no sense.
 func decode(data []byte, c *Config, r *report) bool {
+	// YAML may be UTF-16 too, in which lines are counted otherwise than here.
+	if at := notUTF8(data); at >= 0 {
+		line := bytes.Count(data[:at], []byte("\n")) + 1
+		r.addAt(mark{min(line, len(r.lines)), 1}, "", "this is not UTF-8 text", "save the file as UTF-8")
+		return false
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
@@ -42,6 +49,18 @@ func decode(data []byte, c *Config, r *report) bool {
 		r.syntax(err)
 	}
 	return usable
+}
+
+// notUTF8 is where data stops being UTF-8, -1 when it does not.
+func notUTF8(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n <= 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
 }
 
 // yamlLine finds the line in the library's error text, its only place for it.

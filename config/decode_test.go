@@ -263,7 +263,8 @@ func TestDecode_NoYAML(t *testing.T) {
 			"log: [",
 			"1:1 : this is not YAML: did not find expected node content",
 		},
-		"not UTF-8": {"a: \xff", "1:1 : this is not YAML: invalid leading UTF-8 octet"},
+		"not UTF-8": {"a: b\nc: \xff", "2:1 : this is not UTF-8 text"},
+		"UTF-16":    {"\xff\xfel\x00", "1:1 : this is not UTF-8 text"},
 		"control": {
 			"a: \x01",
 			"1:1 : this is not YAML: control characters are not allowed",

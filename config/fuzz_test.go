@@ -15,6 +15,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("targets: [{name: a, url: 'http://[::1', token: x, leavers: {delete_after: 9d9d}}]"))
 	f.Add([]byte("mapping: {login_replace: {? [a] : b, '': c}, files: [a, a]}\n---\nx: &a [*a]"))
 	f.Add([]byte("listen: {scim: ':99999', metrics: \"\\u202e\"}\nreconcile: {settle: -1h}\ndatabase: {url: 'postgres://u:p@/'}"))
+	f.Add([]byte("\xfe\xff ( !")) // UTF-16, by its first two bytes
 	f.Add([]byte("\r\r\u2028\u2029\u00850:0:"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := Parse("f", data)
