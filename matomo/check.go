@@ -88,7 +88,7 @@ func (c *Client) checkPassword(ctx context.Context, pol Policy) []Finding {
 	if pol.RandomisePassword {
 		out = append(out, Finding{
 			"mail", LevelHint, "Matomo mails a person whose password the bridge changes when they leave",
-			"set enable_update_users_email=0 in Matomo's config.ini.php, or leavers.randomise_Password: false (then only the companion plugin ends sessions)",
+			"set enable_update_users_email=0 in Matomo's config.ini.php, or leavers.randomise_password: false (then only the companion plugin ends sessions)",
 		})
 	}
 	return out
