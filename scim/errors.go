@@ -11,6 +11,7 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -121,7 +122,7 @@ func (h *handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 		ScimType string   `json:"scimType,omitempty"`
 		Detail   string   `json:"detail"`
 	}{[]string{schema.ErrorURN}, strconv.Itoa(p.status), p.scimType, p.detail})
-	header.Set("Content-Type", ContentType)
+	header.Set("Content-Type", render.ContentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.status)
 	_, _ = w.Write(body)

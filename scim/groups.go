@@ -1,13 +1,12 @@
 package scim
 
 import (
-	"bytes"
-	"context"
 	"maps"
 	"net/http"
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/scim/patch"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -15,63 +14,6 @@ import (
 // split into changes of the head and an ordered delta of members, which the
 // directory runs as set operations. A group of 10,000 is read only by who asks for
 // its members, and then streamed.
-
-// streamChunk is how much of an answer is collected before it is sent. A group
-// without many members is one piece.
-const streamChunk = 64 << 10
-
-// writeMembers writes the members of a group and the closing brace of the group,
-// sending on the way when there are many.
-func (h *handler) writeMembers(ctx context.Context, w http.ResponseWriter, b *bytes.Buffer, v view, id string) error {
-	if v.projection.Wants("members") {
-		first := true
-		err := h.dir.Members(ctx, id, func(m directory.Member) error {
-			mark := b.Len()
-			if first {
-				b.WriteString(`,"members":[`)
-			} else {
-				b.WriteByte(',')
-			}
-			start := b.Len()
-			if err := v.member(b, m); err != nil {
-				return err
-			}
-			if b.Len() == start { // nothing of it is wanted
-				b.Truncate(mark)
-				return nil
-			}
-			first = false
-			return flush(w, b, streamChunk)
-		})
-		if err != nil {
-			return err
-		}
-		if !first {
-			b.WriteByte(']')
-		}
-	}
-	b.WriteByte('}')
-	return nil
-}
-
-// sendGroup answers with one group. The head is read before the members: when
-// they change in between, the version in the answer is older than its content,
-// and a client that relies on it is told so.
-func (h *handler) sendGroup(w http.ResponseWriter, r *http.Request, status int, v view, g directory.Group) error {
-	b := buffer()
-	defer release(b)
-	if err := v.group(b, g); err != nil {
-		return err
-	}
-	header := w.Header()
-	header.Set("Content-Type", ContentType)
-	header.Set("ETag", etag(g.Version))
-	if err := h.writeMembers(r.Context(), statusWriter{w, status}, b, v, g.ID); err != nil {
-		return err
-	}
-	_, err := statusWriter{w, status}.Write(b.Bytes())
-	return err
-}
 
 // createGroup is POST /Groups (RFC 7644 section 3.3). Members that nobody has yet are
 // no error: one of them must not sink the whole push.
@@ -92,8 +34,8 @@ func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, s *session
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", v.groupMeta(g).location)
-	return h.sendGroup(w, r, http.StatusCreated, v, g)
+	w.Header().Set("Location", v.GroupLocation(g.ID))
+	return v.SendGroup(r.Context(), w, http.StatusCreated, g, h.dir.Members)
 }
 
 // takeMembers takes the members out of a document and returns their values.
@@ -127,11 +69,11 @@ func (h *handler) getGroup(w http.ResponseWriter, r *http.Request, s *session) e
 		return err
 	}
 	if unmodified(r, g.Version) {
-		w.Header().Set("ETag", etag(g.Version))
+		w.Header().Set("ETag", render.ETag(g.Version))
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return h.sendGroup(w, r, http.StatusOK, v, g)
+	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }
 
 // listGroups is GET /Groups (RFC 7644 section 3.4.2). Entra and many others ask with
@@ -141,7 +83,7 @@ func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
-	v := view{base: h.baseURL(r), projection: projection(h.groups, q)}
+	v := render.View{Base: h.baseURL(r), Projection: projection(h.groups, q)}
 	ask, err := h.listQuery(q, s, h.groups)
 	if err != nil {
 		return err
@@ -152,18 +94,15 @@ func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session)
 	}
 	// The heads of the page are in memory, the members come while the answer is on
 	// its way: a page of large groups would not fit.
-	b := buffer()
-	defer release(b)
+	b := render.Buffer()
+	defer render.Release(b)
 	w.Header().Set("Content-Type", ContentType)
-	listHead(b, page.Total, ask.Start, len(page.Items))
+	render.ListHead(b, page.Total, ask.Start, len(page.Items))
 	for i, g := range page.Items {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if err := v.group(b, g); err != nil {
-			return err
-		}
-		if err := h.writeMembers(r.Context(), w, b, v, g.ID); err != nil {
+		if err := v.Group(r.Context(), w, b, g, h.dir.Members); err != nil {
 			return err
 		}
 	}
@@ -200,7 +139,7 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	if err != nil {
 		return err
 	}
-	return h.sendGroup(w, r, http.StatusOK, v, g)
+	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }
 
 // patchGroup is PATCH /Groups/{id} (RFC 7644 section 3.5.2). The members never
@@ -240,12 +179,12 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, s *session)
 	}
 	h.countFixups(s, fixups, split, applied)
 	// A body with ten thousand members helps nobody who has just sent them.
-	if !s.profile.answersGroup() && !v.projection.Given() {
-		w.Header().Set("ETag", etag(g.Version))
+	if !s.profile.answersGroup() && !v.Projection.Given() {
+		w.Header().Set("ETag", render.ETag(g.Version))
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return h.sendGroup(w, r, http.StatusOK, v, g)
+	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }
 
 // memberOps hands what a PATCH says about members to the directory.

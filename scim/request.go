@@ -1,45 +1,23 @@
 package scim
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/scim/filter"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// buffers are used again for bodies and answers.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// largestKept is the largest buffer that goes back to the pool.
-const largestKept = 256 << 10
-
-// buffer returns an empty buffer, to be released after use.
-func buffer() *bytes.Buffer {
-	b, _ := buffers.Get().(*bytes.Buffer)
-	b.Reset()
-	return b
-}
-
-// release gives a buffer back. A very large one is left to the collector: one
-// import must not keep its memory for ever.
-func release(b *bytes.Buffer) {
-	if b.Cap() <= largestKept {
-		buffers.Put(b)
-	}
-}
-
 // decodeBody reads the body, up to the limit, as one JSON object.
 func decodeBody(r *http.Request) (schema.Document, error) {
-	b := buffer()
-	defer release(b)
+	b := render.Buffer()
+	defer render.Release(b)
 	if _, err := io.Copy(b, r.Body); err != nil {
 		return nil, fmt.Errorf("read body: %w", err)
 	}
@@ -76,6 +54,15 @@ func query(r *http.Request) (url.Values, error) {
 		return nil, schema.Errorf(schema.InvalidSyntax, "", "the query string cannot be read")
 	}
 	return q, nil
+}
+
+// view reads the projection of a request.
+func (h *handler) view(r *http.Request, rt *schema.ResourceType) (render.View, error) {
+	q, err := query(r)
+	if err != nil {
+		return render.View{}, err
+	}
+	return render.View{Base: h.baseURL(r), Projection: projection(rt, q)}, nil
 }
 
 // projection is what the client wants to see of a resource.
@@ -180,9 +167,6 @@ func splitTags(headers []string) []string {
 	}
 	return out
 }
-
-// etag is a version as an entity tag (RFC 7644 section 3.14).
-func etag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
 
 // parseTag is the version of an entity tag, weak or not.
 func parseTag(tag string) (int64, bool) {

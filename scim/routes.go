@@ -17,11 +17,14 @@ const (
 	labelDiscovery = "discovery"
 )
 
+// serveFunc answers a request of a session, or returns an error for errors.go.
+type serveFunc func(http.ResponseWriter, *http.Request, *session) error
+
 // route is one line of the table of endpoints.
 type route struct {
 	method, path string
 	resource     string // metric label
-	serve        func(http.ResponseWriter, *http.Request, *session) error
+	serve        serveFunc
 	ok           int // the status of a good day
 }
 
@@ -43,11 +46,11 @@ func (h *handler) table() []route {
 		{http.MethodPatch, "/Groups/{id}", labelGroups, h.patchGroup, http.StatusNoContent},
 		{http.MethodDelete, "/Groups/{id}", labelGroups, h.deleteGroup, http.StatusNoContent},
 
-		{http.MethodGet, "/ServiceProviderConfig", labelDiscovery, h.serviceProviderConfig, http.StatusOK},
-		{http.MethodGet, "/Schemas", labelDiscovery, h.listSchemas, http.StatusOK},
-		{http.MethodGet, "/Schemas/{id}", labelDiscovery, h.getSchema, http.StatusOK},
-		{http.MethodGet, "/ResourceTypes", labelDiscovery, h.listResourceTypes, http.StatusOK},
-		{http.MethodGet, "/ResourceTypes/{id}", labelDiscovery, h.getResourceType, http.StatusOK},
+		{http.MethodGet, "/ServiceProviderConfig", labelDiscovery, h.one(h.serviceProviderConfig), http.StatusOK},
+		{http.MethodGet, "/Schemas", labelDiscovery, h.all(h.docs.Schemas), http.StatusOK},
+		{http.MethodGet, "/Schemas/{id}", labelDiscovery, h.one(h.docs.Schema), http.StatusOK},
+		{http.MethodGet, "/ResourceTypes", labelDiscovery, h.all(h.docs.ResourceTypes), http.StatusOK},
+		{http.MethodGet, "/ResourceTypes/{id}", labelDiscovery, h.one(h.docs.ResourceType), http.StatusOK},
 	}
 }
 

@@ -24,11 +24,13 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/discovery"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
 // ContentType is the media type of every answer (RFC 7644 section 8.1).
-const ContentType = "application/scim+json"
+const ContentType = render.ContentType
 
 // DefaultBasePath is where the endpoints live.
 const DefaultBasePath = "/scim/v2"
@@ -102,6 +104,7 @@ type handler struct {
 	mux      *http.ServeMux
 	users    *schema.ResourceType
 	groups   *schema.ResourceType
+	docs     *discovery.Documents
 }
 
 // New returns the handler of all SCIM endpoints. It expects the whole path, base
@@ -137,6 +140,11 @@ func New(opt Options) (http.Handler, error) {
 		metrics: newMetrics(opt.Registerer, names), rates: newRates(opt.Limits.RequestsPerSecond),
 		users: schema.User(), groups: schema.Group(),
 	}
+	h.docs = discovery.New(discovery.Features{
+		MaxResults:     h.limits.Page,
+		Bulk:           discovery.Bulk{MaxOperations: h.limits.Operations, MaxPayload: h.limits.Body},
+		Authentication: []discovery.Scheme{discovery.BearerToken()},
+	}, h.users, h.groups)
 	// Outside in: observation, errors, authentication, routes.
 	h.mux = h.routes()
 	return web.Observe(web.Handler(h.serve, h.writeError), web.Options{

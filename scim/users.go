@@ -1,29 +1,18 @@
 package scim
 
 import (
-	"bytes"
 	"maps"
 	"net/http"
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/scim/patch"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
 // Users as RFC 7644 section 3 has them. A PATCH runs inside the directory's
 // transaction, on the document as it is there, so that two at once lose nothing;
 // and what it makes is validated as a whole, never only the change.
-
-// sendUser answers with one user.
-func sendUser(w http.ResponseWriter, status int, v view, u directory.User) error {
-	b := buffer()
-	defer release(b)
-	if err := v.user(b, u); err != nil {
-		return err
-	}
-	w.Header().Set("ETag", etag(u.Version))
-	return send(w, status, b)
-}
 
 // createUser is POST /Users (RFC 7644 section 3.3). The answer always has the whole
 // body, since Okta takes an empty 201 for a failure.
@@ -42,8 +31,8 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", v.userMeta(u).location)
-	return sendUser(w, http.StatusCreated, v, u)
+	w.Header().Set("Location", v.UserLocation(u.ID))
+	return v.SendUser(w, http.StatusCreated, u)
 }
 
 // getUser is GET /Users/{id} (RFC 7644 section 3.4.1). An inactive user is shown like
@@ -57,16 +46,16 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, s *session) er
 	if err != nil {
 		return err
 	}
-	u, err := h.dir.User(r.Context(), s.actor.Source, id, v.projection.Wants("groups"))
+	u, err := h.dir.User(r.Context(), s.actor.Source, id, v.Projection.Wants("groups"))
 	if err != nil {
 		return err
 	}
 	if unmodified(r, u.Version) {
-		w.Header().Set("ETag", etag(u.Version))
+		w.Header().Set("ETag", render.ETag(u.Version))
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return sendUser(w, http.StatusOK, v, u)
+	return v.SendUser(w, http.StatusOK, u)
 }
 
 // listUsers is GET /Users (RFC 7644 section 3.4.2). Nothing found is 200 with an
@@ -76,30 +65,30 @@ func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session) 
 	if err != nil {
 		return err
 	}
-	v := view{base: h.baseURL(r), projection: projection(h.users, q)}
+	v := render.View{Base: h.baseURL(r), Projection: projection(h.users, q)}
 	ask, err := h.listQuery(q, s, h.users)
 	if err != nil {
 		return err
 	}
 	// Decided before anything is read: most look-ups ask for one attribute.
-	ask.Groups = v.projection.Wants("groups")
+	ask.Groups = v.Projection.Wants("groups")
 	page, err := h.dir.Users(r.Context(), ask)
 	if err != nil {
 		return err
 	}
-	b := buffer()
-	defer release(b)
-	listHead(b, page.Total, ask.Start, len(page.Items))
+	b := render.Buffer()
+	defer render.Release(b)
+	render.ListHead(b, page.Total, ask.Start, len(page.Items))
 	for i, u := range page.Items {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if err := v.user(b, u); err != nil {
+		if err := v.User(b, u); err != nil {
 			return err
 		}
 	}
 	b.WriteString("]}")
-	return send(w, http.StatusOK, b)
+	return render.Send(w, http.StatusOK, b)
 }
 
 // putUser is PUT /Users/{id} (RFC 7644 section 3.5.1). A body without active
@@ -165,8 +154,8 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, s *session) 
 	}
 	h.countFixups(s, fixups, applied)
 	// RFC 7644 section 3.5.2: with attributes asked for the answer is 200.
-	if !s.profile.answersUser() && !v.projection.Given() {
-		w.Header().Set("ETag", etag(u.Version))
+	if !s.profile.answersUser() && !v.Projection.Given() {
+		w.Header().Set("ETag", render.ETag(u.Version))
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
@@ -189,15 +178,15 @@ func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, s *session)
 
 // sendChanged answers a PUT or PATCH with the user as it is now, groups included
 // when they are wanted.
-func (h *handler) sendChanged(w http.ResponseWriter, r *http.Request, s *session, v view, u directory.User) error {
-	if v.projection.Wants("groups") {
+func (h *handler) sendChanged(w http.ResponseWriter, r *http.Request, s *session, v render.View, u directory.User) error {
+	if v.Projection.Wants("groups") {
 		groups, err := h.dir.GroupsOf(r.Context(), s.actor.Source, u.ID)
 		if err != nil {
 			return err
 		}
 		u.Groups = groups
 	}
-	return sendUser(w, http.StatusOK, v, u)
+	return v.SendUser(w, http.StatusOK, u)
 }
 
 // patch reads the body of a PATCH.
@@ -231,14 +220,4 @@ func (h *handler) countFixups(s *session, lists ...[]schema.Fixup) {
 		all.Add(list...)
 	}
 	h.metrics.fixed(s.actor.Source, all...)
-}
-
-// flush writes b to w and empties it, when it holds much.
-func flush(w http.ResponseWriter, b *bytes.Buffer, most int) error {
-	if b.Len() < most {
-		return nil
-	}
-	_, err := w.Write(b.Bytes())
-	b.Reset()
-	return err
 }

@@ -82,8 +82,11 @@ var table = map[string]row{
 
 	// 3: the doors, which know no Matomo, and the loop, which knows no door.
 	"scim": {imports: []string{
-		"internal/directory", "internal/web", "scim/filter", "scim/patch", "scim/schema",
+		"internal/directory", "internal/web", "scim/discovery", "scim/filter", "scim/patch", "scim/render", "scim/schema",
 	}},
+	// Rooms of the SCIM front: what it says about itself, and how resources look.
+	"scim/discovery":      {pure: true, imports: []string{"scim/schema"}},
+	"scim/render":         {imports: []string{"internal/directory", "internal/web", "scim/schema"}},
 	"internal/samlsp":     {imports: []string{"internal/directory", "internal/web"}},
 	"internal/ldapsource": {imports: []string{"internal/directory"}},
 	"internal/reconcile/course": {imports: []string{
