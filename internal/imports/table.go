@@ -69,8 +69,11 @@ var table = map[string]row{
 	// Its rooms below are nobody else's: what callers need of them it re-exports.
 	"internal/directory": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/database",
-		"internal/directory/credentials", "internal/directory/membership", "internal/directory/sqlfilter",
-		"scim/filter", "scim/schema",
+		"internal/directory/credentials", "internal/directory/listing", "internal/directory/membership",
+		"internal/directory/sqlfilter", "scim/filter", "scim/schema",
+	}},
+	"internal/directory/listing": {imports: []string{
+		"internal/database", "internal/directory/membership", "internal/directory/sqlfilter", "scim/filter", "scim/schema",
 	}},
 	"internal/directory/sqlfilter": {imports: []string{"internal/database", "scim/filter", "scim/schema"}},
 	"internal/directory/membership": {imports: []string{
@@ -83,8 +86,11 @@ var table = map[string]row{
 	// 3: the doors, which know no Matomo, and the loop, which knows no door.
 	"scim": {imports: []string{
 		"internal/directory", "internal/web", "scim/discovery", "scim/filter", "scim/patch", "scim/render", "scim/schema",
+		"scim/search",
 	}},
-	// Rooms of the SCIM front: what it says about itself, and how resources look.
+	// Rooms of the SCIM front: what it says about itself, how resources look, and
+	// what a client wants of a listing.
+	"scim/search":         {imports: []string{"internal/directory", "scim/schema"}},
 	"scim/discovery":      {pure: true, imports: []string{"scim/schema"}},
 	"scim/render":         {imports: []string{"internal/directory", "internal/web", "scim/schema"}},
 	"internal/samlsp":     {imports: []string{"internal/directory", "internal/web"}},
