@@ -44,6 +44,7 @@ const maxSize = 1 << 20
 // the tag `live` marks what a reload takes over without a restart (Changed).
 type Config struct {
 	Listen    Listen    `yaml:"listen"`
+	SCIM      SCIM      `yaml:"scim"`
 	Log       Log       `yaml:"log"`
 	Database  Database  `yaml:"database"`
 	Sources   []Source  `yaml:"sources"`
@@ -64,6 +65,21 @@ type Listen struct {
 	SCIM string `yaml:"scim"`
 	// Metrics serves /metrics and /health, which are not for the world.
 	Metrics string `yaml:"metrics"`
+}
+
+// SCIM bounds what one request of an identity provider may ask. What is beyond is
+// refused with an answer that names the limit.
+type SCIM struct {
+	// MaxBody is the largest body in bytes.
+	MaxBody int `yaml:"max_body"`
+	// MaxOperations is how many operations a PATCH or a bulk request may have.
+	MaxOperations int `yaml:"max_operations"`
+	// MaxPage is the largest page of a listing, and the one for who asks for none.
+	MaxPage int `yaml:"max_page"`
+	// MaxFilter is the longest filter in bytes.
+	MaxFilter int `yaml:"max_filter"`
+	// Cursors lets listings be paged by cursor (RFC 9865), and announces it.
+	Cursors bool `yaml:"cursors"`
 }
 
 // Log says how the bridge writes its log.

@@ -78,6 +78,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 	want := &Config{
 		Path:     "bridge.yaml",
 		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464"},
+		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: "auto", Level: "info"},
 		Database: Database{URL: "sqlite:bridge.db"},
 		Sources:  []Source{{Name: "scim", Type: "scim", Profile: "generic", Lifecycle: true}},
@@ -105,6 +106,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 func TestParse_ReadsEveryKind(t *testing.T) {
 	const text = `
 listen: {scim: "127.0.0.1:0", metrics: "[::1]:0"}
+scim: {max_body: 2097152, max_operations: 2000, max_page: 200, max_filter: 1024, cursors: false}
 log: {format: json, level: debug}
 database: {url: "postgres://bridge@db/bridge?sslmode=verify-full", password_env: PGPW}
 sources:
@@ -159,6 +161,9 @@ reconcile: {settle: 0s, full_compare: 24h}
 	want[1].Leavers.DeleteAfter = 36 * time.Hour
 	if diff := cmp.Diff(want, c.Targets, ignoreSecrets); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
+	}
+	if want := (SCIM{MaxBody: 2 << 20, MaxOperations: 2000, MaxPage: 200, MaxFilter: 1024}); c.SCIM != want {
+		t.Errorf("scim = %+v, want %+v", c.SCIM, want)
 	}
 	wantSources := []Source{{"okta", SourceSCIM, ProfileStrict, false}, {"entra", SourceSCIM, ProfileEntra, true}}
 	if diff := cmp.Diff(wantSources, c.Sources); diff != "" {

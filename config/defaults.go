@@ -12,6 +12,7 @@ import (
 func defaults() *Config {
 	return &Config{
 		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464"},
+		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: LogAuto, Level: LevelInfo},
 		Database: Database{URL: sqliteScheme + "bridge.db"},
 		Mapping: Mapping{

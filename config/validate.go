@@ -35,6 +35,7 @@ var (
 // validate reports everything that is wrong with c beyond its form.
 func (c *Config) validate(r *report) {
 	c.validateListen(r)
+	c.SCIM.validate(r)
 	c.Database.validate(r)
 	c.validateSources(r)
 	c.validateTargets(r)
@@ -59,6 +60,15 @@ func (c *Config) validateListen(r *report) {
 	if c.Listen.SCIM == c.Listen.Metrics && err == nil && port != "0" {
 		r.add("listen.metrics", "is the same address as listen.scim", "give metrics a port of its own, one that the internet does not reach")
 	}
+}
+
+// validate keeps the limits where a request fits into memory and the usual ones are
+// not refused: the largest group that a provider sends at once is a megabyte.
+func (s *SCIM) validate(r *report) {
+	r.between("scim.max_body", s.MaxBody, 64<<10, 64<<20)
+	r.between("scim.max_operations", s.MaxOperations, 10, 10_000)
+	r.between("scim.max_page", s.MaxPage, 10, 10_000)
+	r.between("scim.max_filter", s.MaxFilter, 256, 16<<10)
 }
 
 // validate checks the URL's form; that the server answers is for `check`.

@@ -22,6 +22,14 @@ func TestValidate_Refuses(t *testing.T) {
 			[]string{`9:16 listen.scim: "localhost" is no address to listen on`},
 			`write "host:port", or ":port" for every interface`,
 		},
+		"limits of requests": {
+			minimal + "scim: {max_body: 65535, max_operations: 9, max_page: 10001, max_filter: 255}",
+			[]string{
+				"9:18 scim.max_body: 65535 is out of range", "9:41 scim.max_operations: 9 is out of range",
+				"9:54 scim.max_page: 10001 is out of range", "9:73 scim.max_filter: 255 is out of range",
+			},
+			"use a number from 65536 to 67108864",
+		},
 		"port by name": {
 			minimal + "listen: {metrics: ':http'}",
 			[]string{`9:19 listen.metrics: ":http" is no address to listen on`},

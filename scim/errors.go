@@ -22,6 +22,9 @@ var errNoEndpoint = errors.New("no such endpoint")
 // section 4).
 var errForbiddenFilter = errors.New("discovery endpoints cannot be filtered")
 
+// errNoAlias says that /Me means nobody; see handler.me.
+var errNoAlias = errors.New("/Me is not supported: a credential of an identity provider stands for no user")
+
 // methodError says that an endpoint lacks the method.
 type methodError struct{ allow string }
 
@@ -76,6 +79,8 @@ func problemOf(err error, requestID string) problem {
 		return problem{http.StatusRequestEntityTooLarge, schema.TooMany, fmt.Sprintf("the body is larger than %d bytes", body.Limit)}
 	case errors.Is(err, errNoEndpoint):
 		return problem{http.StatusNotFound, "", errNoEndpoint.Error()}
+	case errors.Is(err, errNoAlias):
+		return problem{http.StatusNotImplemented, "", errNoAlias.Error()}
 	case errors.Is(err, errForbiddenFilter):
 		return problem{http.StatusForbidden, "", errForbiddenFilter.Error()}
 	// A resource of another source is not there either.

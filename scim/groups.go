@@ -76,41 +76,6 @@ func (h *handler) getGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }
 
-// listGroups is GET /Groups (RFC 7644 section 3.4.2). Entra and many others ask with
-// excludedAttributes=members; then no member is read.
-func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	v := render.View{Base: h.baseURL(r), Projection: projection(h.groups, q)}
-	ask, err := h.listQuery(q, s, h.groups)
-	if err != nil {
-		return err
-	}
-	page, err := h.dir.Groups(r.Context(), ask)
-	if err != nil {
-		return err
-	}
-	// The heads of the page are in memory, the members come while the answer is on
-	// its way: a page of large groups would not fit.
-	b := render.Buffer()
-	defer render.Release(b)
-	w.Header().Set("Content-Type", ContentType)
-	render.ListHead(b, page.Total, ask.Start, len(page.Items))
-	for i, g := range page.Items {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		if err := v.Group(r.Context(), w, b, g, h.dir.Members); err != nil {
-			return err
-		}
-	}
-	b.WriteString("]}")
-	_, err = w.Write(b.Bytes())
-	return err
-}
-
 // putGroup is PUT /Groups/{id} (RFC 7644 section 3.5.1): head and members are
 // replaced, whoever stays a member is not touched.
 func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) error {

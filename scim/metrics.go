@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/matomo-scim/bridge/scim/schema"
+	"github.com/matomo-scim/bridge/scim/search"
 )
 
 // metrics are the figures of the SCIM front beside those of its requests.
@@ -81,7 +82,7 @@ func commonProblems() []problem {
 	}
 	for _, t := range [...]string{
 		schema.InvalidFilter, schema.InvalidSyntax, schema.InvalidPath, schema.InvalidValue, schema.NoTarget,
-		schema.Mutability, schema.TooMany,
+		schema.Mutability, schema.TooMany, search.InvalidCursor, search.ExpiredCursor, search.InvalidCount,
 	} {
 		out = append(out, problem{status: http.StatusBadRequest, scimType: t})
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/internal/directory"
-	"github.com/matomo-scim/bridge/scim/filter"
 	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
@@ -62,68 +61,7 @@ func (h *handler) view(r *http.Request, rt *schema.ResourceType) (render.View, e
 	if err != nil {
 		return render.View{}, err
 	}
-	return render.View{Base: h.baseURL(r), Projection: projection(rt, q)}, nil
-}
-
-// projection is what the client wants to see of a resource.
-func projection(rt *schema.ResourceType, q url.Values) schema.Projection {
-	return schema.ParseProjection(rt, q["attributes"], q["excludedAttributes"])
-}
-
-// listQuery reads filter and paging of a listing.
-func (h *handler) listQuery(q url.Values, s *session, rt *schema.ResourceType) (directory.Query, error) {
-	out := directory.Query{Source: s.actor.Source, Start: 1, Count: h.limits.Page}
-	var err error
-	// Whatever cannot be read is refused: a default in its place would answer a
-	// question that nobody asked.
-	if out.Start, err = number(q, "startIndex", 1); err != nil {
-		return out, err
-	}
-	if out.Count, err = number(q, "count", h.limits.Page); err != nil {
-		return out, err
-	}
-	// RFC 7644 section 3.4.2.4: what is too small counts as 1 and 0, and a page
-	// that is too large is lowered, not refused.
-	out.Start = max(out.Start, 1)
-	out.Count = min(max(out.Count, 0), h.limits.Page)
-	if text := q.Get("filter"); text != "" {
-		out.Filter, err = h.filter(text, s, rt)
-	}
-	return out, err
-}
-
-// number reads an integer parameter. One beyond an int is as good as the largest
-// one.
-func number(q url.Values, name string, def int) (int, error) {
-	text := strings.TrimSpace(q.Get(name))
-	if text == "" {
-		return def, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil && n == 0 {
-		return 0, schema.Errorf(schema.InvalidValue, name, "%s must be an integer", name)
-	}
-	const most = 1 << 31
-	return int(min(max(n, -most), most-1)), nil
-}
-
-// filter reads a filter and binds it to the resource type.
-func (h *handler) filter(text string, s *session, rt *schema.ResourceType) (*filter.Bound, error) {
-	if len(text) > h.limits.Filter {
-		return nil, schema.Errorf(schema.InvalidFilter, "", "a filter may have at most %d bytes", h.limits.Filter)
-	}
-	var seen schema.Fixups
-	opt := filter.Options{Tolerant: !s.profile.mode().Strict, OnFixup: func(k schema.Fixup) { seen.Add(k) }}
-	expr, err := filter.Parse(text, opt)
-	if err != nil {
-		return nil, err
-	}
-	bound, err := filter.Bind(expr, rt, opt)
-	if err != nil {
-		return nil, err
-	}
-	h.metrics.fixed(s.actor.Source, seen...)
-	return &bound, nil
+	return render.View{Base: h.baseURL(r), Projection: schema.ParseProjection(rt, q["attributes"], q["excludedAttributes"])}, nil
 }
 
 // expect reads If-Match. Nil means that there is none, or "*": any version will

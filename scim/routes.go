@@ -14,6 +14,8 @@ import (
 const (
 	labelUsers     = "users"
 	labelGroups    = "groups"
+	labelAll       = "resources"
+	labelMe        = "me"
 	labelDiscovery = "discovery"
 )
 
@@ -31,20 +33,35 @@ type route struct {
 // table is the table of endpoints. There is no catch-all: what is not here is
 // 404, or 405 with Allow.
 func (h *handler) table() []route {
+	root := "" // the base path itself; a slash at its end was dropped before
+	if h.base == "" {
+		root = "/{$}"
+	}
 	return []route{
 		{http.MethodPost, "/Users", labelUsers, h.createUser, http.StatusCreated},
-		{http.MethodGet, "/Users", labelUsers, h.listUsers, http.StatusOK},
+		{http.MethodGet, "/Users", labelUsers, h.list(h.fromQuery, h.listUsers), http.StatusOK},
+		{http.MethodPost, "/Users/.search", labelUsers, h.list(h.fromBody, h.listUsers), http.StatusOK},
 		{http.MethodGet, "/Users/{id}", labelUsers, h.getUser, http.StatusOK},
 		{http.MethodPut, "/Users/{id}", labelUsers, h.putUser, http.StatusOK},
 		{http.MethodPatch, "/Users/{id}", labelUsers, h.patchUser, http.StatusOK},
 		{http.MethodDelete, "/Users/{id}", labelUsers, h.deleteUser, http.StatusNoContent},
 
 		{http.MethodPost, "/Groups", labelGroups, h.createGroup, http.StatusCreated},
-		{http.MethodGet, "/Groups", labelGroups, h.listGroups, http.StatusOK},
+		{http.MethodGet, "/Groups", labelGroups, h.list(h.fromQuery, h.listGroups), http.StatusOK},
+		{http.MethodPost, "/Groups/.search", labelGroups, h.list(h.fromBody, h.listGroups), http.StatusOK},
 		{http.MethodGet, "/Groups/{id}", labelGroups, h.getGroup, http.StatusOK},
 		{http.MethodPut, "/Groups/{id}", labelGroups, h.putGroup, http.StatusOK},
 		{http.MethodPatch, "/Groups/{id}", labelGroups, h.patchGroup, http.StatusNoContent},
 		{http.MethodDelete, "/Groups/{id}", labelGroups, h.deleteGroup, http.StatusNoContent},
+
+		{http.MethodGet, root, labelAll, h.list(h.fromQuery, h.listAll), http.StatusOK},
+		{http.MethodPost, "/.search", labelAll, h.list(h.fromBody, h.listAll), http.StatusOK},
+
+		{http.MethodGet, "/Me", labelMe, h.me, http.StatusNotImplemented},
+		{http.MethodPost, "/Me", labelMe, h.me, http.StatusNotImplemented},
+		{http.MethodPut, "/Me", labelMe, h.me, http.StatusNotImplemented},
+		{http.MethodPatch, "/Me", labelMe, h.me, http.StatusNotImplemented},
+		{http.MethodDelete, "/Me", labelMe, h.me, http.StatusNotImplemented},
 
 		{http.MethodGet, "/ServiceProviderConfig", labelDiscovery, h.one(h.serviceProviderConfig), http.StatusOK},
 		{http.MethodGet, "/Schemas", labelDiscovery, h.all(h.docs.Schemas), http.StatusOK},
@@ -53,6 +70,13 @@ func (h *handler) table() []route {
 		{http.MethodGet, "/ResourceTypes/{id}", labelDiscovery, h.one(h.docs.ResourceType), http.StatusOK},
 	}
 }
+
+// me answers for /Me, the alias of whoever asks (RFC 7644 section 3.11). Here nobody
+// asks who is a resource: a credential belongs to an identity provider and stands
+// for no user, so there is nothing to map it to. The RFC wants 501 from a server
+// without the alias; 404 would say that the user is missing, and could be taken for
+// something that provisioning repairs.
+func (*handler) me(http.ResponseWriter, *http.Request, *session) error { return errNoAlias }
 
 // routes builds the mux of the table.
 func (h *handler) routes() *http.ServeMux {

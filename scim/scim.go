@@ -27,6 +27,7 @@ import (
 	"github.com/matomo-scim/bridge/scim/discovery"
 	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
+	"github.com/matomo-scim/bridge/scim/search"
 )
 
 // ContentType is the media type of every answer (RFC 7644 section 8.1).
@@ -84,6 +85,9 @@ type Options struct {
 	BasePath string
 	// Limits bounds requests.
 	Limits Limits
+	// NoCursors switches paging by cursor off, with its announcement: some clients
+	// refuse documents with members that they do not know.
+	NoCursors bool
 	// Logger gets one line a request.
 	Logger *zap.Logger
 	// Registerer takes the metrics.
@@ -105,6 +109,9 @@ type handler struct {
 	users    *schema.ResourceType
 	groups   *schema.ResourceType
 	docs     *discovery.Documents
+	cursors  *search.Cursors
+
+	noCursors bool
 }
 
 // New returns the handler of all SCIM endpoints. It expects the whole path, base
@@ -138,10 +145,12 @@ func New(opt Options) (http.Handler, error) {
 		dir: opt.Directory, profiles: opt.Sources, base: strings.TrimSuffix(opt.BasePath, "/"),
 		public: strings.TrimSuffix(opt.PublicURL, "/"), limits: opt.Limits, log: opt.Logger,
 		metrics: newMetrics(opt.Registerer, names), rates: newRates(opt.Limits.RequestsPerSecond),
-		users: schema.User(), groups: schema.Group(),
+		users: schema.User(), groups: schema.Group(), cursors: search.NewCursors(opt.Directory.CursorKey), noCursors: opt.NoCursors,
 	}
 	h.docs = discovery.New(discovery.Features{
 		MaxResults:     h.limits.Page,
+		Cursors:        !h.noCursors,
+		CursorTimeout:  search.Timeout,
 		Bulk:           discovery.Bulk{MaxOperations: h.limits.Operations, MaxPayload: h.limits.Body},
 		Authentication: []discovery.Scheme{discovery.BearerToken()},
 	}, h.users, h.groups)

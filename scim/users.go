@@ -58,39 +58,6 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, s *session) er
 	return v.SendUser(w, http.StatusOK, u)
 }
 
-// listUsers is GET /Users (RFC 7644 section 3.4.2). Nothing found is 200 with an
-// empty list; a 404 here makes Entra quarantine the whole job.
-func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session) error {
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	v := render.View{Base: h.baseURL(r), Projection: projection(h.users, q)}
-	ask, err := h.listQuery(q, s, h.users)
-	if err != nil {
-		return err
-	}
-	// Decided before anything is read: most look-ups ask for one attribute.
-	ask.Groups = v.Projection.Wants("groups")
-	page, err := h.dir.Users(r.Context(), ask)
-	if err != nil {
-		return err
-	}
-	b := render.Buffer()
-	defer render.Release(b)
-	render.ListHead(b, page.Total, ask.Start, len(page.Items))
-	for i, u := range page.Items {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		if err := v.User(b, u); err != nil {
-			return err
-		}
-	}
-	b.WriteString("]}")
-	return render.Send(w, http.StatusOK, b)
-}
-
 // putUser is PUT /Users/{id} (RFC 7644 section 3.5.1). A body without active
 // keeps the stored value: a client that leaves out what is false must not bring a
 // leaver back.

@@ -198,7 +198,12 @@ func (a *App) scimOptions(opt Options) scim.Options {
 	for _, src := range a.Config.Sources {
 		sources[src.Name] = scim.Profile(src.Profile)
 	}
+	limits := a.Config.SCIM
 	return scim.Options{
+		Limits: scim.Limits{
+			Body: int64(limits.MaxBody), Operations: limits.MaxOperations, Page: limits.MaxPage, Filter: limits.MaxFilter,
+		},
+		NoCursors: !limits.Cursors,
 		Directory: a.Directory, Sources: sources, Logger: opt.Logger.Named("scim"), Registerer: a.Registry,
 	}
 }

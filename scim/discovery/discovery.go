@@ -6,14 +6,19 @@ package discovery
 
 import (
 	"strings"
+	"time"
 
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
 // Features is what ServiceProviderConfig says beyond what never changes.
 type Features struct {
-	// MaxResults is the largest page.
+	// MaxResults is the largest page, and the one for who asks for none.
 	MaxResults int
+	// Cursors says that listings can be paged by cursor (RFC 9865), which may wait
+	// for CursorTimeout between two pages.
+	Cursors       bool
+	CursorTimeout time.Duration
 	// Bulk says what POST /Bulk takes. The sizes are announced although Supported
 	// is false: authentik sizes its member operations by them.
 	Bulk Bulk
@@ -63,17 +68,27 @@ func (d *Documents) ServiceProviderConfig(base string) schema.Document {
 		}
 	}
 	bulk := d.features.Bulk
-	return schema.Document{
+	doc := schema.Document{
 		"schemas":               []any{schema.ServiceProviderConfigURN},
 		"patch":                 supported(true),
 		"bulk":                  map[string]any{"supported": bulk.Supported, "maxOperations": bulk.MaxOperations, "maxPayloadSize": bulk.MaxPayload},
 		"filter":                map[string]any{"supported": true, "maxResults": d.features.MaxResults},
 		"changePassword":        supported(false),
-		"sort":                  supported(false),
+		"sort":                  supported(true),
 		"etag":                  supported(true),
 		"authenticationSchemes": schemes,
 		"meta":                  map[string]any{"resourceType": "ServiceProviderConfig", "location": base + "/ServiceProviderConfig"},
 	}
+	// Without cursors the member is left out: it is younger than most clients, and
+	// some refuse what they do not know.
+	if d.features.Cursors {
+		doc["pagination"] = map[string]any{
+			"cursor": true, "index": true, "defaultPaginationMethod": "index",
+			"defaultPageSize": d.features.MaxResults, "maxPageSize": d.features.MaxResults,
+			"cursorTimeout": int(d.features.CursorTimeout.Seconds()),
+		}
+	}
+	return doc
 }
 
 // Schemas are the documents of all schemas, each once.

@@ -85,22 +85,58 @@ func Document(w http.ResponseWriter, doc schema.Document) error {
 func Documents(w http.ResponseWriter, docs []schema.Document) error {
 	b := Buffer()
 	defer Release(b)
-	ListHead(b, len(docs), 1, len(docs))
+	ListHead(b, Head{Total: len(docs), Start: 1, Count: len(docs)})
 	for i, doc := range docs {
-		if i > 0 {
-			b.WriteByte(',')
-		}
+		Comma(b, i)
 		if err := encode(b, doc); err != nil {
 			return err
 		}
 	}
-	b.WriteString("]}")
+	ListEnd(b)
 	return Send(w, http.StatusOK, b)
 }
 
-// ListHead writes a ListResponse (RFC 7644 section 3.4.2) up to the first of its
-// resources.
-func ListHead(b *bytes.Buffer, total, start, count int) {
-	b.WriteString(`{"schemas":["` + schema.ListResponseURN + `"],"totalResults":` + strconv.Itoa(total) +
-		`,"startIndex":` + strconv.Itoa(start) + `,"itemsPerPage":` + strconv.Itoa(count) + `,"Resources":[`)
+// Head is what a ListResponse says before its resources.
+type Head struct {
+	// Total is how many there are in all, -1 when nobody counted.
+	Total int
+	// Start is the position of the first of them, and Count how many are on this
+	// page.
+	Start, Count int
+	// ByCursor says that the listing is paged by cursor: then there are no
+	// positions, and Next is the cursor of the next page, "" on the last.
+	ByCursor bool
+	Next     string
 }
+
+// ListHead writes a ListResponse up to the first of its resources (RFC 7644 section
+// 3.4.2, RFC 9865 section 2). There is no previousCursor: who walks back has seen
+// what is there.
+func ListHead(b *bytes.Buffer, h Head) {
+	number := func(name string, n int) {
+		b.WriteString(`,"` + name + `":`)
+		b.Write(strconv.AppendInt(b.AvailableBuffer(), int64(n), 10))
+	}
+	b.WriteString(`{"schemas":["` + schema.ListResponseURN + `"]`)
+	if h.Total >= 0 {
+		number("totalResults", h.Total)
+	}
+	if !h.ByCursor {
+		number("startIndex", h.Start)
+	}
+	number("itemsPerPage", h.Count)
+	if h.Next != "" {
+		b.WriteString(`,"nextCursor":"` + h.Next + `"`) // base64, nothing to escape
+	}
+	b.WriteString(`,"Resources":[`)
+}
+
+// Comma separates resource i of a list from the one before.
+func Comma(b *bytes.Buffer, i int) {
+	if i > 0 {
+		b.WriteByte(',')
+	}
+}
+
+// ListEnd ends what ListHead began.
+func ListEnd(b *bytes.Buffer) { b.WriteString("]}") }
