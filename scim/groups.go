@@ -68,10 +68,8 @@ func (h *handler) getGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	if err != nil {
 		return err
 	}
-	if unmodified(r, g.Version) {
-		w.Header().Set("ETag", render.ETag(g.Version))
-		w.WriteHeader(http.StatusNotModified)
-		return nil
+	if done, err := fresh(w, r, g.Version); done || err != nil {
+		return err
 	}
 	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }

@@ -234,6 +234,11 @@ func TestETags(t *testing.T) {
 				t.Errorf("%s: the ETag did not change", path)
 			}
 			s.do(t, "okta", http.MethodPatch, path, change, "If-Match", tag).want(t, http.StatusPreconditionFailed)
+			// The same preconditions the other way around.
+			s.do(t, "okta", http.MethodGet, path, nil, "If-Match", tag).want(t, http.StatusPreconditionFailed)
+			s.do(t, "okta", http.MethodGet, path, nil, "If-Match", "*").want(t, http.StatusOK)
+			s.do(t, "okta", http.MethodPatch, path, change, "If-None-Match", "*").want(t, http.StatusPreconditionFailed)
+			s.do(t, "okta", http.MethodDelete, path, nil, "If-None-Match", `"x", *`).want(t, http.StatusPreconditionFailed)
 			s.do(t, "okta", http.MethodDelete, path, nil, "If-Match", "*").want(t, http.StatusNoContent)
 		}
 	})

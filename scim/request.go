@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,9 +65,13 @@ func (h *handler) view(r *http.Request, rt *schema.ResourceType) (render.View, e
 	return render.View{Base: h.baseURL(r), Projection: schema.ParseProjection(rt, q["attributes"], q["excludedAttributes"])}, nil
 }
 
-// expect reads If-Match. Nil means that there is none, or "*": any version will
-// do.
+// expect reads the preconditions of a change. Nil means that there are none, or
+// If-Match is "*": any version will do. If-None-Match "*" on what is there already
+// is met by no version (RFC 9110 section 13.1.2).
 func expect(r *http.Request) directory.Expect {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && slices.Contains(splitTags(r.Header.Values("If-None-Match")), "*") {
+		return directory.Expect{}
+	}
 	tags := r.Header.Values("If-Match")
 	if len(tags) == 0 {
 		return nil
@@ -84,8 +89,21 @@ func expect(r *http.Request) directory.Expect {
 	return out
 }
 
-// unmodified says whether If-None-Match names the version, so that a GET need not
-// repeat it.
+// fresh says whether a GET need not repeat a version because If-None-Match names it;
+// the answer is then written. A version that If-Match does not name is ErrVersion.
+func fresh(w http.ResponseWriter, r *http.Request, version int64) (bool, error) {
+	if !expect(r).Allows(version) {
+		return false, directory.ErrVersion
+	}
+	if !unmodified(r, version) {
+		return false, nil
+	}
+	w.Header().Set("ETag", render.ETag(version))
+	w.WriteHeader(http.StatusNotModified)
+	return true, nil
+}
+
+// unmodified says whether If-None-Match names the version.
 func unmodified(r *http.Request, version int64) bool {
 	for _, tag := range splitTags(r.Header.Values("If-None-Match")) {
 		if v, ok := parseTag(tag); tag == "*" || ok && v == version {

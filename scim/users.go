@@ -50,10 +50,8 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, s *session) er
 	if err != nil {
 		return err
 	}
-	if unmodified(r, u.Version) {
-		w.Header().Set("ETag", render.ETag(u.Version))
-		w.WriteHeader(http.StatusNotModified)
-		return nil
+	if done, err := fresh(w, r, u.Version); done || err != nil {
+		return err
 	}
 	return v.SendUser(w, http.StatusOK, u)
 }

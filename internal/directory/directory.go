@@ -77,8 +77,8 @@ type Actor struct{ Credential, Source, RequestID string }
 // accepts every version.
 type Expect []int64
 
-// allows says whether version satisfies the precondition.
-func (e Expect) allows(version int64) bool { return e == nil || slices.Contains(e, version) }
+// Allows says whether version satisfies the precondition.
+func (e Expect) Allows(version int64) bool { return e == nil || slices.Contains(e, version) }
 
 // The words of the packages below that belong to the directory's own language.
 type (
