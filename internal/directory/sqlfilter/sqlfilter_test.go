@@ -67,7 +67,7 @@ func users() []row {
 }
 
 // fill writes the users into the tables as the directory does.
-func fill(t *testing.T, db *database.DB) []row {
+func fill(t testing.TB, db *database.DB) []row {
 	t.Helper()
 	rows := users()
 	err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
