@@ -48,7 +48,7 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 	}
 	for _, source := range sources {
 		m.lastRequest[source] = last.WithLabelValues(source)
-		for _, kind := range fixups() {
+		for _, kind := range schema.FixupKinds() {
 			m.fixups.WithLabelValues(source, string(kind))
 		}
 		for _, p := range commonProblems() {
@@ -56,17 +56,6 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 		}
 	}
 	return m
-}
-
-// fixups are the kinds of tolerance that there are.
-func fixups() []schema.Fixup {
-	return []schema.Fixup{
-		schema.FixStringBool, schema.FixSingleValue, schema.FixBareValue, schema.FixSingletonArray, schema.FixManagerID,
-		schema.FixEmptyValue, schema.FixNullElement, schema.FixTwoPrimaries, schema.FixUnknownAttribute,
-		schema.FixUnknownSchema, schema.FixSchemasMissing, schema.FixSchemaUnlisted, schema.FixDottedKey, schema.FixURNKey,
-		schema.FixShortExtension, schema.FixOpCase, schema.FixValueArrayRemove, schema.FixReadOnlyIgnored,
-		schema.FixFilteredCreate, schema.FixUnquotedValue, schema.FixValuePathSuffix, fixPutWithoutActive,
-	}
 }
 
 // commonProblems are the error answers that are started at zero.

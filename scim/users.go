@@ -85,7 +85,7 @@ func (h *handler) putUser(w http.ResponseWriter, r *http.Request, s *session) er
 		return err
 	}
 	if !active {
-		h.metrics.fixed(s.actor.Source, fixPutWithoutActive)
+		h.metrics.fixed(s.actor.Source, schema.FixPutWithoutActive)
 	}
 	return h.sendChanged(w, r, s, v, u)
 }
