@@ -22,7 +22,7 @@ func TestDiscovery(t *testing.T) {
 	s := newServer(t, databasetest.SQLite(t))
 	config := s.do(t, "okta", http.MethodGet, "/ServiceProviderConfig", nil).want(t, http.StatusOK) // D01
 	for path, want := range map[string]any{
-		"patch.supported": true, "filter.supported": true, "bulk.supported": false, "changePassword.supported": false,
+		"patch.supported": true, "filter.supported": true, "bulk.supported": true, "changePassword.supported": false,
 		"sort.supported": true, "pagination.cursor": true, "pagination.defaultPaginationMethod": "index", "etag.supported": true, "authenticationSchemes.0.type": "oauthbearertoken", "meta.resourceType": "ServiceProviderConfig",
 	} {
 		if got := lookup(config.json, path); got != want {

@@ -16,6 +16,7 @@ const (
 	labelGroups    = "groups"
 	labelAll       = "resources"
 	labelMe        = "me"
+	labelBulk      = "bulk"
 	labelDiscovery = "discovery"
 )
 
@@ -62,6 +63,7 @@ func (h *handler) table() []route {
 		{http.MethodPut, "/Me", labelMe, h.me, http.StatusNotImplemented},
 		{http.MethodPatch, "/Me", labelMe, h.me, http.StatusNotImplemented},
 		{http.MethodDelete, "/Me", labelMe, h.me, http.StatusNotImplemented},
+		{http.MethodPost, "/Bulk", labelBulk, h.bulk, http.StatusOK},
 
 		{http.MethodGet, "/ServiceProviderConfig", labelDiscovery, h.one(h.serviceProviderConfig), http.StatusOK},
 		{http.MethodGet, "/Schemas", labelDiscovery, h.all(h.docs.Schemas), http.StatusOK},
@@ -134,6 +136,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if !h.normalise(r) {
 		return errNoEndpoint
 	}
+	return h.dispatch(w, r)
+}
+
+// dispatch has the endpoint of a request answer it, or says that there is none.
+func (h *handler) dispatch(w http.ResponseWriter, r *http.Request) error {
 	// The mux would answer an unknown path or method itself, in plain text.
 	next, pattern := h.mux.Handler(r)
 	if pattern == "" {

@@ -41,7 +41,8 @@ const DefaultBasePath = "/scim/v2"
 type Limits struct {
 	// Body is the largest body in bytes: 1 MiB.
 	Body int64
-	// Operations is the largest number of operations in a PATCH: 1,000.
+	// Operations is the largest number of operations in a PATCH, and in a bulk
+	// request: 1,000.
 	Operations int
 	// Page is the largest and the default number of resources in one answer:
 	// 1,000.
@@ -151,7 +152,7 @@ func New(opt Options) (http.Handler, error) {
 		MaxResults:     h.limits.Page,
 		Cursors:        !h.noCursors,
 		CursorTimeout:  search.Timeout,
-		Bulk:           discovery.Bulk{MaxOperations: h.limits.Operations, MaxPayload: h.limits.Body},
+		Bulk:           discovery.Bulk{Supported: true, MaxOperations: h.limits.Operations, MaxPayload: h.limits.Body},
 		Authentication: []discovery.Scheme{discovery.BearerToken()},
 	}, h.users, h.groups)
 	// Outside in: observation, errors, authentication, routes.

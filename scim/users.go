@@ -162,7 +162,7 @@ func (h *handler) patch(r *http.Request, s *session) (patch.Request, []schema.Fi
 	}
 	// Counted before they are parsed: parsing is what a long list would cost.
 	if list, ok := operations(doc); ok && len(list) > h.limits.Operations {
-		return patch.Request{}, nil, &tooManyOperations{max: h.limits.Operations}
+		return patch.Request{}, nil, &tooManyOperations{what: "a PATCH", max: h.limits.Operations}
 	}
 	return patch.FromDocument(doc, s.profile.mode())
 }

@@ -55,6 +55,7 @@ var table = map[string]row{
 
 	// 1: what can be said with those words. The rules know sites and roles but
 	// no Matomo; the client knows Matomo but no rules.
+	"scim/bulk":  {pure: true, imports: []string{"scim/schema"}},
 	"scim/patch": {pure: true, imports: []string{"scim/filter", "scim/patch/elements", "scim/schema"}},
 	"mapping": {pure: true, imports: []string{
 		"mapping/grant", "mapping/match", "mapping/rulefile", "matomo/access",
@@ -85,8 +86,8 @@ var table = map[string]row{
 
 	// 3: the doors, which know no Matomo, and the loop, which knows no door.
 	"scim": {imports: []string{
-		"internal/directory", "internal/web", "scim/discovery", "scim/filter", "scim/patch", "scim/render", "scim/schema",
-		"scim/search",
+		"internal/directory", "internal/web", "scim/bulk", "scim/discovery", "scim/filter", "scim/patch", "scim/render",
+		"scim/schema", "scim/search",
 	}},
 	// Rooms of the SCIM front: what it says about itself, how resources look, and
 	// what a client wants of a listing.
