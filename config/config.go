@@ -28,6 +28,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/matomo-scim/bridge/config/extension"
 )
 
 // EnvPath is the environment variable that names the configuration file when
@@ -43,15 +45,16 @@ const maxSize = 1 << 20
 // Config is the whole file with defaults filled in. The yaml tags are the keys;
 // the tag `live` marks what a reload takes over without a restart (Changed).
 type Config struct {
-	Listen    Listen    `yaml:"listen"`
-	SCIM      SCIM      `yaml:"scim"`
-	Log       Log       `yaml:"log"`
-	Database  Database  `yaml:"database"`
-	Sources   []Source  `yaml:"sources"`
-	Targets   []Target  `yaml:"targets"`
-	Mapping   Mapping   `yaml:"mapping"`
-	Guards    Guards    `yaml:"guards"`
-	Reconcile Reconcile `yaml:"reconcile"`
+	Listen    Listen             `yaml:"listen"`
+	SCIM      SCIM               `yaml:"scim"`
+	Log       Log                `yaml:"log"`
+	Database  Database           `yaml:"database"`
+	Sources   []Source           `yaml:"sources"`
+	Schemas   []extension.Schema `yaml:"schemas"`
+	Targets   []Target           `yaml:"targets"`
+	Mapping   Mapping            `yaml:"mapping"`
+	Guards    Guards             `yaml:"guards"`
+	Reconcile Reconcile          `yaml:"reconcile"`
 
 	// Path is the file this came from, as it was named; Dir its absolute
 	// folder, which relative paths in the file start from.
@@ -113,6 +116,9 @@ type Source struct {
 	// Lifecycle says whether this source decides who is active: a person is a
 	// leaver as soon as one source with it says so.
 	Lifecycle bool `yaml:"lifecycle"`
+	// StrictMembers refuses groups with members that nobody has, instead of
+	// keeping these aside until they arrive.
+	StrictMembers bool `yaml:"strict_members"`
 }
 
 // Target is one Matomo instance.

@@ -165,7 +165,10 @@ reconcile: {settle: 0s, full_compare: 24h}
 	if want := (SCIM{MaxBody: 2 << 20, MaxOperations: 2000, MaxPage: 200, MaxFilter: 1024}); c.SCIM != want {
 		t.Errorf("scim = %+v, want %+v", c.SCIM, want)
 	}
-	wantSources := []Source{{"okta", SourceSCIM, ProfileStrict, false}, {"entra", SourceSCIM, ProfileEntra, true}}
+	wantSources := []Source{
+		{Name: "okta", Type: SourceSCIM, Profile: ProfileStrict},
+		{Name: "entra", Type: SourceSCIM, Profile: ProfileEntra, Lifecycle: true},
+	}
 	if diff := cmp.Diff(wantSources, c.Sources); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}

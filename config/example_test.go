@@ -40,7 +40,7 @@ func TestExample_MentionsEveryKey(t *testing.T) {
 	seen := 0
 	walkKeys(reflect.TypeFor[Config](), "", func(path, key string) {
 		seen++
-		if !regexp.MustCompile(`(?m)^ *(# |- )?` + regexp.QuoteMeta(key) + `:`).MatchString(Example()) {
+		if !regexp.MustCompile(`(?m)^ *(# *)?(- )?` + regexp.QuoteMeta(key) + `:`).MatchString(Example()) {
 			t.Errorf("%s is not in the example", path)
 		}
 	})
@@ -79,6 +79,22 @@ func TestExample_CommentedAlternativesAreRight(t *testing.T) {
 	}
 	if tried < 5 {
 		t.Errorf("only %d alternatives were tried", tried)
+	}
+}
+
+// The schemas that the example shows in comments are right, too.
+func TestExample_SchemasAreRight(t *testing.T) {
+	block := regexp.MustCompile(`(?m)^schemas: \[\]\n((?:  # .*\n)+)`).FindStringSubmatch(Example())
+	if block == nil {
+		t.Fatal("no schemas in the example")
+	}
+	text := regexp.MustCompile(`(?m)^  # `).ReplaceAllString(block[1], "  ")
+	c, err := Parse("f", []byte(minimal+"schemas:\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Schemas) != 1 || len(c.Schemas[0].Attributes) != 2 || len(c.Schemas[0].Attributes[1].SubAttributes) != 2 {
+		t.Errorf("read as %+v", c.Schemas)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/matomo-scim/bridge/config/extension"
 )
 
 // The checks of this file look at keys together and touch nothing outside the
@@ -38,6 +40,9 @@ func (c *Config) validate(r *report) {
 	c.SCIM.validate(r)
 	c.Database.validate(r)
 	c.validateSources(r)
+	for _, p := range extension.Check(c.Schemas) {
+		r.add("schemas"+p.Path, p.Msg, p.Hint)
+	}
 	c.validateTargets(r)
 	c.validateMapping(r)
 	c.validateGuards(r)

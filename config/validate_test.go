@@ -329,3 +329,27 @@ func TestValidate_Accepts(t *testing.T) {
 		}
 	}
 }
+
+// What the declarations of schemas get wrong is shown where it stands.
+func TestValidate_Schemas(t *testing.T) {
+	_, err := Parse("f", []byte(minimal+`schemas:
+  - id: urn:example:acme:2.0:User
+    name: AcmeUser
+    attributes:
+      - {name: costUnit, type: text}
+      - name: department
+      - {name: desk, typ: complex}
+`))
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		`f:13:32: schemas[0].attributes[0].type: "text" is no type here`,
+		`f:14:15: schemas[0].attributes[1].name: "department" is an attribute of the standard already`,
+		`f:15:22: schemas[0].attributes[2].typ: unknown key`, "did you mean type?",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in\n%v", want, err)
+		}
+	}
+}

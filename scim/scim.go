@@ -13,6 +13,7 @@
 package scim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -77,6 +78,9 @@ type Options struct {
 	// Sources are the configured SCIM sources by name. A credential of any other
 	// source is refused.
 	Sources map[string]Profile
+	// Users and Groups are the resource types with the extensions of the
+	// configuration; nil means the standard ones.
+	Users, Groups *schema.ResourceType
 	// PublicURL is how clients reach this server, such as
 	// https://scim.example.com, for meta.location and $ref. Empty takes scheme
 	// and host from the request.
@@ -146,7 +150,8 @@ func New(opt Options) (http.Handler, error) {
 		dir: opt.Directory, profiles: opt.Sources, base: strings.TrimSuffix(opt.BasePath, "/"),
 		public: strings.TrimSuffix(opt.PublicURL, "/"), limits: opt.Limits, log: opt.Logger,
 		metrics: newMetrics(opt.Registerer, names), rates: newRates(opt.Limits.RequestsPerSecond),
-		users: schema.User(), groups: schema.Group(), cursors: search.NewCursors(opt.Directory.CursorKey), noCursors: opt.NoCursors,
+		users: cmp.Or(opt.Users, schema.User()), groups: cmp.Or(opt.Groups, schema.Group()),
+		cursors: search.NewCursors(opt.Directory.CursorKey), noCursors: opt.NoCursors,
 	}
 	h.docs = discovery.New(discovery.Features{
 		MaxResults:     h.limits.Page,

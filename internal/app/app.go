@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/config/extension"
 	"github.com/matomo-scim/bridge/scim"
 )
 
@@ -77,7 +78,11 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if err := a.takeLock(); err != nil {
 		return nil, err
 	}
-	handler, err := scim.New(a.scimOptions(opt))
+	front, err := a.scimOptions(opt)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := scim.New(front)
 	if err != nil {
 		return nil, err
 	}
@@ -193,19 +198,24 @@ func (a *App) Stop(ctx context.Context) {
 }
 
 // scimOptions are the options of the SCIM front.
-func (a *App) scimOptions(opt Options) scim.Options {
+func (a *App) scimOptions(opt Options) (scim.Options, error) {
+	users, groups, err := extension.Types(a.Config.Schemas)
+	if err != nil {
+		return scim.Options{}, err
+	}
 	sources := map[string]scim.Profile{}
 	for _, src := range a.Config.Sources {
 		sources[src.Name] = scim.Profile(src.Profile)
 	}
 	limits := a.Config.SCIM
 	return scim.Options{
+		Directory: a.Directory, Sources: sources, Users: users, Groups: groups,
+		Logger: opt.Logger.Named("scim"), Registerer: a.Registry,
 		Limits: scim.Limits{
 			Body: int64(limits.MaxBody), Operations: limits.MaxOperations, Page: limits.MaxPage, Filter: limits.MaxFilter,
 		},
 		NoCursors: !limits.Cursors,
-		Directory: a.Directory, Sources: sources, Logger: opt.Logger.Named("scim"), Registerer: a.Registry,
-	}
+	}, nil
 }
 
 // front is the identity providers' door. Everything but the two probes goes to

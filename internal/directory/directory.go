@@ -54,6 +54,9 @@ type Source struct {
 	Name string
 	// Lifecycle says that active=false and DELETE of this source make a leaver.
 	Lifecycle bool
+	// StrictMembers refuses member values that nobody has, instead of keeping
+	// them until somebody comes who has them.
+	StrictMembers bool
 }
 
 // Options configures a Store.
@@ -140,6 +143,12 @@ func New(db *database.DB, marks *bindings.Store, opt Options) *Store {
 func (s *Store) lifecycle(source string) bool {
 	i, ok := s.sources[source]
 	return ok && s.opt.Sources[i].Lifecycle
+}
+
+// strictMembers says whether the source wants unknown members refused.
+func (s *Store) strictMembers(source string) bool {
+	i, ok := s.sources[source]
+	return ok && s.opt.Sources[i].StrictMembers
 }
 
 // rank is the position of a source in the configuration; unknown ones come last.

@@ -47,8 +47,10 @@ func (g *Group) assign(doc schema.Document) error {
 	return err
 }
 
-// ref names the group for the change of its members.
-func (g *Group) ref() membership.Group { return membership.Group{Source: g.Source, ID: g.ID} }
+// ref names a group for the change of its members.
+func (s *Store) ref(g Group) membership.Group {
+	return membership.Group{Source: g.Source, ID: g.ID, Strict: s.strictMembers(g.Source)}
+}
 
 // CreateGroup stores doc, which must be canonical, as a new group of the actor's
 // source with the given members (see MemberOp for what a value may be). A name
@@ -69,7 +71,7 @@ func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Documen
 		if err != nil {
 			return s.conflict(err, g.DisplayName, "displayName", g.ExternalID)
 		}
-		d, err := s.members.Apply(ctx, tx, g.ref(), []MemberOp{{Kind: Add, Values: members}})
+		d, err := s.members.Apply(ctx, tx, s.ref(g), []MemberOp{{Kind: Add, Values: members}})
 		if err != nil {
 			return err
 		}
@@ -113,7 +115,7 @@ func (s *Store) UpdateGroup(
 				return err
 			}
 		}
-		d, err := s.members.Apply(ctx, tx, g.ref(), ops)
+		d, err := s.members.Apply(ctx, tx, s.ref(g), ops)
 		if err != nil {
 			return err
 		}

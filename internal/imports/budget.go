@@ -28,9 +28,10 @@ const (
 // small names packages that are complete below minPackage, and why.
 var small = map[string]string{
 	"cmd/matomo-scim-bridge/internal/terminal": "how commands look, apart from what they say",
-	"scim/discovery":             "what the front says about itself, apart from what it does",
-	"internal/reconcile/lease":   "what keeps two writers from one login, tested by itself",
-	"internal/reconcile/ruleset": "which rules decide, apart from what is decided",
+	"config/extension":                         "SCIM schemas in the file, apart from the keys of the service",
+	"scim/discovery":                           "what the front says about itself, apart from what it does",
+	"internal/reconcile/lease":                 "what keeps two writers from one login, tested by itself",
+	"internal/reconcile/ruleset":               "which rules decide, apart from what is decided",
 }
 
 // Sizes are the figures of a package, or of the module as a whole.

@@ -30,7 +30,9 @@ var table = map[string]row{
 	"matomo/access":     {pure: true},
 	"internal/database": {},
 	"internal/web":      {},
-	"config":            {},
+	// The configuration declares schemas, and checks them by the tables they extend.
+	"config":           {imports: []string{"config/extension"}},
+	"config/extension": {pure: true, imports: []string{"scim/schema"}},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.
 	"scim/schema/jsonobject": {pure: true},

@@ -59,7 +59,12 @@ type Op struct {
 }
 
 // Group is the group whose members change.
-type Group struct{ Source, ID string }
+type Group struct {
+	Source, ID string
+	// Strict refuses values that nobody has (a *schema.Error that names them),
+	// instead of keeping them as pending.
+	Strict bool
+}
 
 // Delta is what a list of operations did to one group, net: a member removed and
 // added again is not in it.
