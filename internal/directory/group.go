@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -42,8 +43,10 @@ func (g *Group) assign(doc schema.Document) error {
 	if strings.TrimSpace(g.DisplayName) == "" {
 		return schema.Errorf(schema.InvalidValue, "displayName", "displayName is required")
 	}
-	var err error
-	g.Document, err = encodeDocument(doc)
+	err := cmp.Or(checkLength("displayName", g.DisplayName), checkLength("externalId", g.ExternalID))
+	if err == nil {
+		g.Document, err = encodeDocument(doc)
+	}
 	return err
 }
 

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -85,6 +86,19 @@ type profile struct {
 	document                          []byte
 }
 
+// maxName is how many bytes a name may have that is kept in a column with an
+// index. PostgreSQL refuses an index entry of more than 2,700 bytes, and folding
+// may make a text longer by half.
+const maxName = 1024
+
+// checkLength refuses a name that no index could hold.
+func checkLength(attribute, name string) error {
+	if len(name) > maxName {
+		return schema.Errorf(schema.InvalidValue, attribute, "a text of %d bytes; at most %d are possible here", len(name), maxName)
+	}
+	return nil
+}
+
 // profileOf reads the columns out of a document and encodes it. A document
 // without active is an active user, and says so from then on.
 func profileOf(doc schema.Document) (profile, error) {
@@ -101,7 +115,13 @@ func profileOf(doc schema.Document) (profile, error) {
 	}
 	p.userNameKey = schema.Fold(p.userName)
 	p.emails = emailsOf(doc)
-	var err error
+	err := cmp.Or(checkLength("userName", p.userName), checkLength("externalId", p.externalID), checkLength("displayName", p.displayName))
+	for _, e := range p.emails {
+		err = cmp.Or(err, checkLength("emails.value", e.Value), checkLength("emails.type", e.Type))
+	}
+	if err != nil {
+		return p, err
+	}
 	p.document, err = encodeDocument(doc)
 	return p, err
 }

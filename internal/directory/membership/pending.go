@@ -18,6 +18,11 @@ func (s *Store) insertPending(ctx context.Context, tx *database.Tx, g Group, val
 	if g.Strict && len(values) > 0 {
 		return unknown(values)
 	}
+	for _, v := range values {
+		if len(v) > maxValue {
+			return schema.Errorf(schema.InvalidValue, "members.value", "a text of %d bytes; at most %d are possible here", len(v), maxValue)
+		}
+	}
 	now, until := database.Micros(tx.Now()), database.Micros(tx.Now().Add(s.keep))
 	for len(values) > 0 {
 		n := database.Chunk(len(values))
@@ -40,6 +45,10 @@ func (s *Store) insertPending(ctx context.Context, tx *database.Tx, g Group, val
 	}
 	return nil
 }
+
+// maxValue is how many bytes a member value may have: as many as the names of
+// users, for which it stands.
+const maxValue = 1024
 
 // mostNamed is how many unknown values an error names, and of what length.
 const (
