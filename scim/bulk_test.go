@@ -53,14 +53,6 @@ func (a answer) idOf(i int) string {
 	return location[strings.LastIndexByte(location, '/')+1:]
 }
 
-func userDoc(userName string, more ...string) map[string]any {
-	doc := map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": userName}
-	for i := 0; i+1 < len(more); i += 2 {
-		doc[more[i]] = more[i+1]
-	}
-	return doc
-}
-
 func groupDoc(name string, members ...string) map[string]any {
 	doc := map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": name}
 	if len(members) > 0 {
@@ -75,10 +67,10 @@ func TestBulk(t *testing.T) {
 		bob := s.createUser(t, "okta", "bob")
 		a := s.bulk(t, "okta",
 			bulkOp("POST", "/Groups", groupDoc("Analysts", "bulkId:ada", bob), "bulkId", "g"),
-			bulkOp("POST", "/Users", userDoc("ada"), "bulkId", "ada"),
+			bulkOp("POST", "/Users", user("ada"), "bulkId", "ada"),
 			bulkOp("PATCH", "/Users/"+bob, patchOp(op("replace", "active", false)), "version", `W/"1"`),
-			bulkOp("PUT", "/Users/bulkId:ada", userDoc("ada", "title", "Countess")),
-			bulkOp("POST", "/Users", userDoc("BOB"), "bulkId", "twice"),
+			bulkOp("PUT", "/Users/bulkId:ada", user("ada", "title", "Countess")),
+			bulkOp("POST", "/Users", user("BOB"), "bulkId", "twice"),
 			bulkOp("DELETE", "/Users/"+bob, nil, "version", `W/"1"`),
 			bulkOp("GET", "/Users/"+bob, nil),
 		)
@@ -123,11 +115,10 @@ func TestBulk(t *testing.T) {
 
 // TestBulk_Circles holds B04 on the store: members of each other, and managers.
 func TestBulk_Circles(t *testing.T) {
-	const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 	manages := func(userName, manager string) map[string]any {
-		doc := userDoc(userName)
-		doc["schemas"] = append(doc["schemas"].([]string), enterprise)
-		doc[enterprise] = map[string]any{"manager": map[string]any{"value": manager}}
+		doc := user(userName)
+		doc["schemas"] = append(doc["schemas"].([]string), enterpriseURN)
+		doc[enterpriseURN] = map[string]any{"manager": map[string]any{"value": manager}}
 		return doc
 	}
 	databasetest.Run(t, func(t *testing.T, db *database.DB) {
@@ -153,7 +144,7 @@ func TestBulk_Circles(t *testing.T) {
 			}
 			for i, j := range map[int]int{2: 3, 3: 2} {
 				u := s.do(t, source, http.MethodGet, "/Users/"+a.idOf(i), nil).want(t, http.StatusOK)
-				if u.get(enterprise+"|manager.value") != a.idOf(j) {
+				if u.get(enterpriseURN+"|manager.value") != a.idOf(j) {
 					t.Errorf("%s: user %d: %s", source, i, u.raw)
 				}
 			}
@@ -162,7 +153,7 @@ func TestBulk_Circles(t *testing.T) {
 		a := s.bulk(t, "okta",
 			bulkOp("POST", "/Groups", groupDoc("half", "bulkId:b"), "bulkId", "a"),
 			bulkOp("POST", "/Groups", groupDoc("ONE OF OKTA", "bulkId:a"), "bulkId", "b"),
-			bulkOp("POST", "/Users", userDoc("bulkId:self"), "bulkId", "self"),
+			bulkOp("POST", "/Users", user("bulkId:self"), "bulkId", "self"),
 		)
 		if got := a.statuses(); got != "409 409 409" || !strings.Contains(a.str("Operations.2.response.detail"), "bulkId:self cannot be resolved") {
 			t.Errorf("statuses %s\n%s", got, a.raw)
@@ -181,7 +172,7 @@ func TestBulk_Refused(t *testing.T) {
 		status int
 		detail string
 	}{
-		"no message":          {userDoc("a"), http.StatusBadRequest, "BulkRequest is missing"},
+		"no message":          {user("a"), http.StatusBadRequest, "BulkRequest is missing"},
 		"no operations":       {bulkRequest(), http.StatusBadRequest, "a list of operations is expected"},
 		"too many operations": {bulkRequest(one, one, one, one), http.StatusRequestEntityTooLarge, "a bulk request may have at most 3 operations"},
 		"too large":           {`{"a":"` + strings.Repeat("x", 1<<20) + `"}`, http.StatusRequestEntityTooLarge, "1048576 bytes"},
@@ -213,7 +204,7 @@ func TestBulk_Large(t *testing.T) {
 	for i := range 999 {
 		id := fmt.Sprintf("u%d", i)
 		refs = append(refs, "bulkId:"+id)
-		ops = append(ops, bulkOp("POST", "/Users", userDoc(id), "bulkId", id))
+		ops = append(ops, bulkOp("POST", "/Users", user(id), "bulkId", id))
 	}
 	ops[0] = bulkOp("POST", "/Groups", groupDoc("all", refs...), "bulkId", "all")
 	a := s.bulk(t, "okta", ops...)

@@ -43,7 +43,7 @@ func acme(tb testing.TB) func(*scim.Options) {
 func TestExtensions(t *testing.T) {
 	databasetest.Run(t, func(t *testing.T, db *database.DB) {
 		s := newServer(t, db, acme(t))
-		doc := userDoc("ada")
+		doc := user("ada")
 		doc["schemas"] = append(doc["schemas"].([]string), acmeUser)
 		doc[strings.ToLower(acmeUser)] = map[string]any{"COSTUNIT": []string{"North"}, "badge": 7, "desk": map[string]any{"building": "A"}, "onSite": "True"}
 		a := s.do(t, "okta", http.MethodPost, "/Users", doc).want(t, http.StatusCreated)
@@ -99,7 +99,7 @@ func TestExtensions(t *testing.T) {
 			s.do(t, "okta", http.MethodPut, "/Users/"+id, doc).want(t, status)
 		}
 		s.do(t, "okta", http.MethodPost, "/Users", fmt.Sprintf(`{"schemas":[%q],"userName":"b",%q:{"onSite":true}}`, schema.UserURN, acmeUser)).want(t, http.StatusBadRequest)
-		s.do(t, "okta", http.MethodPost, "/Users", userDoc("b")).want(t, http.StatusCreated)
+		s.do(t, "okta", http.MethodPost, "/Users", user("b")).want(t, http.StatusCreated)
 		// Groups have one of their own.
 		g := groupDoc("Analysts")
 		g[acmeGroup] = map[string]any{"owner": "Ada"}
@@ -137,7 +137,7 @@ func TestExtensions_Discovery(t *testing.T) {
 // TestExtensions_Rules: rules see declared and undeclared attributes by their plain names.
 func TestExtensions_Rules(t *testing.T) {
 	s := newServer(t, databasetest.SQLite(t), acme(t))
-	doc := userDoc("ada")
+	doc := user("ada")
 	doc[acmeUser] = map[string]any{"costUnit": []string{"North", "South"}, "badge": 7, "desk": map[string]any{"building": "A"}}
 	s.do(t, "okta", http.MethodPost, "/Users", doc).want(t, http.StatusCreated)
 	subjects, err := s.dir.SubjectsByUserName(t.Context(), "ada")
