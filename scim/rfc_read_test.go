@@ -172,8 +172,8 @@ var sortLines = map[string]line{
 	"S06": func(t *testing.T, c *client) { equal(t, "order", c.order(t, c.sorted(t, "s06")+"emails"), "DbCa") },
 }
 
-// search is the body of a search; more are further members and their values.
-func search(filter string, more ...any) object {
+// searchBody is the body of a search; more are further members and their values.
+func searchBody(filter string, more ...any) object {
 	doc := object{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:SearchRequest"}, "filter": filter}
 	for i := 0; i+1 < len(more); i += 2 {
 		name, _ := more[i].(string)
@@ -185,14 +185,14 @@ func search(filter string, more ...any) object {
 var searchLines = map[string]line{
 	"X01": func(t *testing.T, c *client) {
 		c.five(t, "x01")
-		a := c.do(t, http.MethodPost, "/Users/.search", search(`userName sw "x01-"`, "attributes", []string{"userName"}, "startIndex", 1, "count", 2)).want(t, http.StatusOK)
+		a := c.do(t, http.MethodPost, "/Users/.search", searchBody(`userName sw "x01-"`, "attributes", []string{"userName"}, "startIndex", 1, "count", 2)).want(t, http.StatusOK)
 		equal(t, "totalResults, resources", []any{a.get("totalResults"), len(a.list("Resources"))}, []int{5, 2})
 		equal(t, "members", answer{json: a.get("Resources.0")}.keys(), []string{"id", "schemas", "userName"})
 	},
 	"X02": func(t *testing.T, c *client) {
 		c.create(t, "/Users", person("x02", "externalId", "x02-user"))
 		c.create(t, "/Groups", object{"schemas": []string{groupURN}, "displayName": "x02", "externalId": "x02-group"})
-		a := c.do(t, http.MethodPost, "/.search", search(`externalId eq "x02-user" or externalId eq "x02-group"`)).want(t, http.StatusOK)
+		a := c.do(t, http.MethodPost, "/.search", searchBody(`externalId eq "x02-user" or externalId eq "x02-group"`)).want(t, http.StatusOK)
 		kinds := a.names("meta.resourceType")
 		slices.Sort(kinds)
 		equal(t, "kinds", kinds, []string{"Group", "User"})
@@ -242,7 +242,7 @@ var cursorLines = map[string]line{
 	"K04": func(t *testing.T, c *client) {
 		c.five(t, "k04")
 		seen := walk(t, func(cursor string) answer {
-			return c.do(t, http.MethodPost, "/Users/.search", search(`userName sw "k04-"`, "count", 2, "cursor", cursor)).want(t, http.StatusOK)
+			return c.do(t, http.MethodPost, "/Users/.search", searchBody(`userName sw "k04-"`, "count", 2, "cursor", cursor)).want(t, http.StatusOK)
 		})
 		equal(t, "each once", seen, map[string]int{"k04-0": 1, "k04-1": 1, "k04-2": 1, "k04-3": 1, "k04-4": 1})
 	},
