@@ -195,3 +195,37 @@ func TestStrictMembers(t *testing.T) {
 		s.createGroup(t, "okta", "Analysts", "nobody")
 	})
 }
+
+// TestSharedExternalIDs: in the profile entra a second holder of a label keeps it to show, and is neither found nor
+// recognised by it, until the first one is gone.
+func TestSharedExternalIDs(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		s := newServer(t, db)
+		first := s.createUser(t, "entra", "first", "externalId", "same")
+		second := s.createUser(t, "entra", "second", "externalId", "same")
+		found := func(what, want string) {
+			t.Helper()
+			a := s.do(t, "entra", http.MethodGet, "/Users?filter=externalId+eq+%22same%22", nil).want(t, http.StatusOK)
+			equal(t, what, a.names("userName"), []string{want})
+		}
+		found("created", "first")
+		equal(t, "shown", s.do(t, "entra", http.MethodGet, "/Users/"+second, nil).get("externalId"), "same")
+		// As a member the label means the first one.
+		equal(t, "members", s.members(t, "entra", s.createGroup(t, "entra", "Analysts", "same")), []string{first})
+		// A change of the second that leaves the label alone takes nothing from the first.
+		s.do(t, "entra", http.MethodPut, "/Users/"+second, user("second", "externalId", "same", "title", "x", "active", true)).want(t, http.StatusOK)
+		found("changed", "first")
+		s.do(t, "entra", http.MethodDelete, "/Users/"+first, nil).want(t, http.StatusNoContent)
+		s.do(t, "entra", http.MethodPatch, "/Users/"+second, patchOp(op("replace", "title", "y"))).want(t, http.StatusNoContent)
+		found("the first is gone", "second")
+		// Groups as well; other sources refuse.
+		for i, name := range []string{"A", "B"} {
+			g := groupDoc(name)
+			g["externalId"] = "group"
+			s.do(t, "entra", http.MethodPost, "/Groups", g).want(t, http.StatusCreated)
+			s.do(t, "okta", http.MethodPost, "/Groups", g).want(t, []int{http.StatusCreated, http.StatusConflict}[i])
+		}
+		l := s.do(t, "entra", http.MethodGet, "/Groups?filter=externalId+eq+%22group%22", nil)
+		equal(t, "groups", l.names("displayName"), []string{"A"})
+	})
+}

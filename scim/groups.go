@@ -34,6 +34,7 @@ func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, s *session
 	if err != nil {
 		return err
 	}
+	h.countFixups(s, shared(g.LabelTaken))
 	w.Header().Set("Location", v.GroupLocation(g.ID))
 	return v.SendGroup(r.Context(), w, http.StatusCreated, g, h.dir.Members)
 }
@@ -102,6 +103,7 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	if err != nil {
 		return err
 	}
+	h.countFixups(s, shared(g.LabelTaken))
 	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }
 
@@ -140,7 +142,7 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
-	h.countFixups(s, fixups, split, applied)
+	h.countFixups(s, fixups, split, applied, shared(g.LabelTaken))
 	// A body with ten thousand members helps nobody who has just sent them.
 	if !s.profile.answersGroup() && !v.Projection.Given() {
 		w.Header().Set("ETag", render.ETag(g.Version))

@@ -224,9 +224,12 @@ var robustLines = map[string]line{
 		}
 	},
 	"M02": func(t *testing.T, c *client) {
-		for _, path := range []string{"/Nothing", "/Users/a/b", "/users", "/Devices"} {
+		for _, path := range []string{"/Nothing", "/Users/a/b", "/Devices", "/Users/a/b/c"} {
 			a := c.do(t, http.MethodGet, path, nil).want(t, http.StatusNotFound)
 			equal(t, "status", a.get("status"), "404")
+		}
+		if c.source == "strict" { // the others understand it
+			c.do(t, http.MethodGet, "/users", nil).want(t, http.StatusNotFound)
 		}
 	},
 	"M03": func(t *testing.T, c *client) {

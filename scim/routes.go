@@ -8,6 +8,7 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/schema"
 )
 
 // The resources as metric labels.
@@ -144,10 +145,41 @@ func (h *handler) dispatch(w http.ResponseWriter, r *http.Request) error {
 	// The mux would answer an unknown path or method itself, in plain text.
 	next, pattern := h.mux.Handler(r)
 	if pattern == "" {
-		return unrouted(next, r)
+		if h.respell(r) {
+			next, pattern = h.mux.Handler(r)
+		}
+		if pattern == "" {
+			return unrouted(next, r)
+		}
 	}
 	h.mux.ServeHTTP(w, r)
 	return nil
+}
+
+// endpointNames are the names of endpoints by their lower case, and the one that
+// Microsoft's reference has for ServiceProviderConfig.
+var endpointNames = map[string]string{
+	"users": "Users", "groups": "Groups", "bulk": "Bulk", "me": "Me", "schemas": "Schemas", "resourcetypes": "ResourceTypes",
+	"serviceproviderconfig": "ServiceProviderConfig", "serviceconfiguration": "ServiceProviderConfig",
+}
+
+// respell gives the path of a request the endpoint's own spelling, where the client
+// wrote it in another case or by another name. It reports whether it did.
+func (h *handler) respell(r *http.Request) bool {
+	s := sessionOf(r.Context())
+	rest, below := strings.CutPrefix(r.URL.Path, h.base+"/")
+	name, tail, more := strings.Cut(rest, "/")
+	known := endpointNames[strings.ToLower(name)]
+	if s == nil || s.profile.mode().Strict || !below || known == "" || known == name {
+		return false
+	}
+	u := *r.URL
+	if u.Path, u.RawPath = h.base+"/"+known, ""; more {
+		u.Path += "/" + tail
+	}
+	r.URL = &u
+	h.metrics.fixed(s.actor.Source, schema.FixEndpointName)
+	return true
 }
 
 // normalise drops one slash at the end of the path, as some clients send. It

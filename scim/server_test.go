@@ -45,7 +45,7 @@ func newServer(tb testing.TB, db *database.DB, change ...func(*scim.Options)) *s
 		Sources: []directory.Source{
 			{Name: "okta", Lifecycle: true},
 			{Name: "other", Lifecycle: true},
-			{Name: "entra", Lifecycle: true},
+			{Name: "entra", Lifecycle: true, SharedLabels: true},
 			{Name: "strict", Lifecycle: true},
 		},
 	})

@@ -31,6 +31,7 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
+	h.countFixups(s, shared(u.LabelTaken))
 	w.Header().Set("Location", v.UserLocation(u.ID))
 	return v.SendUser(w, http.StatusCreated, u)
 }
@@ -87,6 +88,7 @@ func (h *handler) putUser(w http.ResponseWriter, r *http.Request, s *session) er
 	if !active {
 		h.metrics.fixed(s.actor.Source, schema.FixPutWithoutActive)
 	}
+	h.countFixups(s, shared(u.LabelTaken))
 	return h.sendChanged(w, r, s, v, u)
 }
 
@@ -117,7 +119,7 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, s *session) 
 	if err != nil {
 		return err
 	}
-	h.countFixups(s, fixups, applied)
+	h.countFixups(s, fixups, applied, shared(u.LabelTaken))
 	// RFC 7644 section 3.5.2: with attributes asked for the answer is 200.
 	if !s.profile.answersUser() && !v.Projection.Given() {
 		w.Header().Set("ETag", render.ETag(u.Version))
@@ -176,6 +178,14 @@ func operations(doc schema.Document) ([]any, bool) {
 		}
 	}
 	return nil, false
+}
+
+// shared is the tolerance of an externalId that somebody else has.
+func shared(taken bool) []schema.Fixup {
+	if !taken {
+		return nil
+	}
+	return []schema.Fixup{schema.FixSharedExternalID}
 }
 
 // countFixups counts each kind once a request, however many steps needed it.

@@ -113,7 +113,10 @@ func (s *Services) openDatabase(ctx context.Context, opt Options) error {
 func sourcesOf(cfg *config.Config) []directory.Source {
 	out := make([]directory.Source, len(cfg.Sources))
 	for i, src := range cfg.Sources {
-		out[i] = directory.Source{Name: src.Name, Lifecycle: src.Lifecycle, StrictMembers: src.StrictMembers}
+		out[i] = directory.Source{
+			Name: src.Name, Lifecycle: src.Lifecycle, StrictMembers: src.StrictMembers,
+			SharedLabels: src.Profile == config.ProfileEntra,
+		}
 	}
 	return out
 }

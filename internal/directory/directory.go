@@ -57,6 +57,9 @@ type Source struct {
 	// StrictMembers refuses member values that nobody has, instead of keeping
 	// them until somebody comes who has them.
 	StrictMembers bool
+	// SharedLabels accepts an externalId that another resource of the source has,
+	// instead of refusing it; see labelTaken.
+	SharedLabels bool
 }
 
 // Options configures a Store.

@@ -31,6 +31,8 @@ type Group struct {
 	Created, Modified time.Time
 	// Document is the canonical JSON object, without id, meta and members.
 	Document []byte
+	// LabelTaken is as for a User.
+	LabelTaken bool
 }
 
 // Decode returns the document for reading and changing. Numbers are json.Number.
@@ -67,7 +69,14 @@ func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Documen
 	err := s.inTx(ctx, "create group", func(ctx context.Context, tx *database.Tx) error {
 		g = head
 		g.ID, g.Source, g.Version, g.Created, g.Modified = database.NewID(), actor.Source, 1, tx.Now(), tx.Now()
-		_, err := tx.Exec(ctx, `INSERT INTO groups (id, source, external_id, display_name, display_name_key, document,
+		taken, err := s.labelTaken(ctx, tx, tableGroups, g.Source, g.ExternalID, g.ID)
+		if err != nil {
+			return err
+		}
+		if g.LabelTaken = taken; taken {
+			g.ExternalID = ""
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO groups (id, source, external_id, display_name, display_name_key, document,
 			version, created_at, modified_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7)`,
 			g.ID, g.Source, optional(g.ExternalID), g.DisplayName, schema.Fold(g.DisplayName), string(g.Document),
 			database.Micros(tx.Now()))
@@ -141,6 +150,15 @@ func (s *Store) UpdateGroup(
 // member.
 func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, old Group, g *Group, d *membership.Delta) error {
 	g.Version, g.Modified = old.Version+1, tx.Now()
+	if g.ExternalID != old.ExternalID {
+		taken, err := s.labelTaken(ctx, tx, tableGroups, g.Source, g.ExternalID, g.ID)
+		if err != nil {
+			return err
+		}
+		if g.LabelTaken = taken; taken {
+			g.ExternalID = ""
+		}
+	}
 	_, err := tx.Exec(ctx, `UPDATE groups SET external_id = $2, display_name = $3, display_name_key = $4, document = $5,
 		version = $6, modified_at = $7 WHERE id = $1`,
 		g.ID, optional(g.ExternalID), g.DisplayName, schema.Fold(g.DisplayName), string(g.Document), g.Version,

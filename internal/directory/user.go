@@ -41,6 +41,9 @@ type User struct {
 	// Groups are the user's direct groups, ordered by id; nil when they were not
 	// asked for.
 	Groups []GroupRef
+	// LabelTaken says that a change has just set an externalId that another user
+	// holds: ExternalID is empty, and the document has it.
+	LabelTaken bool
 }
 
 // Decode returns the document for reading and changing. Numbers are json.Number.
@@ -165,6 +168,13 @@ func (s *Store) CreateUser(ctx context.Context, actor Actor, doc schema.Document
 // looked up first, since a statement that fails ends a transaction of PostgreSQL.
 func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p profile) (User, error) {
 	u := User{ID: database.NewID(), Source: actor.Source, Version: 1, Created: tx.Now(), Modified: tx.Now(), Groups: []GroupRef{}}
+	taken, err := s.labelTaken(ctx, tx, tableUsers, u.Source, p.externalID, u.ID)
+	if err != nil {
+		return User{}, err
+	}
+	if u.LabelTaken = taken; taken {
+		p.externalID = ""
+	}
 	u.assign(p)
 	f, err := s.lookAround(ctx, tx, u, namesOf(u))
 	if err != nil {
@@ -333,8 +343,14 @@ func (s *Store) storeUser(
 	ctx context.Context, tx *database.Tx, actor Actor, old User, u *User, p profile, oldEmails []email,
 ) error {
 	u.Version, u.Modified = old.Version+1, tx.Now()
+	taken, err := s.labelTaken(ctx, tx, tableUsers, u.Source, newNames(old, *u).ExternalID, u.ID)
+	if err != nil {
+		return err
+	}
+	if u.LabelTaken = taken; taken {
+		u.ExternalID, p.externalID = "", ""
+	}
 	var f finding
-	var err error
 	if newNames(old, *u) != (membership.Names{}) {
 		if f, err = s.lookAround(ctx, tx, *u, newNames(old, *u)); err != nil {
 			return err

@@ -109,6 +109,8 @@ const (
 	FixUnquotedValue    = value.FixUnquotedValue
 	FixValuePathSuffix  = value.FixValuePathSuffix
 	FixBulkIDMissing    = value.FixBulkIDMissing
+	FixSharedExternalID = value.FixSharedExternalID
+	FixEndpointName     = value.FixEndpointName
 )
 
 // FixupKinds lists every tolerance.

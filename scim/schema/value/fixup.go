@@ -79,6 +79,13 @@ const (
 	// FixBulkIDMissing is a POST in a bulk request without bulkId: nothing can
 	// refer to it, and nothing is lost.
 	FixBulkIDMissing Fixup = "bulkid_missing"
+	// FixSharedExternalID is an externalId that another resource of the source
+	// has: kept and shown, but only the first is found by it. The profile entra
+	// grants it (Microsoft's tests), all others answer 409.
+	FixSharedExternalID Fixup = "shared_external_id"
+	// FixEndpointName is an endpoint in another case, or by the name that it has
+	// in Microsoft's reference: /users, /serviceConfiguration.
+	FixEndpointName Fixup = "endpoint_name"
 )
 
 // Kinds lists every tolerance, for a metric that starts at zero and for the
@@ -88,7 +95,7 @@ func Kinds() []Fixup {
 		FixStringBool, FixSingleValue, FixBareValue, FixSingletonArray, FixManagerID, FixEmptyValue, FixNullElement,
 		FixTwoPrimaries, FixUnknownAttribute, FixUnknownSchema, FixSchemasMissing, FixSchemaUnlisted, FixDottedKey,
 		FixURNKey, FixShortExtension, FixOpCase, FixValueArrayRemove, FixReadOnlyIgnored, FixFilteredCreate,
-		FixPutWithoutActive, FixUnquotedValue, FixValuePathSuffix, FixBulkIDMissing,
+		FixPutWithoutActive, FixUnquotedValue, FixValuePathSuffix, FixBulkIDMissing, FixSharedExternalID, FixEndpointName,
 	}
 }
 
