@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"path"
@@ -87,7 +88,7 @@ func (h *handler) routes() *http.ServeMux {
 	for _, rt := range h.table() {
 		mux.Handle(rt.method+" "+h.base+rt.path, web.Handler(func(w http.ResponseWriter, r *http.Request) error {
 			in := web.InfoOf(r.Context())
-			in.Route, in.Resource = rt.path, rt.resource
+			in.Route, in.Resource = cmp.Or(rt.path, "/"), rt.resource
 			return rt.serve(w, r, sessionOf(r.Context()))
 		}, h.writeError))
 	}

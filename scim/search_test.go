@@ -432,3 +432,16 @@ func TestLimits_AreNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestBasePath_Root serves at the root of the host, where the root query has a path of its own.
+func TestBasePath_Root(t *testing.T) {
+	s := newServer(t, databasetest.SQLite(t), func(o *scim.Options) { o.BasePath = "/" })
+	for path, status := range map[string]int{"/": http.StatusOK, "/Users": http.StatusOK, "/Users/": http.StatusOK, "/none": http.StatusNotFound} {
+		if rec := s.raw(t, http.MethodGet, path, "Bearer "+s.tokens["okta"]); rec.Code != status {
+			t.Errorf("%s: %d, want %d", path, rec.Code, status)
+		}
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://scim.example/.search", strings.NewReader("{}"))
+	r.Header.Set("Authorization", "Bearer "+s.tokens["okta"])
+	s.send(t, r).want(t, http.StatusOK)
+}

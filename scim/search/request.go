@@ -61,7 +61,7 @@ func FromQuery(q url.Values, l Limits) (Request, error) {
 		if values, ok := q[name]; ok {
 			// Of two filters one would go unheard, and the answer be too long.
 			if len(values) > 1 {
-				return Request{}, schema.Errorf(schema.InvalidValue, name, "%s is given %d times", name, len(values))
+				return Request{}, schema.Errorf(schema.InvalidValue, name, "given %d times", len(values))
 			}
 			f[name] = values[0]
 		}
@@ -99,7 +99,7 @@ func FromBody(doc schema.Document, l Limits, mode schema.Mode) (Request, error) 
 		}
 	}
 	if mode.Strict && !named {
-		return Request{}, schema.Errorf(schema.InvalidSyntax, "schemas", "schemas must name %s", schema.SearchRequestURN)
+		return Request{}, schema.Errorf(schema.InvalidSyntax, "schemas", "must name %s", schema.SearchRequestURN)
 	}
 	out, err := f.request(l)
 	out.Attributes, out.Excluded = attributes, excluded
@@ -121,7 +121,7 @@ func (f fields) set(key, text string) {
 func (f fields) text(key, name string, v any) error {
 	s, ok := v.(string)
 	if !ok {
-		return schema.Errorf(schema.InvalidValue, name, "%s must be a string", name)
+		return schema.Errorf(schema.InvalidValue, name, "must be a string")
 	}
 	f.set(key, s)
 	return nil
@@ -139,7 +139,7 @@ func (f fields) number(key, name string, v any, mode schema.Mode) error {
 			return nil
 		}
 	}
-	return schema.Errorf(schema.InvalidValue, name, "%s must be an integer", name)
+	return schema.Errorf(schema.InvalidValue, name, "must be an integer")
 }
 
 // names says whether a list of strings has one, in any case.
@@ -163,13 +163,13 @@ func texts(name string, v any) ([]string, error) {
 		for i, e := range t {
 			s, ok := e.(string)
 			if !ok {
-				return nil, schema.Errorf(schema.InvalidValue, name, "%s must be a list of strings", name)
+				return nil, schema.Errorf(schema.InvalidValue, name, "must be a list of strings")
 			}
 			out[i] = s
 		}
 		return out, nil
 	}
-	return nil, schema.Errorf(schema.InvalidValue, name, "%s must be a list of strings", name)
+	return nil, schema.Errorf(schema.InvalidValue, name, "must be a list of strings")
 }
 
 // request makes sense of the parameters.
@@ -179,14 +179,14 @@ func (f fields) request(l Limits) (out Request, err error) {
 		return out, schema.Errorf(schema.InvalidFilter, "", "a filter may have at most %d bytes", l.Filter)
 	}
 	if len(out.SortBy) > l.Filter {
-		return out, schema.Errorf(schema.InvalidValue, "sortBy", "sortBy may have at most %d bytes", l.Filter)
+		return out, schema.Errorf(schema.InvalidValue, "sortBy", "may have at most %d bytes", l.Filter)
 	}
 	switch order := strings.TrimSpace(f["sortOrder"]); {
 	case order == "" || schema.EqualName(order, "ascending"):
 	case schema.EqualName(order, "descending"):
 		out.Descending = true
 	default:
-		return out, schema.Errorf(schema.InvalidValue, "sortOrder", "sortOrder must be ascending or descending")
+		return out, schema.Errorf(schema.InvalidValue, "sortOrder", "must be ascending or descending")
 	}
 	out.Cursor, out.ByCursor = f["cursor"]
 	if out.ByCursor {
@@ -232,7 +232,7 @@ func integer(f fields, name string, def int) (int, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil && n == 0 {
-		return 0, schema.Errorf(schema.InvalidValue, name, "%s must be an integer", name)
+		return 0, schema.Errorf(schema.InvalidValue, name, "must be an integer")
 	}
 	const most = 1 << 31
 	return int(min(max(n, -most), most-1)), nil

@@ -158,7 +158,7 @@ func Find[T any](ctx context.Context, s Store, n Noun[T], q Query) (Page[T], err
 
 // find chooses the cheapest way that gives the right answer.
 func (f *finder[T]) find(ctx context.Context) (Page[T], error) {
-	if f.cond.Walks {
+	if f.cond.Walks > 0 {
 		if err := f.boundMembers(ctx); err != nil {
 			return Page[T]{}, err
 		}
@@ -258,14 +258,16 @@ func tooMany(what string, limit int) error {
 }
 
 // boundMembers refuses a filter that has to look at members when there are too
-// many: unlike resources they are not counted while they are read.
+// many: unlike resources they are not counted while they are read. Each part of
+// the filter that looks at them has its share.
 func (f *finder[T]) boundMembers(ctx context.Context) error {
-	most := memberships * f.ScanLimit
+	most := memberships * f.ScanLimit / f.cond.Walks
 	var n int
 	err := f.DB.Reader().QueryRow(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM groups g JOIN members m ON m.group_id = g.id
 		WHERE g.source = $1 LIMIT $2) x`, f.q.Source, most+1).Scan(&n)
 	if err == nil && n > most {
-		return schema.Errorf(schema.TooMany, "members", "the filter needs more than the %d memberships that may be read for it; use members.value eq", most)
+		return schema.Errorf(schema.TooMany, "members", "the filter needs more than the %d memberships that may be read for it; use members.value eq",
+			memberships*f.ScanLimit)
 	}
 	return err
 }

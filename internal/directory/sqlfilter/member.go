@@ -73,7 +73,7 @@ func (c *compiler) anyMember(sub string, e filter.Compare) Condition {
 		}
 		return there
 	case e.Op == filter.Ne:
-		c.walks = true
+		c.walks++
 		return Condition{
 			SQL:   "(NOT EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id) OR " + c.oneMember(one).SQL + ")",
 			Exact: true,
@@ -89,7 +89,7 @@ func (c *compiler) oneMember(e filter.Expr) Condition {
 	if pinned(e) {
 		return Condition{SQL: "r.id IN (SELECT m.group_id FROM members m WHERE " + cond + ")", Exact: true}
 	}
-	c.walks = true
+	c.walks++
 	return Condition{SQL: "EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id AND " + cond + ")", Exact: true}
 }
 
@@ -114,7 +114,7 @@ func (c *compiler) memberPresent(sub string) Condition {
 	}
 	cond := c.member(filter.Present{Path: filter.Path{Attr: sub}}, shown())
 	if col := shown()[sub]; col.optional {
-		c.walks = true
+		c.walks++
 	}
 	return Condition{SQL: "EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id AND " + cond + ")", Exact: true}
 }

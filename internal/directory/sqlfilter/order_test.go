@@ -144,28 +144,29 @@ func bind(table sqlfilter.Table, text string) (filter.Bound, error) {
 // TestCompile_Members says which filters over members look at them one by one, and which are left to be resolved.
 func TestCompile_Members(t *testing.T) {
 	for _, c := range []struct {
-		text         string
-		exact, walks bool
-		left         int // parts to resolve
+		text  string
+		exact bool
+		walks int
+		left  int // parts to resolve
 	}{
-		{`members.value eq "x"`, true, false, 0},
-		{`members[value eq "x" and display co "y"]`, true, false, 0},
-		{`members pr`, true, false, 0},
-		{`not (members pr)`, true, false, 0},
-		{`members eq null`, true, false, 0},
-		{`members.value eq ""`, true, true, 0},
-		{`members.value ne "x"`, true, true, 0},
-		{`members.display co "x"`, true, true, 0},
-		{`members.display pr`, true, true, 0},
-		{`members[type eq "User"]`, true, true, 0},
-		{`members[value eq "x" or type eq "User"]`, true, true, 0},
-		{`members.value eq "x" or title pr`, false, false, 1},
-		{`members.value eq "x" and title pr`, false, false, 0},
-		{`not (members.display sw "x" and (title pr or members pr))`, false, true, 2},
+		{`members.value eq "x"`, true, 0, 0},
+		{`members[value eq "x" and display co "y"]`, true, 0, 0},
+		{`members pr`, true, 0, 0},
+		{`not (members pr)`, true, 0, 0},
+		{`members eq null`, true, 0, 0},
+		{`members.value eq ""`, true, 1, 0},
+		{`members.value ne "x"`, true, 2, 0},
+		{`members.display co "x"`, true, 1, 0},
+		{`members.display pr`, true, 1, 0},
+		{`members[type eq "User"]`, true, 1, 0},
+		{`members[value eq "x" or type eq "User"]`, true, 1, 0},
+		{`members.value eq "x" or title pr`, false, 0, 1},
+		{`members.value eq "x" and title pr`, false, 0, 0},
+		{`not (members.display sw "x" and (title pr or members pr))`, false, 1, 2},
 	} {
 		cond, _ := compile(t, sqlfilter.Groups, c.text)
 		if cond.Exact != c.exact || cond.Walks != c.walks || len(cond.Members) != c.left {
-			t.Errorf("%s: exact %v, walks %v, %d left: %s", c.text, cond.Exact, cond.Walks, len(cond.Members), cond.SQL)
+			t.Errorf("%s: exact %v, walks %d, %d left: %s", c.text, cond.Exact, cond.Walks, len(cond.Members), cond.SQL)
 		}
 	}
 }

@@ -54,9 +54,9 @@ type Condition struct {
 	// Each of them compiles to a condition that is exact; Resolve puts its answer
 	// into Rest.
 	Members []filter.Expr
-	// Walks says that SQL looks at members one by one, however few groups it
-	// finds.
-	Walks bool
+	// Walks is how often the filter looks at members one by one, however few groups
+	// it finds.
+	Walks int
 }
 
 // compiler collects the parameters of a statement.
@@ -64,7 +64,7 @@ type compiler struct {
 	dialect database.Dialect
 	users   bool // of the table users, else groups
 	args    []any
-	walks   bool // see Condition.Walks
+	walks   int // see Condition.Walks
 }
 
 // arg adds a parameter and returns its placeholder.
