@@ -55,7 +55,8 @@ func (h *handler) searchLimits() search.Limits {
 }
 
 // bind makes a query of the directory: filter and order are bound to the resource
-// type. The place where the page begins is left to begin.
+// type. The place where the page begins is left to begin. A tolerance that binding
+// needed is added to seen and counted once, however many types it is bound to.
 func (h *handler) bind(s *session, rt *schema.ResourceType, want search.Request, seen *schema.Fixups) (directory.Query, error) {
 	out := directory.Query{Source: s.actor.Source, Start: want.Start, Count: want.Count, Cursor: want.ByCursor}
 	opt := filter.Options{
@@ -106,7 +107,7 @@ func (h *handler) head(ctx context.Context, b *bytes.Buffer, s *session, of stri
 	return nil
 }
 
-// users answers a listing of users. Nothing found is 200 with an empty list; a 404
+// listUsers answers a listing of users. Nothing found is 200 with an empty list; a 404
 // here makes Entra quarantine the whole job.
 func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session, want search.Request) error {
 	var seen schema.Fixups
@@ -187,11 +188,14 @@ func (h *handler) listAll(w http.ResponseWriter, r *http.Request, s *session, wa
 	if err != nil {
 		return err
 	}
+	// A cursor of /Users is none of the root: what comes next would be another thing.
 	after, err := h.begin(r.Context(), s, labelAll, want, seen)
 	if err != nil {
 		return err
 	}
 	users.After, groups.After = after, after
+	// Each type has a projection of its own: members of an unknown name in one are
+	// attributes of the other.
 	userView, groupView := h.viewOf(r, h.users, want), h.viewOf(r, h.groups, want)
 	users.Groups = userView.Projection.Wants("groups")
 	page, err := h.dir.Resources(r.Context(), users, groups)

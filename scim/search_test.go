@@ -97,7 +97,7 @@ func (s *server) walk(tb testing.TB, path string, see func(page int)) []string {
 	tb.Helper()
 	var ids []string
 	cursor := ""
-	for page := 0; page < 100; page++ {
+	for page := range 100 {
 		a := s.do(tb, "okta", http.MethodGet, path+"&cursor="+url.QueryEscape(cursor), nil).want(tb, http.StatusOK)
 		if a.get("startIndex") != nil || a.get("previousCursor") != nil {
 			tb.Fatalf("members of another paging: %s", a.raw)
@@ -370,7 +370,12 @@ func TestHead(t *testing.T) {
 	g := s.createGroup(t, "okta", "Analysts", u)
 	front := httptest.NewServer(s)
 	defer front.Close()
-	ask := func(method, path string) *http.Response {
+	type reply struct {
+		status int
+		length int64
+		header http.Header
+	}
+	ask := func(method, path string) reply {
 		r, err := http.NewRequestWithContext(t.Context(), method, front.URL+scim.DefaultBasePath+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -385,16 +390,16 @@ func TestHead(t *testing.T) {
 		if err != nil || method == http.MethodHead && len(body) > 0 {
 			t.Errorf("%s %s: %d bytes, %v", method, path, len(body), err)
 		}
-		return resp
+		return reply{resp.StatusCode, resp.ContentLength, resp.Header}
 	}
 	for _, path := range []string{"/Users/" + u, "/Groups/" + g, "/Users", "/Groups?count=1", "/Schemas", "/ServiceProviderConfig", "/Users/none", "?count=1"} {
 		get, head := ask(http.MethodGet, path), ask(http.MethodHead, path)
-		if head.StatusCode != get.StatusCode || head.ContentLength != get.ContentLength {
-			t.Errorf("%s: HEAD %d with %d bytes, GET %d with %d", path, head.StatusCode, head.ContentLength, get.StatusCode, get.ContentLength)
+		if head.status != get.status || head.length != get.length {
+			t.Errorf("%s: HEAD %d with %d bytes, GET %d with %d", path, head.status, head.length, get.status, get.length)
 		}
 		for _, name := range []string{"ETag", "Content-Type"} {
-			if head.Header.Get(name) != get.Header.Get(name) {
-				t.Errorf("%s: %s %q, want %q", path, name, head.Header.Get(name), get.Header.Get(name))
+			if head.header.Get(name) != get.header.Get(name) {
+				t.Errorf("%s: %s %q, want %q", path, name, head.header.Get(name), get.header.Get(name))
 			}
 		}
 	}

@@ -121,7 +121,7 @@ func words(list string, names []string, all ...[]shown) vocabulary {
 func (v vocabulary) filters() *rapid.Generator[string] {
 	ops := rapid.SampledFrom([]string{"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "eq", "ne"})
 	quoted := rapid.Map(rapid.SampledFrom(v.texts), func(s string) string {
-		b, _ := json.Marshal(s) //nolint:errchkjson // a string always encodes
+		b, _ := json.Marshal(s) // a string always encodes
 		return string(b)
 	})
 	comparison := func(names []string) *rapid.Generator[string] {
@@ -171,8 +171,8 @@ var keys = map[string]func(schema.Document) (string, bool){
 	},
 	"emails": func(d schema.Document) (string, bool) {
 		list, _ := d["emails"].([]any)
-		for i := len(list) - 1; i >= 0; i-- { // the primary one, else the first
-			if m, _ := list[i].(map[string]any); i == 0 || m["primary"] == true {
+		for i, v := range slices.Backward(list) { // the primary one, else the first
+			if m, _ := v.(map[string]any); i == 0 || m["primary"] == true {
 				return folded(m["value"])
 			}
 		}

@@ -34,59 +34,70 @@ func (s *Store) Resources(ctx context.Context, users, groups Query) (Page[Resour
 	return s.merged(ctx, users, groups)
 }
 
-// typeKey is what resources of all types are sorted by when nothing else is asked
-// for.
+// typeKey is the key of a place among users or groups when nothing is sorted by:
+// the type stands in for it, so that a cursor knows how far the walk has come.
 func typeKey(isGroup bool) filter.Key { return filter.BoolKey(isGroup) }
 
-// oneByOne gives the users and, where they end, the groups.
-func (s *Store) oneByOne(ctx context.Context, users, groups Query) (Page[Resource], error) {
-	var page Page[Resource]
-	wanted := users.Count
-	among := users.After // the place among the groups, when the page begins there
-	if users.Cursor && among != nil && among.Key == typeKey(true) {
-		groups.After = &Position{Key: filter.Key{Missing: true}, ID: among.ID}
-		page.Total = -1 // the users were counted on the pages before
-	} else {
-		if among != nil {
-			users.After = &Position{Key: filter.Key{Missing: true}, ID: among.ID}
-		}
-		found, err := s.Users(ctx, users)
-		if err != nil {
-			return page, err
-		}
-		page.Total = found.Total
-		for i := range found.Items {
-			page.Items = append(page.Items, Resource{User: &found.Items[i]})
-		}
-		if found.Next != nil {
-			page.Total = -1
-			page.Next = &Position{Key: typeKey(false), ID: found.Next.ID}
-			return page, nil
-		}
-		groups.After = nil
-		groups.Start = max(1, users.Start-found.Total)
-		wanted -= len(page.Items)
+// within is a place among resources of all types as one among those of its own,
+// which know no key.
+func within(p *Position) *Position {
+	if p == nil {
+		return nil
 	}
-	// A full page asks for one more all the same, to learn whether there is any.
-	groups.Count = wanted
-	if users.Cursor {
+	return &Position{Key: filter.Key{Missing: true}, ID: p.ID}
+}
+
+// oneByOne gives the users and, where they end, the groups.
+func (s *Store) oneByOne(ctx context.Context, users, groups Query) (page Page[Resource], err error) {
+	place := users.After
+	if place != nil && place.Key == typeKey(true) {
+		groups.After = within(place)
+		page.Total = -1 // the users were counted on the pages before
+		err = s.addGroups(ctx, &page, groups)
+		return page, err
+	}
+	users.After = within(place)
+	found, err := s.Users(ctx, users)
+	if err != nil {
+		return page, err
+	}
+	page.Total = found.Total
+	for i := range found.Items {
+		page.Items = append(page.Items, Resource{User: &found.Items[i]})
+	}
+	if found.Next != nil {
+		// The groups were not counted, and a total of the users alone would be wrong.
+		page.Total, page.Next = -1, &Position{Key: typeKey(false), ID: found.Next.ID}
+		return page, nil
+	}
+	groups.After = nil
+	groups.Start = max(1, users.Start-found.Total)
+	groups.Count -= len(page.Items)
+	err = s.addGroups(ctx, &page, groups)
+	return page, err
+}
+
+// addGroups fills a page up with groups.
+func (s *Store) addGroups(ctx context.Context, page *Page[Resource], groups Query) error {
+	wanted := groups.Count
+	if groups.Cursor {
+		// A page that is full already asks for one, to learn whether there is any.
 		groups.Count = max(1, wanted)
 	}
 	found, err := s.Groups(ctx, groups)
 	if err != nil {
-		return page, err
+		return err
 	}
-	switch {
-	case found.Total < 0 || page.Total < 0:
+	if found.Total < 0 || page.Total < 0 {
 		page.Total = -1
-	default:
+	} else {
 		page.Total += found.Total
 	}
-	if users.Cursor && wanted == 0 {
+	if wanted == 0 && groups.Cursor {
 		if len(found.Items) > 0 || found.Next != nil {
-			page.Next = &Position{Key: typeKey(true)}
+			page.Next = &Position{Key: typeKey(true)} // before the first group
 		}
-		return page, nil
+		return nil
 	}
 	for i := range found.Items {
 		page.Items = append(page.Items, Resource{Group: &found.Items[i]})
@@ -94,26 +105,24 @@ func (s *Store) oneByOne(ctx context.Context, users, groups Query) (Page[Resourc
 	if found.Next != nil {
 		page.Next = &Position{Key: typeKey(true), ID: found.Next.ID}
 	}
-	return page, nil
+	return nil
 }
 
 // merged reads as many of each type as could be on the page, and takes the first of
 // both together.
-func (s *Store) merged(ctx context.Context, users, groups Query) (Page[Resource], error) {
-	var page Page[Resource]
-	first, descending := 0, users.Order.Descending
-	if !users.Cursor {
+func (s *Store) merged(ctx context.Context, users, groups Query) (page Page[Resource], err error) {
+	wanted, first := users.Count, 0
+	if !users.Cursor && wanted > 0 {
+		// How many of the resources before the page are users is not known, so all of
+		// them are read.
 		first = users.Start - 1
-		if users.Count > 0 && first+users.Count > s.opt.ScanLimit {
+		if first+wanted > s.opt.ScanLimit {
 			return page, schema.Errorf(schema.TooMany, "startIndex",
 				"across resource types only the first %d can be paged by index; use a cursor, or one type", s.opt.ScanLimit)
 		}
-		for _, q := range [...]*Query{&users, &groups} {
-			if q.Start = 1; q.Count > 0 {
-				q.Count += first
-			}
-		}
+		users.Count, groups.Count = first+wanted, first+wanted
 	}
+	users.Start, groups.Start = 1, 1
 	u, err := s.Users(ctx, users)
 	if err != nil {
 		return page, err
@@ -122,10 +131,14 @@ func (s *Store) merged(ctx context.Context, users, groups Query) (Page[Resource]
 	if err != nil {
 		return page, err
 	}
+	if page.Total = u.Total + g.Total; u.Total < 0 || g.Total < 0 {
+		page.Total = -1
+	}
 	all, err := join(u, g, users.Order, groups.Order)
 	if err != nil {
 		return page, fmt.Errorf("sort resources: %w", err)
 	}
+	descending := users.Order.Descending
 	slices.SortFunc(all, func(a, b placed) int { return a.Compare(b.Position, descending) })
 	// What lies behind the end of either list may not be the next: the list may go
 	// on before it.
@@ -133,22 +146,14 @@ func (s *Store) merged(ctx context.Context, users, groups Query) (Page[Resource]
 		all = slices.DeleteFunc(all, func(p placed) bool { return p.Compare(*end, descending) > 0 })
 		page.Next = end
 	}
-	wanted := users.Count - first
-	if !users.Cursor {
-		wanted = max(0, wanted)
-		all = all[min(first, len(all)):]
-	}
+	all = all[min(first, len(all)):]
 	if len(all) > wanted {
-		all = all[:wanted]
-		if users.Cursor {
+		if all = all[:wanted]; users.Cursor {
 			page.Next = &all[wanted-1].Position
 		}
 	}
 	for _, p := range all {
 		page.Items = append(page.Items, p.Resource)
-	}
-	if page.Total = u.Total + g.Total; u.Total < 0 || g.Total < 0 {
-		page.Total = -1
 	}
 	return page, nil
 }

@@ -110,7 +110,8 @@ type Store struct {
 	ScanLimit int
 }
 
-// memberships is how many members a request may look at for each resource of the
+// memberships says how much cheaper a member is than a resource, of which the whole
+// document is read: how many members a request may look at for each resource of the
 // limit.
 const memberships = 10
 
@@ -156,7 +157,12 @@ func Find[T any](ctx context.Context, s Store, n Noun[T], q Query) (Page[T], err
 	return page, nil
 }
 
-// find chooses the cheapest way that gives the right answer.
+// find chooses the cheapest way that gives the right answer:
+//
+//	filter    order     way
+//	column    column    the database finds the page (counted, behind)
+//	document  column    rows are read in order, and the filter evaluated (scanned)
+//	any       document  what matches is read, sorted here, and the page read again (sorted)
 func (f *finder[T]) find(ctx context.Context) (Page[T], error) {
 	if f.cond.Walks > 0 {
 		if err := f.boundMembers(ctx); err != nil {
@@ -227,11 +233,14 @@ func (f *finder[T]) behind(ctx context.Context) (page Page[T], err error) {
 	if page.Items, err = f.rows(ctx, f.noun.Columns, where+f.order.By()+limit, args); err != nil {
 		return page, err
 	}
+	// RFC 9865 would let the total be left out. Clients that show how far they are
+	// want it, and the database counts in an index.
 	if page.Total, err = f.count(ctx); err != nil || len(page.Items) <= f.q.Count {
 		return page, err
 	}
 	page.Items = page.Items[:f.q.Count]
-	return page, f.next(&page)
+	err = f.next(&page)
+	return page, err
 }
 
 // from is the condition for the rows behind a place, nil for all.

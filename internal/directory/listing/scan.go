@@ -18,6 +18,8 @@ import (
 // limit was reached, else nil.
 func (f *finder[T]) matching(ctx context.Context, after *Position, fn func(T, schema.Document) error) (end *Position, err error) {
 	read := 0
+	// Small pages, each behind the one before and not at an offset: no row is read
+	// twice, and no statement stays open while documents are evaluated.
 	for {
 		where, args := f.from(after)
 		size := min(scanPage, f.ScanLimit+1-read)
@@ -61,6 +63,8 @@ func (f *finder[T]) members(ctx context.Context, items []T) (map[filter.Expr]map
 	for i, item := range items {
 		ids[i] = f.noun.ID(item)
 	}
+	// One statement a question and page, never one a group. The same part of a
+	// filter is the same question, wherever it stands: expressions are comparable.
 	dia := f.DB.Dialect()
 	out := map[filter.Expr]map[string]bool{}
 	for _, question := range f.cond.Members {
@@ -127,7 +131,8 @@ func (f *finder[T]) scannedBehind(ctx context.Context) (Page[T], error) {
 		return nil
 	})
 	if errors.Is(err, errEnough) {
-		return page, f.next(&page)
+		err = f.next(&page)
+		return page, err
 	}
 	page.Next = end
 	return page, err

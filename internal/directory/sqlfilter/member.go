@@ -62,6 +62,10 @@ func over(e filter.Expr, cols memberColumns) bool {
 
 // anyMember translates members.sub op value, which holds where it does for any
 // member. A group without members differs from every value.
+//
+//	members.display co "ada"   one of them is called so
+//	members.value ne "x"       one of them is another one, or there is none
+//	members.value eq null      there is none
 func (c *compiler) anyMember(sub string, e filter.Compare) Condition {
 	one := filter.Compare{Path: filter.Path{Attr: sub}, Op: e.Op, Value: e.Value}
 	switch {
@@ -93,7 +97,8 @@ func (c *compiler) oneMember(e filter.Expr) Condition {
 	return Condition{SQL: "EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id AND " + cond + ")", Exact: true}
 }
 
-// pinned says whether only members that the filter names by value can satisfy it.
+// pinned says whether only members that the filter names by value can satisfy it:
+// then few rows are looked at, however large the groups are.
 func pinned(e filter.Expr) bool {
 	switch t := e.(type) {
 	case filter.And:
@@ -169,7 +174,7 @@ func (c *compiler) memberText(col column, op filter.Op, s string) string {
 		return always(false).SQL
 	case s == "" && op == filter.Ne:
 		return always(true).SQL
-	case s == "":
+	case s == "": // everything begins and ends with it, contains it, and is greater
 		return present(col, true)
 	case op == filter.Co:
 		out = c.dialect.Contains(col.name, c.arg(s))

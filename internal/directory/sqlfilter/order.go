@@ -16,6 +16,12 @@ type Order struct {
 
 // OrderOf returns the order of a table for what a listing is sorted by; ok is false
 // when no column holds it.
+//
+//	userName             r.user_name_key, which the unique index has in order
+//	displayName          r.display_name_key, NULL for who has none
+//	meta.lastModified    r.modified_at
+//	nope                 by id: nobody has a key
+//	emails               not ok: the primary one decides, and no column knows it
 func OrderOf(t Table, o filter.Order) (out Order, ok bool) {
 	out.desc = o.Descending
 	if !o.Known() {
@@ -68,13 +74,15 @@ func (o Order) After(key filter.Key, id string, args []any) (string, []any) {
 	}
 	behindID := func() string { return "r.id" + than + c.arg(id) }
 	var cond string
+	// Row values, (a, b) > (x, y), are what both engines look up in an index over a
+	// and b. They know no NULL, so columns that may be NULL say what becomes of it.
 	switch {
 	case o.none && key.Missing || o.name == "r.id":
 		cond = behindID()
 	case o.none && !o.desc:
 		cond = "(1 = 1)" // whoever lacks the key comes after all who have one
 	case o.none:
-		cond = "(1 = 0)"
+		cond = "(1 = 0)" // and in descending order before them
 	case key.Missing && o.desc:
 		cond = "(" + o.name + " IS NOT NULL OR " + behindID() + ")"
 	case key.Missing:

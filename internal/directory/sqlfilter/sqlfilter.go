@@ -128,7 +128,8 @@ func both(l, r Condition) Condition {
 	return out
 }
 
-// either is the disjunction, which restricts only where both sides do.
+// either is the disjunction, which restricts only where both sides do: title eq "a"
+// or userName eq "b" lets everybody through, since any of them may have the title.
 func either(l, r Condition) Condition {
 	if l.SQL == "" || r.SQL == "" {
 		return Condition{}
@@ -179,16 +180,7 @@ func (c *compiler) compare(e filter.Compare) Condition {
 	switch p := e.Path; {
 	case p.URN != "":
 	case p.Attr == "active" && c.users:
-		b, ok := e.Value.(bool)
-		switch {
-		case !ok || e.Op != filter.Eq && e.Op != filter.Ne:
-		// Spelled out and no parameter, so that the index over the few who are
-		// inactive fits.
-		case b == (e.Op == filter.Eq):
-			return Condition{SQL: "r.active", Exact: true}
-		default:
-			return Condition{SQL: "(NOT r.active)", Exact: true}
-		}
+		return c.active(e)
 	case p.Attr == "meta" && p.Sub == "resourceType":
 		return c.resourceType(e)
 	case p.Attr == "meta" && p.Sub == "created":
@@ -203,6 +195,19 @@ func (c *compiler) compare(e filter.Compare) Condition {
 		return c.inGroup(e)
 	}
 	return Condition{}
+}
+
+// active compares active with true or false. The value is spelled out and no
+// parameter, so that the index over the few who are inactive fits.
+func (c *compiler) active(e filter.Compare) Condition {
+	b, ok := e.Value.(bool)
+	switch {
+	case !ok || e.Op != filter.Eq && e.Op != filter.Ne:
+		return Condition{} // eq null, which the filter knows how to answer
+	case b == (e.Op == filter.Eq):
+		return Condition{SQL: "r.active", Exact: true}
+	}
+	return Condition{SQL: "(NOT r.active)", Exact: true}
 }
 
 // resourceType compares meta.resourceType, which is the same for all rows: in a
@@ -262,7 +267,8 @@ func (c *compiler) text(col column, op filter.Op, value any) Condition {
 	return out
 }
 
-// comparison is an operator as SQL spells it.
+// comparison is an operator as SQL spells it. The columns compare by code point on
+// both engines (COLLATE "C" on PostgreSQL), as the filter does here.
 func comparison(op filter.Op) string {
 	return map[filter.Op]string{
 		filter.Eq: " = ", filter.Ne: " <> ", filter.Gt: " > ", filter.Ge: " >= ", filter.Lt: " < ", filter.Le: " <= ",
@@ -348,7 +354,9 @@ func (c *compiler) email(inner Condition, op filter.Op) Condition {
 	}
 }
 
-// inGroup translates groups.value eq.
+// inGroup translates groups.value eq: "who is in this group?" is what clients ask
+// that cannot read members page by page. A group of another source has no members
+// among these users, so its source need not be looked at.
 func (c *compiler) inGroup(e filter.Compare) Condition {
 	s, ok := e.Value.(string)
 	if e.Op != filter.Eq || !ok || s == "" {
