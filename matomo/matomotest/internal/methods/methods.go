@@ -51,9 +51,9 @@ func Table(v5 bool) map[string]api.Method {
 		"API.isPluginActivated": method("pluginName", isPluginActivated, api.SomeView),
 
 		companion + ".getVersion":      method("", companionVersion, api.Superuser),
-		companion + ".getTokens":       method("userLogin", listTokens, api.Superuser, api.NotAnonymous),
-		companion + ".revokeTokens":    method("userLogin", revokeTokens, api.Superuser, api.NotAnonymous),
-		companion + ".logoutUser":      method("userLogin", logoutUser, api.Superuser, api.NotAnonymous),
+		companion + ".getTokens":       method("userLogin", listTokens, api.Superuser, api.NotAnonymousAnySpelling),
+		companion + ".revokeTokens":    method("userLogin", revokeTokens, api.Superuser, api.NotAnonymousAnySpelling),
+		companion + ".logoutUser":      method("userLogin", logoutUser, api.Superuser, api.NotAnonymousAnySpelling),
 		tokenRevoker + ".revokeTokens": method("userLogin", revokeTokens, api.Superuser),
 		tokenRevoker + ".countTokens":  method("userLogin", countTokens, api.Superuser),
 	}
