@@ -14,6 +14,9 @@ func newJob(s *StepResult) job {
 	step := s.Step
 	j := job{result: s, direct: step.Kind == RevokeTokens && step.Strategy == Database}
 	j.call = stepCall(step)
+	if step.Strategy == Regenerate {
+		return j // nothing of an answer about a new token is kept
+	}
 	var raw json.RawMessage
 	decode := wire.Raw(&raw)
 	j.call.Decode = func(dec *json.Decoder) error {

@@ -365,12 +365,15 @@ func (b *planner) promote() {
 // roleChangeTokens ends the tokens of somebody whose access changed, where that
 // destroys nothing else.
 func (b *planner) roleChangeTokens() {
+	changes := b.plan.Has(Demote) || b.plan.Has(SetAccess) || b.plan.Has(RemoveAccess) || b.plan.Has(Promote)
 	switch {
-	case !b.pol.RevokeOnRoleChange, b.pol.Tokens == NoStrategy, b.addsOnly:
+	case !changes, !b.pol.RevokeOnRoleChange && !(b.pol.RevokeOnDecrease && b.plan.Reduces()), b.addsOnly:
 	case b.want.ComeBack, b.want.Adopted, b.plan.Has(AddUser), b.plan.Has(InviteUser):
 	case b.want.Drift && !b.plan.Reduces():
 	case b.have.TokensKnown && len(b.have.Tokens) == 0:
-	case b.plan.Has(Demote), b.plan.Has(SetAccess), b.plan.Has(RemoveAccess), b.plan.Has(Promote):
+	case b.pol.Tokens == NoStrategy:
+		b.plan.TokensStay = true // told, never passed over in silence
+	default:
 		s := b.tokenStep("access changed, so tokens made under the old one end", b.target())
 		s.Reduces = b.plan.Reduces()
 		b.step(s)
@@ -382,8 +385,9 @@ func (b *planner) roleChangeTokens() {
 // because only that empties the cache with which Matomo's tracker would go on
 // accepting them.
 func (b *planner) tokenStep(why string, now access.Access) Step {
-	s := Step{Kind: RevokeTokens, Strategy: b.pol.Tokens, Why: why}
-	if s.Strategy != Database || now.Superuser || b.plan.Has(Promote) || len(b.pol.Sites) == 0 {
+	s := Step{Kind: RevokeTokens, Strategy: b.pol.Tokens, Fallback: b.pol.TokenFallback, Why: why}
+	database := s.Strategy == Database || slices.Contains(s.Fallback, Database)
+	if !database || now.Superuser || b.plan.Has(Promote) || len(b.pol.Sites) == 0 {
 		return s
 	}
 	s.Sites, s.Role = b.pol.Sites[:1:1], access.NoAccess

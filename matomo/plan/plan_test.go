@@ -445,7 +445,15 @@ func TestValidateEmail(t *testing.T) {
 	}
 }
 
-func TestChooseTokens(t *testing.T) {
+// first is the strategy that is used of those that are there.
+func first(ways []plan.Strategy) plan.Strategy {
+	if len(ways) == 0 {
+		return plan.NoStrategy
+	}
+	return ways[0]
+}
+
+func TestTokenWays(t *testing.T) {
 	tests := []struct {
 		setting   plan.Strategy
 		version   string
@@ -464,9 +472,9 @@ func TestChooseTokens(t *testing.T) {
 	}
 	costs := map[string]bool{}
 	for _, tt := range tests {
-		got := plan.ChooseTokens(tt.setting, tt.version, tt.plugin, tt.db)
+		got := first(plan.TokenWays(tt.setting, tt.version, tt.plugin, tt.db))
 		if got != tt.want {
-			t.Errorf("ChooseTokens(%s, %s, plugin %v, db %v) = %q, want %q", tt.setting, tt.version, tt.plugin, tt.db, got, tt.want)
+			t.Errorf("TokenWays(%s, %s, plugin %v, db %v) = %q, want %q", tt.setting, tt.version, tt.plugin, tt.db, got, tt.want)
 		}
 		costs[plan.TokenCost(got)] = true
 		if inert := strings.Contains(plan.TokenCost(got), "cannot be ended"); inert != tt.wantInert {

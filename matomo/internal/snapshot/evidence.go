@@ -24,10 +24,15 @@ func (r *reading) wantTokens(logins []string, wanted bool) {
 	for _, login := range logins {
 		var found []plan.Token
 		r.may[len(r.calls)] = func(err error) error {
-			if wire.KindOf(err) == wire.UserMissing || wire.KindOf(err) == wire.UnknownMethod {
-				return nil // gone, or the plugin was switched off meanwhile: not known
+			switch wire.KindOf(err) {
+			case wire.UserMissing:
+				return nil // gone
+			case wire.UnknownMethod, wire.Refused, wire.ServerFailure, wire.Malformed:
+				r.snap.trouble(plan.Plugin, err) // switched off meanwhile, or broken: not known
+				return nil
+			default:
+				return err
 			}
-			return err
 		}
 		decode := wire.Items(func(_ string, dec *json.Decoder) error {
 			var t tokenAnswer
@@ -66,10 +71,23 @@ func (t tokenAnswer) token() plan.Token {
 	return out
 }
 
+// trouble notes that a strategy did not show tokens, the first time.
+func (s *Snapshot) trouble(by plan.Strategy, err error) {
+	if s.TokenTrouble == nil {
+		s.TokenTrouble = map[plan.Strategy]error{}
+	}
+	if s.TokenTrouble[by] == nil {
+		s.TokenTrouble[by] = err
+	}
+}
+
 // databaseTokens asks the database for the tokens of every account in the
-// snapshot.
+// snapshot that is not known to have none.
 func (rd *Reader) databaseTokens(ctx context.Context, s *Snapshot) error {
 	for i, a := range s.accounts {
+		if a.flags&flagExists == 0 || s.extra[int32(i)].tokensKnown { //nolint:gosec // far fewer than 2^31 accounts
+			continue
+		}
 		tokens, err := rd.Tokens(ctx, a.login)
 		if err != nil {
 			return err

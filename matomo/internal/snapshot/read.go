@@ -104,9 +104,7 @@ func (rd *Reader) Accounts(ctx context.Context, logins []string, opt Read) (*Sna
 		return nil, err
 	}
 	if opt.Tokens {
-		if err := rd.pastAPI(ctx, snap); err != nil {
-			return nil, err
-		}
+		rd.pastAPI(ctx, snap)
 	}
 	return snap, nil
 }
@@ -125,18 +123,19 @@ func (rd *Reader) TokensOnly(ctx context.Context, logins []string) (*Snapshot, e
 	if err != nil {
 		return nil, err
 	}
-	if err := rd.pastAPI(ctx, snap); err != nil {
-		return nil, err
-	}
+	rd.pastAPI(ctx, snap)
 	return snap, nil
 }
 
-// pastAPI adds the tokens that only the database shows.
-func (rd *Reader) pastAPI(ctx context.Context, snap *Snapshot) error {
-	if snap.CanRevoke || rd.Tokens == nil {
-		return nil
+// pastAPI adds the tokens that only the database shows: all of them without the
+// companion plugin, those it failed to show otherwise.
+func (rd *Reader) pastAPI(ctx context.Context, snap *Snapshot) {
+	if rd.Tokens == nil || snap.CanRevoke && snap.TokenTrouble == nil {
+		return
 	}
-	return rd.databaseTokens(ctx, snap)
+	if err := rd.databaseTokens(ctx, snap); err != nil {
+		snap.trouble(plan.Database, err)
+	}
 }
 
 // Fresh makes sure that version and capabilities are known and were read within
@@ -147,6 +146,12 @@ func (rd *Reader) Fresh(ctx context.Context) error {
 	}
 	_, err := rd.Accounts(ctx, nil, Read{})
 	return err
+}
+
+// Facts returns what was last read of version and companion plugin.
+func (rd *Reader) Facts() (version string, canRevoke bool) {
+	f := rd.known()
+	return f.version, f.canRevoke
 }
 
 // known returns the facts; their time is zero when there are none.

@@ -71,6 +71,15 @@ func Table(v5 bool) map[string]api.Method {
 	return table
 }
 
+// Matomo3 returns the method that Matomo 3 has besides and that later versions
+// lack. It was read in the source of 3.14.1 and not measured: a person has exactly
+// one token there, and nothing mints another.
+func Matomo3() map[string]api.Method {
+	return map[string]api.Method{
+		"UsersManager.regenerateTokenAuth": method("userLogin", regenerateToken, api.SuperuserOrSelf("userLogin"), api.NotAnonymous),
+	}
+}
+
 // users are the methods about accounts.
 func users() map[string]api.Method {
 	const m = "UsersManager."

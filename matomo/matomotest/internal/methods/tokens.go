@@ -84,6 +84,19 @@ func revokeTokens(c *api.Call) error {
 	return c.Object(func(o *php.Object) { o.Set("deleted", deleted) })
 }
 
+// regenerateToken is Matomo 3's: the one token of a person is replaced, for
+// tracking too, and nobody is told the new one.
+func regenerateToken(c *api.Call) error {
+	a, err := c.Find(c.Text("userLogin"))
+	if err != nil {
+		return err
+	}
+	c.DeleteTokens(a, 0)
+	c.AddToken(a, &model.Token{Secret: model.NewSecret(), Created: c.Now})
+	c.ClearTracker()
+	return c.Success()
+}
+
 // countTokens is the experiment's own method (recording 81).
 func countTokens(c *api.Call) error {
 	a, err := c.Find(c.Text("userLogin"))
