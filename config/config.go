@@ -155,13 +155,6 @@ type Target struct {
 	Password Secret `yaml:"-"`
 }
 
-// Tokens says how API tokens of people who lost access are made useless.
-type Tokens struct {
-	Strategy TokenStrategy `yaml:"strategy"`
-	// On lists the occasions; empty means never.
-	On []TokenEvent `yaml:"on"`
-}
-
 // Leavers says what happens to the Matomo account of a person who left.
 type Leavers struct {
 	OnInactive OnInactive `yaml:"on_inactive"`

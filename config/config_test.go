@@ -85,7 +85,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 		Targets: []Target{{
 			Name: "main", URL: "https://matomo.example.com/", Login: "bridge", TokenFile: "token",
 			Mode: "observe", Manage: "exclusive", RequestsPerMinute: 100, SignIn: "sso",
-			Tokens: Tokens{Strategy: "auto", On: []TokenEvent{"deprovision", "role_change"}},
+			Tokens: Tokens{Strategy: "auto", On: []TokenEvent{"deprovision", "role_change"}, Database: TokenDatabase{TLS: "auto", Action: "delete"}},
 			Leavers: Leavers{
 				OnInactive: "suspend", OnUnmapped: "remove_access", Tokens: "revoke_or_inert",
 				DeleteAfter: 720 * time.Hour, RandomisePassword: true,
@@ -148,7 +148,7 @@ reconcile: {settle: 0s, full_compare: 24h}
 		{
 			Name: "main", URL: "http://localhost:8081/matomo/", TokenEnv: "TOKEN", PasswordFile: "/run/secrets/pw",
 			Login: "bridge", Protected: []string{"admin", "1234"}, Mode: ModeEnforce, Manage: ManageAdditive,
-			SignIn: SignInLDAP, Tokens: Tokens{Strategy: TokensRecreate, On: []TokenEvent{}},
+			SignIn: SignInLDAP, Tokens: Tokens{Strategy: TokensRecreate, On: []TokenEvent{}, Database: TokenDatabase{TLS: TokenTLSAuto, Action: TokenDBDelete}},
 			Leavers: Leavers{
 				OnInactive: InactiveSuspend, OnUnmapped: UnmappedRemoveAccess, Tokens: LeaverTokensDelete,
 				DeleteSuperusersWithoutPassword: true,

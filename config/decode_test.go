@@ -62,11 +62,11 @@ func TestDecode_Refuses(t *testing.T) {
 		"key with several homes": {
 			"name: x",
 			[]string{"9:1 name: unknown key here"},
-			"it belongs to sources[].name or schemas[].name or schemas[].attributes[].name or schemas[].attributes[].sub_attributes[].name or targets[].name",
+			"it belongs to sources[].name or schemas[].name or schemas[].attributes[].name or schemas[].attributes[].sub_attributes[].name or targets[].name or targets[].tokens.database.name",
 		},
 		"key of a later version": {
-			"listen: {tls: {}}",
-			[]string{"9:10 listen.tls: unknown key"},
+			"listen: {admin: {}}",
+			[]string{"9:10 listen.admin: unknown key"},
 			"known here: scim, metrics",
 		},
 		"merge key": {

@@ -40,6 +40,7 @@ func defaultTarget() Target {
 		Tokens: Tokens{
 			Strategy: TokensAuto,
 			On:       []TokenEvent{TokensOnDeprovision, TokensOnRoleChange},
+			Database: TokenDatabase{TLS: TokenTLSAuto, Action: TokenDBDelete},
 		},
 		Leavers: Leavers{
 			OnInactive:        InactiveSuspend,

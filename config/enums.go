@@ -104,12 +104,17 @@ type TokenStrategy string
 const (
 	TokensAuto     TokenStrategy = "auto"     // the first that works and destroys nothing
 	TokensPlugin   TokenStrategy = "plugin"   // the companion plugin in Matomo
+	TokensDatabase TokenStrategy = "database" // Matomo's own database
+
+	// TokensRegenerate is Matomo 3's own call, which later versions lack.
+	TokensRegenerate TokenStrategy = "regenerate"
+
 	TokensRecreate TokenStrategy = "recreate" // delete the account and add it again
 	TokensNone     TokenStrategy = "none"     // never; tokens stay inert
 )
 
 func (TokenStrategy) values() []string {
-	return words(TokensAuto, TokensPlugin, TokensRecreate, TokensNone)
+	return words(TokensAuto, TokensPlugin, TokensDatabase, TokensRegenerate, TokensRecreate, TokensNone)
 }
 
 // TokenEvent is an occasion on which tokens are invalidated.
@@ -118,10 +123,13 @@ type TokenEvent string
 // The occasions.
 const (
 	TokensOnDeprovision TokenEvent = "deprovision" // the person left
-	TokensOnRoleChange  TokenEvent = "role_change" // the person's access became less or other
+	TokensOnRoleChange  TokenEvent = "role_change" // the person's access became less, more or other
+
+	// TokensOnDecrease is only when something was taken away.
+	TokensOnDecrease TokenEvent = "privilege_decrease"
 )
 
-func (TokenEvent) values() []string { return words(TokensOnDeprovision, TokensOnRoleChange) }
+func (TokenEvent) values() []string { return words(TokensOnDeprovision, TokensOnRoleChange, TokensOnDecrease) }
 
 // OnInactive is what becomes of the account of a person who left.
 type OnInactive string

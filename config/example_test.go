@@ -66,6 +66,10 @@ func TestExample_CommentedAlternativesAreRight(t *testing.T) {
 			switch {
 			case j == i:
 				text = append(text, m[1]+strings.TrimPrefix(strings.TrimSpace(line), "# "))
+			case strings.Contains(strings.ToLower(line), "token_database") && strings.HasSuffix(other, `: ""`):
+				other = strings.Replace(other, `address: ""`, "address: db:3306", 1)
+				other = strings.Replace(other, `name: ""`, "name: matomo", 1)
+				text = append(text, strings.Replace(other, `user: ""`, "user: bridge", 1))
 			case m[2] == "token_env" && strings.Contains(other, "token_file: "):
 			case strings.HasPrefix(other, "  url: sqlite:") && strings.Contains(line, "DATABASE_PASSWORD") || strings.HasPrefix(other, "  url: sqlite:") && strings.Contains(line, "database_password"):
 				text = append(text, "  url: postgres://bridge@db/bridge")

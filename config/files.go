@@ -35,6 +35,7 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 		t := &c.Targets[i]
 		t.Token = bind(t.TokenFile, t.TokenEnv)
 		t.Password = bind(t.PasswordFile, t.PasswordEnv)
+		t.Tokens.Database.Password = bind(t.Tokens.Database.PasswordFile, t.Tokens.Database.PasswordEnv)
 	}
 }
 
@@ -46,6 +47,8 @@ func (c *Config) checkFiles(r *report, rules fileRules) {
 		path := fmt.Sprintf("targets[%d]", i)
 		rules.checkSecret(r, path+".token", c.Targets[i].Token)
 		rules.checkSecret(r, path+".password", c.Targets[i].Password)
+		db := &c.Targets[i].Tokens.Database
+		db.checkFiles(r, rules, path+".tokens.database", c.Resolve(db.CAFile))
 	}
 	for i, name := range c.Mapping.Files {
 		path, file := fmt.Sprintf("mapping.files[%d]", i), c.Resolve(name)

@@ -200,7 +200,7 @@ func (t *Target) validate(r *report, path string) {
 		}
 	}
 	r.between(path+".requests_per_minute", t.RequestsPerMinute, 0, 100_000)
-	validateUnique(r, path+".tokens.on", t.Tokens.On)
+	t.Tokens.validate(r, path+".tokens")
 }
 
 // validateURL checks the address of a Matomo and gives it a trailing slash.

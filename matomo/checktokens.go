@@ -17,6 +17,16 @@ func (c *Client) checkTokens(ctx context.Context, pol Policy) []Finding {
 	if err != nil {
 		return []Finding{failure("tokens", err)}
 	}
+	if way.Strategy == Plugin {
+		// That it is active does not say that it works.
+		snap, err := c.ReadTokens(ctx, []string{c.opt.Login})
+		switch {
+		case err != nil:
+			return []Finding{failure("tokens", err)}
+		case snap.TokenTrouble[Plugin] != nil:
+			way.Broken[Plugin] = snap.TokenTrouble[Plugin]
+		}
+	}
 	out := []Finding{wayFinding(way, pol)}
 	for _, s := range slices.Sorted(maps.Keys(way.Broken)) {
 		level := LevelWarn

@@ -117,7 +117,7 @@ type TokenWay struct {
 // ReviewTokens looks which token strategies work now: Matomo's version and plugins
 // as they were last read, and the token database. A strategy that was out of use
 // gets another chance. setting is the configured strategy. It costs no request
-// unless nothing is known of the instance, and changes nothing. The error is that
+// unless nothing is known of the instance or the plugin failed, and changes nothing. The error is that
 // of the instance; one of a strategy is in Broken.
 func (c *Client) ReviewTokens(ctx context.Context, setting Strategy) (TokenWay, error) {
 	if err := c.reader.Fresh(ctx); err != nil {
@@ -125,8 +125,8 @@ func (c *Client) ReviewTokens(ctx context.Context, setting Strategy) (TokenWay, 
 	}
 	version, canRevoke := c.reader.Facts()
 	all := plan.TokenWays(setting, version, canRevoke, c.opt.TokenDB != nil)
-	for _, s := range []Strategy{Plugin, Regenerate} {
-		c.ways.note(s, nil)
+	if err := c.retryWays(ctx, canRevoke); err != nil {
+		return TokenWay{}, err
 	}
 	var out TokenWay
 	if slices.Contains(all, Database) {
@@ -151,6 +151,23 @@ func (c *Client) ReviewTokens(ctx context.Context, setting Strategy) (TokenWay, 
 	c.ways.looked, c.ways.current = true, out.Strategy
 	c.ways.metrics.use(out.Strategy)
 	return out, nil
+}
+
+// retryWays gives strategies of the API that are out of use another chance: the
+// plugin when it can list our own tokens, Matomo's own call in any case.
+func (c *Client) retryWays(ctx context.Context, canRevoke bool) error {
+	c.ways.note(Regenerate, nil)
+	if len(c.ways.usable([]Strategy{Plugin})) > 0 || !canRevoke {
+		return nil
+	}
+	snap, err := c.ReadTokens(ctx, []string{c.opt.Login})
+	if err != nil {
+		return err
+	}
+	if snap.TokenTrouble[Plugin] == nil {
+		c.ways.note(Plugin, nil)
+	}
+	return nil
 }
 
 // noteReads takes in how the strategies fared that showed tokens in a read.

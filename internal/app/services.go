@@ -71,7 +71,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 	s.Audit = audit.New(s.DB, opt.Logger.Named("audit"), s.Registry)
 	s.Bindings = bindings.New(s.DB)
 	s.Directory = directory.New(s.DB, s.Bindings, directory.Options{Sources: sourcesOf(cfg)})
-	if s.Targets, err = newTargets(cfg, opt, s.Registry); err != nil {
+	if s.Targets, err = newTargets(cfg, opt, s.Registry, &s.cleanup); err != nil {
 		return nil, err
 	}
 	if s.Engine, err = reconcile.New(s.engineOptions(opt)); err != nil {

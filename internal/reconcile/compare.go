@@ -93,13 +93,20 @@ func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 	}
 	failure := vitals.ErrNotAsked
 	defer func() { done(failure) }()
+	if err := t.tokens.LookOnce(ctx); err != nil {
+		failure = err
+		return err
+	}
 	lease := database.NewID()
 	claimed, err := e.opt.Bindings.ClaimCompare(ctx, t.Name, lease, time.Now().Add(compareLease))
 	if err != nil || !claimed {
 		return err
 	}
 	next := time.Now().Add(e.opt.FullCompare)
-	_, err = e.compare(ctx, t, true)
+	if _, err = e.compare(ctx, t, true); err == nil {
+		// With what was just read of Matomo's version and plugins.
+		err = t.tokens.Look(ctx)
+	}
 	if err != nil {
 		next = time.Now().Add(vitals.ProbePause)
 		e.m.Runs.WithLabelValues(t.Name, "interval", "error").Inc()
@@ -260,20 +267,25 @@ func (p *pass) differs(w *work, mark bool) bool {
 // tokenBatch is how many suspended people are asked for their tokens together.
 const tokenBatch = 80
 
-// minted returns the bindings of suspended people who have a token again: who can
-// still sign in, or reset the password by mail, can mint one. It looks where tokens
-// can be seen, and only for the loop, which ends them.
+// minted returns the bindings of suspended people whose tokens have to end: who can
+// still sign in, or reset the password by mail, can mint one, and those that were
+// left inert can be ended once there is a way. It looks where tokens can be seen,
+// and only for the loop, which ends them.
 func (p *pass) minted(ctx context.Context, out *Comparison) (map[string]bool, error) {
-	if !out.mark || p.round.Observe || !p.round.SeesTokens() {
+	if !out.mark || p.round.Observe || !p.round.EndsTokens() {
 		return nil, nil
 	}
 	var suspended []*work
+	revived := map[string]bool{}
 	for _, w := range p.cases {
-		if w.Work == course.WorkLeave && !w.Concluded && w.Binding.State == bindings.Done {
+		switch {
+		case w.Work != course.WorkLeave || w.Concluded || w.Binding.State != bindings.Done:
+		case w.Binding.Tokens == bindings.TokensInert:
+			revived[w.Binding.ID] = true
+		case p.round.SeesTokens():
 			suspended = append(suspended, w)
 		}
 	}
-	revived := map[string]bool{}
 	for batch := range slices.Chunk(suspended, tokenBatch) {
 		logins := make([]string, len(batch))
 		for i, w := range batch {

@@ -106,6 +106,7 @@ type Engine struct {
 type target struct {
 	TargetOptions
 	breaker *vitals.Breaker
+	tokens  *vitals.TokenWatch
 	wake    [lanes]chan struct{}
 
 	mu          sync.Mutex // guards what follows
@@ -148,6 +149,7 @@ func New(opt Options) (*Engine, error) {
 			rt.wake[lane] = make(chan struct{}, 1)
 		}
 		rt.breaker = vitals.NewBreaker(t.Name, e.m)
+		rt.tokens = &vitals.TokenWatch{Target: t.Name, Client: t.Client, Policy: t.Policy, Report: opt.Report, Log: e.log}
 		e.targets = append(e.targets, rt)
 	}
 	return e, nil

@@ -191,7 +191,7 @@ func (p *pass) intentEntry(w *work) audit.Entry {
 	return audit.Entry{
 		Kind: "intent." + w.Work.Label(), Actor: "bridge", Subject: w.Binding.Subject, Target: p.t.Name, Login: w.Login,
 		Rule: w.FirstRule(), Before: course.AccountFacts(*w.Account),
-		After:  map[string]any{"steps": w.Plan.Steps, "withheld": w.Blocks(), "reasons": course.ReasonTexts(w.Decision), "event": string(w.Binding.Event)},
+		After:  map[string]any{"steps": w.Plan.Steps, "withheld": w.Blocks(), "reasons": course.ReasonTexts(w.Decision), "event": string(w.Binding.Event), "tokens_stay": w.Plan.TokensStay},
 		Detail: course.PlanText(w.Plan, nil),
 	}
 }

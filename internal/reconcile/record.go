@@ -205,6 +205,9 @@ func (p *pass) outcomeEntry(w *work) audit.Entry {
 		if s.Err != nil {
 			a["answer"] = s.Err.Error()
 		}
+		if s.Step.Strategy != "" {
+			a["strategy"], a["fell_back"] = string(s.Step.Strategy), s.FellBack
+		}
 		answers = append(answers, a)
 	}
 	e := audit.Entry{

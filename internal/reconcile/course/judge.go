@@ -180,8 +180,8 @@ func (c *Case) LostAll() bool {
 }
 
 // TokensLeft reports whether tokens should have ended and nothing here can end
-// them without harm: at a change that takes access away, and the first time that a
-// leaver's access is seen to be gone.
+// them without harm: at a change of access that tokens.on names, and the first time
+// that a leaver's access is seen to be gone.
 func (r *Round) TokensLeft(c *Case) bool {
 	switch {
 	case r.policy.Tokens != matomo.NoStrategy:
@@ -189,6 +189,6 @@ func (r *Round) TokensLeft(c *Case) bool {
 	case c.Work.OfLeaver():
 		return c.Revoked && c.Binding.RevokedAt == nil && c.Tokens == bindings.TokensInert
 	default:
-		return c.Agreed && c.Plan.Reduces() && r.policy.RevokeOnRoleChange
+		return c.Agreed && c.Plan.TokensStay
 	}
 }

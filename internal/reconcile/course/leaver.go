@@ -1,6 +1,7 @@
 package course
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -86,8 +87,8 @@ func (r *Round) concludeLeaver(c *Case, account matomo.Account) {
 		return
 	}
 	verdict := matomo.VerifyGone(account, r.policy)
-	if verdict.Tokens == matomo.TokensInert && (c.recreated() || c.Work == WorkSeal && c.Binding.Tokens == bindings.TokensDead) {
-		verdict.Tokens = matomo.TokensDead // the account was deleted with its tokens a moment ago
+	if verdict.Tokens == matomo.TokensInert && c.ended() {
+		verdict.Tokens = matomo.TokensDead
 	}
 	switch {
 	case c.Applied.Err != nil && !c.overlooked():
@@ -109,9 +110,19 @@ func (r *Round) concludeLeaver(c *Case, account matomo.Account) {
 	}
 }
 
+// ended reports whether tokens that nobody can see are known to have ended: the
+// account was deleted with them a moment ago, or Matomo 3 replaced the only one.
+func (c *Case) ended() bool {
+	return c.recreated() || c.did(matomo.RevokeTokens) || c.Work == WorkSeal && c.Binding.Tokens == bindings.TokensDead
+}
+
 // advance ends a phase that succeeded.
 func (r *Round) advance(c *Case, detail string) {
 	switch {
+	case c.Work == WorkLeave && c.Binding.State == bindings.Done && c.Binding.Tokens == bindings.TokensInert && !r.HasAccess(*c.Account):
+		// Only the tokens were left, until something could end them: the password is
+		// random already, and another mail about it would be no use.
+		c.conclude(bindings.Done, "", detail)
 	case c.Work == WorkLeave:
 		c.conclude(bindings.Revoked, "", detail)
 		now := r.Now
@@ -183,7 +194,12 @@ func (r *Round) HasAccess(account matomo.Account) bool {
 	return account.Exists && !matomo.VerifyGone(account, blind).Revoked
 }
 
-// SeesTokens reports whether the tokens of other people can be seen here.
+// SeesTokens reports whether the tokens of other people can be seen here, and those
+// of leavers are to end.
 func (r *Round) SeesTokens() bool {
-	return r.policy.Tokens == matomo.Plugin || r.policy.Tokens == matomo.Database
+	return r.EndsTokens() && (r.policy.Tokens.Sees() || slices.ContainsFunc(r.policy.TokenFallback, matomo.Strategy.Sees))
 }
+
+// EndsTokens reports whether the tokens of leavers can be ended here without harm,
+// and are to end.
+func (r *Round) EndsTokens() bool { return r.policy.Tokens != matomo.NoStrategy && !r.policy.KeepAtLeaving }

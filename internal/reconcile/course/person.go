@@ -70,6 +70,7 @@ func (r *Round) preparePerson(c *Case) {
 		HoldAdditions:    c.Decision.HoldAdditions,
 		Granted:          grantedBy(recorded),
 		ComeBack:         r.oldTokens(c),
+		Adopted:          c.Binding.Adopted && len(c.Binding.Grants) == 0, // nothing of ours yet
 		Drift:            c.Binding.Event == bindings.Drift || c.Binding.Event == bindings.NoEvent,
 	}
 	r.replan(c)
