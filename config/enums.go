@@ -129,7 +129,9 @@ const (
 	TokensOnDecrease TokenEvent = "privilege_decrease"
 )
 
-func (TokenEvent) values() []string { return words(TokensOnDeprovision, TokensOnRoleChange, TokensOnDecrease) }
+func (TokenEvent) values() []string {
+	return words(TokensOnDeprovision, TokensOnRoleChange, TokensOnDecrease)
+}
 
 // OnInactive is what becomes of the account of a person who left.
 type OnInactive string

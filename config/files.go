@@ -47,8 +47,7 @@ func (c *Config) checkFiles(r *report, rules fileRules) {
 		path := fmt.Sprintf("targets[%d]", i)
 		rules.checkSecret(r, path+".token", c.Targets[i].Token)
 		rules.checkSecret(r, path+".password", c.Targets[i].Password)
-		db := &c.Targets[i].Tokens.Database
-		db.checkFiles(r, rules, path+".tokens.database", c.Resolve(db.CAFile))
+		rules.checkSecret(r, path+".tokens.database.password", c.Targets[i].Tokens.Database.Password)
 	}
 	for i, name := range c.Mapping.Files {
 		path, file := fmt.Sprintf("mapping.files[%d]", i), c.Resolve(name)

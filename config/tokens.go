@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -107,10 +106,8 @@ func (t *Tokens) validate(r *report, path string) {
 func (d *TokenDatabase) validate(r *report, path string) {
 	const example = "say address: host:3306, or socket: /run/mysqld/mysqld.sock"
 	switch {
-	case d.Address == "" && d.Socket == "":
-		r.add(path+".address", "the address of the database server is missing", example)
-	case d.Address != "" && d.Socket != "":
-		r.add(path+".socket", "address is set too", "keep one of the two")
+	case (d.Address == "") == (d.Socket == ""):
+		r.add(path+".address", "one of address and socket is needed", example)
 	case d.Address != "":
 		host, port, err := net.SplitHostPort(d.Address)
 		if err == nil {
@@ -133,16 +130,4 @@ func (d *TokenDatabase) validate(r *report, path string) {
 		r.add(path+".ca_file", "is used with tls: verify alone", "say tls: verify, or remove it")
 	}
 	validatePlace(r, path, "password", d.PasswordFile, d.PasswordEnv)
-}
-
-// checkFiles reports a password that cannot be used and certificates that are not
-// there.
-func (d *TokenDatabase) checkFiles(r *report, rules fileRules, path, caFile string) {
-	rules.checkSecret(r, path+".password", d.Password)
-	if d.CAFile == "" {
-		return
-	}
-	if _, err := os.ReadFile(caFile); err != nil {
-		r.add(path+".ca_file", fmt.Sprintf("%s: %s", caFile, plainPathError(err)), "relative names start at the folder of this file")
-	}
 }

@@ -68,7 +68,7 @@ func New(opt Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		ways: ways{metrics: m, failed: map[Strategy]int{}, broken: map[Strategy]error{}},
+		ways: ways{metrics: m, failed: map[deed]int{}, broken: map[Strategy]error{}},
 		opt:  opt, conn: conn, log: opt.Logger.With(zap.String("target", opt.Name)),
 		reader:  &snapshot.Reader{Conn: conn, InstanceTimeout: opt.InstanceTimeout},
 		writers: keyLock{held: make(map[string]chan struct{})},
@@ -120,7 +120,7 @@ func (c *Client) ReadInstance(ctx context.Context) (*Snapshot, error) { return c
 // sites and capabilities only.
 func (c *Client) ReadAccounts(ctx context.Context, logins []string, opt Read) (*Snapshot, error) {
 	snap, err := c.reader.Accounts(ctx, logins, opt)
-	if err == nil {
+	if err == nil && opt.Tokens && len(logins) > 0 {
 		c.noteReads(snap)
 	}
 	return snap, err

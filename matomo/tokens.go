@@ -43,28 +43,49 @@ type StoreReport struct {
 	Grant      string   // the statement that gives just that
 }
 
-// brokenAfter is how often in a row a strategy may fail before it is out of use,
-// when its failure does not say that it lasts.
-const brokenAfter = 3
+// brokenAfter is how often in a row a strategy may fail at one thing before it is
+// out of use, when its failure does not say that it lasts.
+const brokenAfter = 4
+
+// What a strategy is asked for. A plugin that still lists tokens and no longer ends
+// them is no use, and neither is the opposite: their end could not be proven.
+const (
+	lists = "list"
+	ends  = "end"
+)
+
+// deed is one thing that a strategy does.
+type deed struct {
+	by   Strategy
+	what string
+}
 
 // ways remembers how the token strategies of an instance fare.
 type ways struct {
 	metrics *tokenMetrics
 
 	mu      sync.Mutex // guards what follows
-	failed  map[Strategy]int
+	failed  map[deed]int
 	broken  map[Strategy]error
 	current Strategy
 	looked  bool // current is known
 }
 
-// note takes in how a strategy fared.
-func (w *ways) note(s Strategy, err error) {
+// forgive gives a strategy another chance.
+func (w *ways) forgive(s Strategy) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.failed, deed{s, lists})
+	delete(w.failed, deed{s, ends})
+	delete(w.broken, s)
+}
+
+// note takes in how a strategy fared at something.
+func (w *ways) note(s Strategy, what string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil {
-		delete(w.failed, s)
-		delete(w.broken, s)
+		delete(w.failed, deed{s, what})
 		return
 	}
 	switch KindOf(err) {
@@ -75,7 +96,7 @@ func (w *ways) note(s Strategy, err error) {
 	case StoreRefused, UnknownMethod:
 		w.broken[s] = err
 	default:
-		if w.failed[s]++; w.failed[s] >= brokenAfter {
+		if w.failed[deed{s, what}]++; w.failed[deed{s, what}] >= brokenAfter {
 			w.broken[s] = err
 		}
 	}
@@ -131,10 +152,11 @@ func (c *Client) ReviewTokens(ctx context.Context, setting Strategy) (TokenWay, 
 	var out TokenWay
 	if slices.Contains(all, Database) {
 		report, err := c.opt.TokenDB.Check(ctx)
-		c.ways.note(Database, err)
 		if err == nil {
+			c.ways.forgive(Database)
 			out.Store = &report
 		} else {
+			c.ways.note(Database, ends, err)
 			out.Broken = map[Strategy]error{Database: err}
 		}
 	}
@@ -156,7 +178,7 @@ func (c *Client) ReviewTokens(ctx context.Context, setting Strategy) (TokenWay, 
 // retryWays gives strategies of the API that are out of use another chance: the
 // plugin when it can list our own tokens, Matomo's own call in any case.
 func (c *Client) retryWays(ctx context.Context, canRevoke bool) error {
-	c.ways.note(Regenerate, nil)
+	c.ways.forgive(Regenerate)
 	if len(c.ways.usable([]Strategy{Plugin})) > 0 || !canRevoke {
 		return nil
 	}
@@ -165,15 +187,18 @@ func (c *Client) retryWays(ctx context.Context, canRevoke bool) error {
 		return err
 	}
 	if snap.TokenTrouble[Plugin] == nil {
-		c.ways.note(Plugin, nil)
+		c.ways.forgive(Plugin)
 	}
 	return nil
 }
 
-// noteReads takes in how the strategies fared that showed tokens in a read.
+// noteReads takes in how the strategies fared that were to show tokens in a read.
 func (c *Client) noteReads(snap *Snapshot) {
+	if snap.CanRevoke && snap.TokenTrouble[Plugin] == nil {
+		c.ways.note(Plugin, lists, nil)
+	}
 	for s, err := range snap.TokenTrouble {
-		c.ways.note(s, err)
+		c.ways.note(s, lists, err)
 		c.log.Warn("tokens cannot be seen", zap.String("strategy", string(s)), zap.Error(err))
 	}
 }
@@ -206,7 +231,7 @@ func (a *application) fallBack(ctx context.Context, jobs []job) {
 		if s.Step.Kind != RevokeTokens || !s.Sent {
 			continue
 		}
-		a.c.ways.note(s.Step.Strategy, s.Err)
+		a.c.ways.note(s.Step.Strategy, ends, s.Err)
 		a.c.ways.metrics.count(s.Step.Strategy, s.Err)
 		if s.Err == nil || a.stop != nil || len(s.Step.Fallback) == 0 {
 			continue

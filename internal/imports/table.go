@@ -137,12 +137,13 @@ var table = map[string]row{
 		"matomo", "matomo/access", "matomo/matomotest/internal/api", "matomo/matomotest/internal/methods",
 		"matomo/matomotest/internal/model", "matomo/matomotest/internal/php",
 	}},
+	"matomo/tokendb/tokendbtest":     {testing: true},
 	"internal/database/databasetest": {testing: true, imports: []string{"internal/database"}},
 	"internal/imports":               {},
 }
 
 // testPackages may be imported by every test.
-var testPackages = []string{"matomo/matomotest", "internal/database/databasetest"}
+var testPackages = []string{"matomo/matomotest", "matomo/tokendb/tokendbtest", "internal/database/databasetest"}
 
 // impure packages touch the world outside the process, or its log. Parsing an
 // address is neither: net/url, net/netip and net/mail are not in the list.

@@ -103,10 +103,7 @@ func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 		return err
 	}
 	next := time.Now().Add(e.opt.FullCompare)
-	if _, err = e.compare(ctx, t, true); err == nil {
-		// With what was just read of Matomo's version and plugins.
-		err = t.tokens.Look(ctx)
-	}
+	_, err = e.compare(ctx, t, true)
 	if err != nil {
 		next = time.Now().Add(vitals.ProbePause)
 		e.m.Runs.WithLabelValues(t.Name, "interval", "error").Inc()
@@ -151,6 +148,13 @@ func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison
 	snap, err := t.Client.ReadInstance(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
+	}
+	if mark {
+		// With what was just read of Matomo's version and plugins, and before it counts
+		// whose tokens can be ended.
+		if err := t.tokens.Look(ctx); err != nil {
+			return nil, err
+		}
 	}
 	p.round.SetSnapshot(snap)
 	if p.round.GrantedSuperusers, err = e.opt.Bindings.GrantedSuperusers(ctx, t.Name); err != nil {

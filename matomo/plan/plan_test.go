@@ -34,6 +34,8 @@ func noPassword(p *plan.Policy) { p.HasPassword = false }
 func noTokens(p *plan.Policy)   { p.Tokens, p.CanLogout = plan.NoStrategy, false }
 func additive(p *plan.Policy)   { p.Manage = plan.Additive }
 func roleChange(p *plan.Policy) { p.RevokeOnRoleChange = true }
+func decrease(p *plan.Policy)   { p.RevokeOnDecrease = true }
+func keepTokens(p *plan.Policy) { p.KeepAtLeaving = true }
 
 // sites reads "1:view 2:write+tagmanager_write"; "superuser" may be one of the words.
 func sites(s string) access.Access {
@@ -210,6 +212,12 @@ func TestPlanPerson(t *testing.T) {
 		{"not on first enforcement", want("2:view", adopted), account("1:view"), policy(roleChange), all("set_access view on 2", "remove_access on 1")},
 		{"not on repair that only adds", want("1:view 2:view", drift), account("1:view"), policy(roleChange), all("set_access view on 2")},
 		{"on repair that removes", want("1:view", drift), account("1:admin"), policy(roleChange), all("set_access view on 1", "revoke_tokens")},
+		{"a gain ends them too", want("1:admin"), account("1:view"), policy(roleChange), all("set_access admin on 1", "revoke_tokens")},
+		{"privilege_decrease: not at a gain", want("1:admin"), account("1:view"), policy(decrease), all("set_access admin on 1")},
+		{"privilege_decrease: at a loss", want("1:view"), account("1:admin"), policy(decrease), all("set_access view on 1", "revoke_tokens")},
+		{"privilege_decrease: at a lost site", want("1:view"), account("1:view 2:view"), policy(decrease), all("remove_access on 2", "revoke_tokens")},
+		{"privilege_decrease: at a demotion", want("1:view"), account("superuser"), policy(decrease), all("demote", "set_access view on 1", "remove_access on 2,3,4,5", "revoke_tokens")},
+		{"privilege_decrease: not at a promotion", want("superuser"), account("1:view"), policy(decrease), all("promote")},
 		{"not for a new account", want("1:view"), missing(), policy(roleChange), all("add_user alice@example.test", "set_access view on 1")},
 		{
 			"not when it is seen that there is none", want("2:view"), account("1:view", func(a *plan.Account) { a.TokensKnown = true }), policy(roleChange),
@@ -277,6 +285,8 @@ func TestPlanLeaver(t *testing.T) {
 			[]string{"remove_access on all sites", "remove_access on 9", "revoke_tokens"},
 		},
 		{"superuser", account("superuser"), policy(), plan.PhaseRevoke, []string{"demote", "remove_access on all sites", "revoke_tokens"}},
+		{"tokens stay, as configured", account("1:view"), policy(keepTokens), plan.PhaseRevoke, []string{"remove_access on all sites"}},
+		{"sealed with them", account(""), policy(keepTokens), plan.PhaseSeal, []string{"random_password", "logout"}},
 		{"superuser without password", account("superuser"), policy(noPassword), plan.PhaseRevoke, []string{"revoke_tokens", "blocked: needs_password"}},
 		{"superuser without password or strategy", account("superuser"), policy(noPassword, noTokens), plan.PhaseRevoke, []string{"blocked: needs_password"}},
 		{
@@ -483,5 +493,80 @@ func TestTokenWays(t *testing.T) {
 	}
 	if len(costs) != 4 {
 		t.Errorf("%d different costs, want 4", len(slices.Collect(maps.Keys(costs))))
+	}
+}
+
+// What should end tokens and cannot is in the plan, for the audit trail and the
+// metric, and nothing else is.
+func TestPerson_SaysWhenTokensStay(t *testing.T) {
+	none := func(a *plan.Account) { a.TokensKnown = true }
+	for name, tt := range map[string]struct {
+		want plan.Want
+		have plan.Account
+		pol  plan.Policy
+		stay bool
+	}{
+		"nothing ends them":      {want("2:view"), account("1:view"), policy(roleChange, noTokens), true},
+		"a decrease":             {want("1:view"), account("1:admin"), policy(decrease, noTokens), true},
+		"a gain, by decrease":    {want("1:admin"), account("1:view"), policy(decrease, noTokens), false},
+		"they end":               {want("2:view"), account("1:view"), policy(roleChange), false},
+		"nothing changes":        {want("1:view"), account("1:view"), policy(roleChange, noTokens), false},
+		"there is none":          {want("2:view"), account("1:view", none), policy(roleChange, noTokens), false},
+		"first enforcement":      {want("2:view", adopted), account("1:view"), policy(roleChange, noTokens), false},
+		"a new account":          {want("1:view"), missing(), policy(roleChange, noTokens), false},
+		"a repair that adds":     {want("1:view 2:view", drift), account("1:view"), policy(roleChange, noTokens), false},
+		"not asked for":          {want("2:view"), account("1:view"), policy(noTokens), false},
+		"an address, not access": {want("1:view", mail("n@example.test")), account("1:view"), policy(roleChange, noTokens), false},
+	} {
+		if got := plan.Person(tt.want, tt.have, tt.pol).TokensStay; got != tt.stay {
+			t.Errorf("%s: tokens stay %t, want %t", name, got, tt.stay)
+		}
+	}
+}
+
+// Every token step carries what is to be tried next, and the call that empties the
+// tracker's cache when one of them is the database.
+func TestTokenSteps_CarryTheFallback(t *testing.T) {
+	pol := policy(roleChange, func(p *plan.Policy) { p.TokenFallback = []plan.Strategy{plan.Database} })
+	for name, p := range map[string]plan.Plan{
+		"leaver":      plan.Leaver(account("1:view"), pol, plan.PhaseRevoke),
+		"seal":        plan.Leaver(account(""), pol, plan.PhaseSeal),
+		"role change": plan.Person(want("2:view"), account("1:view"), pol),
+		"come-back":   plan.Person(want("1:view", comeBack), account(""), pol),
+	} {
+		i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Kind == plan.RevokeTokens })
+		if i < 0 {
+			t.Fatalf("%s: no token step in %v", name, p.Steps)
+		}
+		s := p.Steps[i]
+		if s.Strategy != plan.Plugin || !slices.Equal(s.Fallback, []plan.Strategy{plan.Database}) || len(s.Sites) != 1 {
+			t.Errorf("%s: %+v", name, s)
+		}
+		if strings.Contains(s.String(), " on ") {
+			t.Errorf("%s: %q reads as if it were about a site", name, s)
+		}
+	}
+}
+
+// What can be seen and must not, or cannot, be ended is inert and never "live":
+// otherwise such a leaver would be retried for ever.
+func TestVerifyGone_TokensThatStay(t *testing.T) {
+	alive := account("", func(a *plan.Account) { a.TokensKnown, a.OrphansKnown, a.Tokens = true, true, []plan.Token{{ID: 1}} })
+	blind := account("", func(a *plan.Account) { a.OrphansKnown = true })
+	for name, tt := range map[string]struct {
+		have plan.Account
+		pol  plan.Policy
+		want plan.TokenState
+	}{
+		"seen, to be ended":           {alive, policy(), plan.TokensAlive},
+		"seen, and nothing ends them": {alive, policy(noTokens), plan.TokensInert},
+		"seen, and kept":              {alive, policy(keepTokens), plan.TokensInert},
+		"not seen, to be ended":       {blind, policy(), plan.TokensUnknown},
+		"not seen, and kept":          {blind, policy(keepTokens), plan.TokensInert},
+	} {
+		g := plan.VerifyGone(tt.have, tt.pol)
+		if g.Tokens != tt.want || g.Revoked != (tt.want == plan.TokensInert) {
+			t.Errorf("%s: %+v, want %s", name, g, tt.want)
+		}
 	}
 }

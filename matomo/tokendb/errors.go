@@ -18,7 +18,10 @@ import (
 // secretError says that the password cannot be read.
 type secretError struct{ err error }
 
+// Error names the place, never what is in it.
 func (e *secretError) Error() string { return "password: " + e.err.Error() }
+
+// Unwrap returns why.
 func (e *secretError) Unwrap() error { return e.err }
 
 // Numbers of the servers' errors, the same in MySQL and MariaDB.

@@ -46,6 +46,7 @@ func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``"
 // setupError is something an administrator has to mend.
 type setupError struct{ text string }
 
+// Error says what is wrong and where to look.
 func (e *setupError) Error() string { return e.text }
 
 // detect finds the table by its name and makes sure that it has the columns which

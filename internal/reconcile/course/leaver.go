@@ -202,4 +202,6 @@ func (r *Round) SeesTokens() bool {
 
 // EndsTokens reports whether the tokens of leavers can be ended here without harm,
 // and are to end.
-func (r *Round) EndsTokens() bool { return r.policy.Tokens != matomo.NoStrategy && !r.policy.KeepAtLeaving }
+func (r *Round) EndsTokens() bool {
+	return r.policy.Tokens != matomo.NoStrategy && !r.policy.KeepAtLeaving
+}

@@ -70,7 +70,7 @@ func (r *Round) preparePerson(c *Case) {
 		HoldAdditions:    c.Decision.HoldAdditions,
 		Granted:          grantedBy(recorded),
 		ComeBack:         r.oldTokens(c),
-		Adopted:          c.Binding.Adopted && len(c.Binding.Grants) == 0, // nothing of ours yet
+		Adopted:          c.Binding.Adopted && len(recorded) == 0, // we have given nothing yet
 		Drift:            c.Binding.Event == bindings.Drift || c.Binding.Event == bindings.NoEvent,
 	}
 	r.replan(c)

@@ -189,8 +189,10 @@ func Start(tb testing.TB) *Server {
 	return s
 }
 
-// Socket is the path of the server's socket, and Address its TCP address.
-func (s *Server) Socket() string  { return filepath.Join(s.dir, "sock") }
+// Socket is the path of the server's socket.
+func (s *Server) Socket() string { return filepath.Join(s.dir, "sock") }
+
+// Address is where the server listens on TCP, without encryption.
 func (s *Server) Address() string { return s.addr }
 
 // Exec runs statements as the server's administrator.
