@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.uber.org/zap"
@@ -14,9 +15,13 @@ import (
 )
 
 // writeConfig writes a configuration for a stand-in at url, with its secrets
-// and rules, and loads it.
-func writeConfig(tb testing.TB, sim *Simulator, url, rules string) *config.Config {
+// and rules and what else is said about the target, and loads it.
+func writeConfig(tb testing.TB, sim *Simulator, url, rules string, target ...string) *config.Config {
 	tb.Helper()
+	settings := strings.Join(append([]string{""}, target...), ", ")
+	if !strings.Contains(settings, "requests_per_minute") {
+		settings += ", requests_per_minute: 0"
+	}
 	dir := tb.TempDir()
 	for name, text := range map[string]string{
 		"rules.ini": rules,
@@ -24,10 +29,10 @@ func writeConfig(tb testing.TB, sim *Simulator, url, rules string) *config.Confi
 		"password":  sim.Password(),
 		"bridge.yaml": fmt.Sprintf(`listen: {scim: "127.0.0.1:0", metrics: "127.0.0.1:0"}
 targets:
-  - {name: main, url: %q, login: bridge, token_file: token, password_file: password, mode: enforce, requests_per_minute: 0}
+  - {name: main, url: %q, login: bridge, token_file: token, password_file: password, mode: enforce%s}
 mapping: {files: [rules.ini]}
 reconcile: {settle: 0s}
-`, url),
+`, url, settings),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
@@ -56,12 +61,12 @@ func credentialFor(tb testing.TB, cfg *config.Config, opt Options) (secret strin
 
 // startApp is a running bridge on SQLite, its stand-in Matomo and the secret of
 // its one provider.
-func startApp(tb testing.TB, rules string) (*App, *Simulator, string) {
+func startApp(tb testing.TB, rules string, target ...string) (*App, *Simulator, string) {
 	tb.Helper()
 	sim := NewSimulator(SimulatorOptions{Plugin: true, ForgetCalls: true})
 	srv := httptest.NewServer(sim)
 	tb.Cleanup(srv.Close)
-	cfg := writeConfig(tb, sim, srv.URL+"/", rules)
+	cfg := writeConfig(tb, sim, srv.URL+"/", rules, target...)
 	opt := Options{Logger: zap.NewNop(), Version: "test"}
 	secret := credentialFor(tb, cfg, opt)
 	a, err := New(tb.Context(), cfg, opt)

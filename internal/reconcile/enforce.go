@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -41,17 +42,38 @@ func (p *pass) act(ctx context.Context) error {
 	if err := p.record(ctx, p.cases); err != nil {
 		return err
 	}
+	slices.SortStableFunc(changes, func(a, b *work) int { return a.Work.Order() - b.Work.Order() })
 	for {
 		var err error
 		if changes, err = p.stillOurs(ctx, changes); err != nil || len(changes) == 0 {
 			return err
 		}
-		n := min(chunkSize, len(changes))
+		n := together(changes)
+		if changes[0].MayWait(time.Now()) {
+			// Whoever left meanwhile comes first; what is not recorded here is given back.
+			if waits, err := p.opt.Bindings.LeaverWaits(ctx, p.t.Name); err != nil || waits {
+				return err
+			}
+		}
 		if err := p.enforce(ctx, changes[:n]); err != nil {
 			return err
 		}
 		changes = changes[n:]
 	}
+}
+
+// together is how many of changes go into the next chunk. The first phase of leavers
+// has chunks of its own, so that its clock stops before anything slower is sent.
+func together(changes []*work) int {
+	first, most := changes[0].Work, chunkSize
+	if first == course.WorkSeal {
+		most = sealChunk
+	}
+	n := 1
+	for n < min(most, len(changes)) && changes[n].Work.Order() == first.Order() {
+		n++
+	}
+	return n
 }
 
 // stillOurs drops the cases whose lease was lost, and gives back those that an

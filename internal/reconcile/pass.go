@@ -21,6 +21,9 @@ const (
 	claimLimit = 1000
 	// chunkSize bounds what is applied before it is read back and recorded.
 	chunkSize = 50
+	// sealChunk is the same for the second phase of leavers: as many as one request
+	// to Matomo takes, because a leaver who comes next waits that long.
+	sealChunk = 20
 )
 
 // The rules of a pass:

@@ -31,6 +31,16 @@ func leaverWork(b bindings.Binding, now time.Time) Work {
 	}
 }
 
+// sealBy bounds how long the second phase of a leaver makes way for the first phase
+// of others.
+const sealBy = 10 * time.Second
+
+// MayWait reports whether a leaver's work is the second phase, each of which takes
+// Matomo a password hash, and can still make way for people who left meanwhile.
+func (c *Case) MayWait(now time.Time) bool {
+	return c.Work == WorkSeal && c.Binding.RevokedAt != nil && now.Sub(*c.Binding.RevokedAt) < sealBy
+}
+
 // phase is the plan's word for the work.
 func (w Work) phase() matomo.Phase {
 	switch w {
