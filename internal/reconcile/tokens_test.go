@@ -485,3 +485,41 @@ func TestTokens_TheDatabaseCostsNoRequest(t *testing.T) {
 		t.Error("the plugin was asked")
 	}
 }
+
+// Under a stream of leavers the first phase of each comes before the second of any,
+// whether the next one leaves during the first phase of the one before, or when the
+// second has been read for and is about to begin.
+func TestLeaver_TheFirstPhaseComesFirst(t *testing.T) {
+	for when, request := range map[string]int{"first phase": 2, "second phase": 4} {
+		t.Run(when, func(t *testing.T) {
+			w := newWorld(t, databasetest.SQLite(t), withPlugin())
+			names := []string{"a@example.org", "b@example.org"}
+			for _, name := range names {
+				w.join(name, "Analysts")
+			}
+			w.drain()
+			w.leave(names[0])
+			n := 0
+			w.hook = func(string) {
+				if n++; n == request {
+					w.leave(names[1])
+				}
+			}
+			w.matomo.ResetCalls()
+			w.drain()
+			for _, name := range names {
+				w.wantState(name, bindings.Done, "")
+				w.wantAccess(name, "")
+			}
+			var order []string
+			for _, c := range w.matomo.Calls() {
+				if c.Method == "UsersManager.setUserAccess" || c.Method == "UsersManager.updateUser" {
+					order = append(order, c.Method[len("UsersManager."):])
+				}
+			}
+			if want := []string{"setUserAccess", "setUserAccess", "updateUser", "updateUser"}; !slices.Equal(order, want) {
+				t.Errorf("calls %v, want both first phases before any second one", order)
+			}
+		})
+	}
+}
