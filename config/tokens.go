@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"regexp"
-	"slices"
 	"strconv"
 )
 
@@ -89,16 +88,15 @@ func (d TokenDatabase) Protection() TokenTLS {
 // validate checks what stands below tokens; path is where that is.
 func (t *Tokens) validate(r *report, path string) {
 	validateUnique(r, path+".on", t.On)
-	d, at := &t.Database, path+".database"
-	if d.IsZero() {
+	if t.Database.IsZero() {
 		if t.Strategy == TokensDatabase {
 			r.add(path+".strategy", "there is no token database", "say where it is under database, or use auto")
 		}
 		return
 	}
-	d.validate(r, at)
-	if !slices.Contains([]TokenStrategy{TokensAuto, TokensDatabase}, t.Strategy) {
-		r.add(at, fmt.Sprintf("is not used with strategy %s", t.Strategy), "say strategy: auto or database, or remove it")
+	t.Database.validate(r, path+".database")
+	if t.Strategy != TokensAuto && t.Strategy != TokensDatabase {
+		r.add(path+".database", fmt.Sprintf("is not used with strategy %s", t.Strategy), "say strategy: auto or database, or remove it")
 	}
 }
 

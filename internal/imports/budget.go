@@ -32,6 +32,9 @@ var small = map[string]string{
 	"scim/discovery":                           "what the front says about itself, apart from what it does",
 	"internal/reconcile/lease":                 "what keeps two writers from one login, tested by itself",
 	"internal/reconcile/ruleset":               "which rules decide, apart from what is decided",
+	"internal/database/databasetest":           "a store on both engines for tests, and no more than that",
+	"matomo/tokendb/tokendbtest":               "the same for Matomo's table of tokens",
+	"internal/testserver":                      "how a server is run for tests, whichever database it is",
 }
 
 // Sizes are the figures of a package, or of the module as a whole.

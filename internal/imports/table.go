@@ -137,8 +137,9 @@ var table = map[string]row{
 		"matomo", "matomo/access", "matomo/matomotest/internal/api", "matomo/matomotest/internal/methods",
 		"matomo/matomotest/internal/model", "matomo/matomotest/internal/php",
 	}},
-	"matomo/tokendb/tokendbtest":     {testing: true},
-	"internal/database/databasetest": {testing: true, imports: []string{"internal/database"}},
+	"internal/testserver":            {testing: true},
+	"matomo/tokendb/tokendbtest":     {testing: true, imports: []string{"internal/testserver"}},
+	"internal/database/databasetest": {testing: true, imports: []string{"internal/database", "internal/testserver"}},
 	"internal/imports":               {},
 }
 

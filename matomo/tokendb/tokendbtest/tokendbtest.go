@@ -6,7 +6,6 @@
 package tokendbtest
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha512"
@@ -15,78 +14,51 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/matomo-scim/bridge/internal/testserver"
 )
 
 // Server is the MariaDB of this test process.
 type Server struct {
-	dir   string
+	*testserver.Server
 	addr  string
 	admin *sql.DB
 	next  atomic.Int64
 }
 
-// errNoMariaDB means that this machine has none to start.
-var errNoMariaDB = errors.New("mariadbd or mariadb-install-db not found: apt-get install mariadb-server")
-
 var shared = sync.OnceValues(start)
 
-// script runs the server for as long as its standard input is open, which the test
-// process holds: so it goes, with its directory, however the process ends.
-// $1 is the server, $2 the installer, $3 our directory, $4 the port.
+// script installs and starts the server: $1 is its directory, $2 the server, $3 the
+// installer, $4 the port.
 const script = `
-"$2" --no-defaults --datadir="$3/data" --auth-root-authentication-method=normal --skip-test-db >"$3/install.log" 2>&1 || exit 1
-"$1" --no-defaults --datadir="$3/data" --socket="$3/sock" --port="$4" --bind-address=127.0.0.1 --pid-file="$3/pid" \
+"$3" --no-defaults --datadir="$1/data" --auth-root-authentication-method=normal --skip-test-db >"$1/install.log" 2>&1 || exit 1
+"$2" --no-defaults --datadir="$1/data" --socket="$1/sock" --port="$4" --bind-address=127.0.0.1 --pid-file="$1/pid" \
 	--skip-log-bin --innodb-buffer-pool-size=16M --innodb-flush-log-at-trx-commit=0 --skip-name-resolve \
-	--character-set-server=utf8mb4 --collation-server=utf8mb4_general_ci >"$3/server.log" 2>&1 &
-cat >/dev/null
-kill -KILL $!
-wait $!
-rm -rf "$3"
-`
+	--character-set-server=utf8mb4 --collation-server=utf8mb4_general_ci >"$1/server.log" 2>&1`
 
 // start installs and starts the server.
 func start() (*Server, error) {
 	daemon, installer := binary("mariadbd"), binary("mariadb-install-db")
 	if daemon == "" || installer == "" {
-		return nil, errNoMariaDB
-	}
-	dir, err := os.MkdirTemp("", "mdb")
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: mariadbd and mariadb-install-db (apt-get install mariadb-server)", testserver.ErrMissing)
 	}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, addr: "127.0.0.1:" + strconv.Itoa(port)}
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", daemon, installer, dir, strconv.Itoa(port)) //nolint:noctx,gosec // outlives the test that started it; the script is ours
-	cmd.Dir = dir
-	if err := asOwner(cmd, dir); err != nil {
+	run, err := testserver.Start(script, "KILL", []string{"mysql", "nobody"}, daemon, installer, strconv.Itoa(port))
+	if err != nil {
 		return nil, err
 	}
-	if _, err := cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	exited := make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		close(exited)
-	}()
+	s := &Server{Server: run, addr: "127.0.0.1:" + strconv.Itoa(port)}
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr = "root", "unix", s.Socket()
 	cfg.Logger = &mysql.NopLogger{}
@@ -95,7 +67,7 @@ func start() (*Server, error) {
 		return nil, err
 	}
 	s.admin = sql.OpenDB(connector)
-	return s, s.await(exited)
+	return s, s.Await(s.admin.PingContext)
 }
 
 // binary finds a program; Debian keeps the server out of the PATH of most users.
@@ -125,72 +97,16 @@ func freePort() (int, error) {
 	return port, errors.Join(err, l.Close())
 }
 
-// asOwner makes cmd run as a user that owns dir: the server refuses root.
-func asOwner(cmd *exec.Cmd, dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	who, err := user.Lookup("mysql")
-	if err != nil {
-		if who, err = user.Lookup("nobody"); err != nil {
-			return err
-		}
-	}
-	uid, err := strconv.ParseUint(who.Uid, 10, 32)
-	if err != nil {
-		return err
-	}
-	gid, err := strconv.ParseUint(who.Gid, 10, 32)
-	if err != nil {
-		return err
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	return os.Chown(dir, int(uid), int(gid))
-}
-
-// await returns when the server answers.
-func (s *Server) await(exited <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := s.admin.PingContext(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-exited:
-			return fmt.Errorf("start MariaDB: %s", s.logs())
-		case <-ctx.Done():
-			return fmt.Errorf("MariaDB does not answer: %w\n%s", err, s.logs())
-		}
-	}
-}
-
-// logs is what installer and server wrote.
-func (s *Server) logs() []byte {
-	first, _ := os.ReadFile(filepath.Join(s.dir, "install.log"))
-	second, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
-	return bytes.Join([][]byte{first, second}, []byte("\n"))
-}
-
 // Start returns the server, or ends the test where there cannot be one.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
 	s, err := shared()
-	switch {
-	case errors.Is(err, errNoMariaDB) && os.Getenv("CI") == "":
-		tb.Skipf("SKIP: %v (set CI to make this a failure)", err)
-	case err != nil:
-		tb.Fatal(err)
-	}
+	testserver.Need(tb, err)
 	return s
 }
 
 // Socket is the path of the server's socket.
-func (s *Server) Socket() string { return filepath.Join(s.dir, "sock") }
+func (s *Server) Socket() string { return filepath.Join(s.Dir, "sock") }
 
 // Address is where the server listens on TCP, without encryption.
 func (s *Server) Address() string { return s.addr }
