@@ -7,6 +7,9 @@ import (
 	"strconv"
 )
 
+// Tokens have a file of their own because they may need a second server, with
+// everything that goes with one: an address, a user, a password, encryption.
+
 // Tokens says how API tokens of people who lost access are made useless.
 type Tokens struct {
 	Strategy TokenStrategy `yaml:"strategy"`
@@ -73,7 +76,8 @@ func (d TokenDatabase) IsZero() bool {
 	return d.Address+d.Socket+d.Name+d.User+d.PasswordFile+d.PasswordEnv+d.TablePrefix+d.CAFile == ""
 }
 
-// Protection is TLS with auto resolved.
+// Protection is TLS with auto resolved: the password is not sent in the clear, but the
+// names of people and of their tokens would be.
 func (d TokenDatabase) Protection() TokenTLS {
 	if d.TLS != TokenTLSAuto {
 		return d.TLS
@@ -85,7 +89,9 @@ func (d TokenDatabase) Protection() TokenTLS {
 	return TokenTLSVerify
 }
 
-// validate checks what stands below tokens; path is where that is.
+// validate checks what stands below tokens; path is where that is. A database that no
+// strategy uses is refused like a strategy without its database: either is a setting
+// that somebody believes to be in force.
 func (t *Tokens) validate(r *report, path string) {
 	validateUnique(r, path+".on", t.On)
 	if t.Database.IsZero() {

@@ -404,6 +404,11 @@ func (a *application) sendJobs(ctx context.Context, jobs []job) {
 	a.fallBack(ctx, jobs)
 }
 
+// The order within a request matters twice. Leavers' steps are first because their
+// plans are; and ended tokens come before the call that makes the tracker forget them,
+// because a tracker that reads the table in between would remember them for another
+// five minutes.
+
 // answered records the answer to one member of a request; alone says that it is
 // the member's own and not that of the whole request.
 func (a *application) answered(j job, err error, alone bool) {

@@ -10,6 +10,11 @@ import (
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
+// Two questions of an administrator are answered here: what happens to tokens when
+// somebody leaves, and why it is not what was configured. A strategy that is asked for
+// by name and does not work is a failure; one that auto merely passes over is a
+// warning, because something else does its work.
+
 // checkTokens tells which strategy applies, what it costs, and what is wrong with
 // those that do not work.
 func (c *Client) checkTokens(ctx context.Context, pol Policy) []Finding {

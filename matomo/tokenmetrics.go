@@ -8,6 +8,9 @@ import (
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
 )
 
+// An attempt and its result are one counter, so that the share of failures is one
+// query; which strategy is in use is a gauge, so that a change shows as one.
+
 // tokenMetrics show by what tokens are ended and how that goes. The clients of all
 // targets share the vectors; each fills its own label.
 type tokenMetrics struct {

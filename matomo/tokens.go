@@ -102,6 +102,9 @@ func (w *ways) note(s Strategy, what string, err error) {
 	}
 }
 
+// Nothing here asks anybody: whether a strategy is there comes with every read, and
+// how it fares with every use. Only ReviewTokens goes and looks.
+
 // usable drops what is out of use.
 func (w *ways) usable(all []Strategy) []Strategy {
 	w.mu.Lock()

@@ -11,6 +11,9 @@ import (
 	"github.com/matomo-scim/bridge/matomo/tokendb"
 )
 
+// The token database is a helper and never a condition: it is not opened at the start,
+// a failure of it is no failure of the target, and it is closed with everything else.
+
 // newTokenDB makes the token database of a target. It connects to nothing yet: one
 // that is down is seen by check and at the first leaver, not at the start.
 func newTokenDB(cfg *config.Config, t config.Target) (*tokendb.Store, error) {

@@ -62,6 +62,10 @@ func (p *pass) act(ctx context.Context) error {
 	}
 }
 
+// A leaver counts as revoked when a read back says so, and the read back of a chunk
+// comes after all of it was sent. So a chunk never mixes what takes a hundredth of a
+// second with what takes a tenth.
+
 // together is how many of changes go into the next chunk. The first phase of leavers
 // has chunks of its own, so that its clock stops before anything slower is sent.
 func together(changes []*work) int {

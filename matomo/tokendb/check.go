@@ -8,6 +8,10 @@ import (
 	"github.com/matomo-scim/bridge/matomo"
 )
 
+// Proving a right by using it is the only way that holds: grants come through roles,
+// proxies and wildcards, a server may be read only, and a trigger may refuse. So the
+// check runs what revoking runs, on a row that cannot exist.
+
 // Check proves that tokens can be listed and ended, without ending one, and tells
 // what the database user may do beyond that. It implements matomo.Invalidator;
 // its errors are those of Revoke.

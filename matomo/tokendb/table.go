@@ -49,6 +49,10 @@ type setupError struct{ text string }
 // Error says what is wrong and where to look.
 func (e *setupError) Error() string { return e.text }
 
+// The table is looked for once and then remembered, until the server refuses
+// something about it: an administrator may rename it, restore it under another
+// prefix, or give the right to it later than the bridge was started.
+
 // detect finds the table by its name and makes sure that it has the columns which
 // are needed. The information schema shows only what the user has a right on.
 func detect(ctx context.Context, db *sql.DB, prefix string) (Table, error) {

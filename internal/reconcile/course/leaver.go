@@ -204,6 +204,9 @@ func (r *Round) HasAccess(account matomo.Account) bool {
 	return account.Exists && !matomo.VerifyGone(account, blind).Revoked
 }
 
+// Where tokens are seen, their end is proven by looking; where they can merely be
+// ended, by Matomo's answer.
+
 // SeesTokens reports whether the tokens of other people can be seen here, and those
 // of leavers are to end.
 func (r *Round) SeesTokens() bool {

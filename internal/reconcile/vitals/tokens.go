@@ -13,6 +13,10 @@ import (
 	"github.com/matomo-scim/bridge/matomo"
 )
 
+// What ends tokens is not a setting but a finding: it depends on Matomo's version and
+// plugins and on a database, all of which change while the bridge runs. So it is looked
+// at again and again, and said only when it is news.
+
 // TokenWatch tells people by what the tokens of a target are ended: once at the
 // start and whenever it changes, because the plugin was installed, Matomo was
 // updated, or the token database stopped working.

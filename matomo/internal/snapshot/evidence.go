@@ -23,6 +23,8 @@ func (r *reading) wantTokens(logins []string, wanted bool) {
 	}
 	for _, login := range logins {
 		var found []plan.Token
+		// A plugin that fails must not fail the read: it would keep the access of
+		// everybody who is read with it.
 		r.may[len(r.calls)] = func(err error) error {
 			switch wire.KindOf(err) {
 			case wire.UserMissing:
