@@ -152,12 +152,16 @@ func (p *pass) loginTaken(ctx context.Context, tx *database.Tx, w *work, id stri
 		w.Conflict(course.ReasonLoginTaken, fmt.Sprintf("login %q belongs to another person", other.Login))
 		return nil
 	}
+	if course.Kept(other) {
+		w.Conflict(course.ReasonLoginTaken, fmt.Sprintf("login %q belongs to somebody who left and whose account is kept (leaver keep)", other.Login))
+		return nil
+	}
 	w.Postpone(course.ReasonWaitsForDelete, fmt.Sprintf("the account %q of somebody who left is deleted first", other.Login),
 		tx.Now().Add(deletionSoon))
 	if other.DeleteAt != nil && !other.DeleteAt.After(tx.Now()) {
 		return nil // on its way already
 	}
-	return p.opt.Bindings.BringDeletionForward(ctx, tx, other.ID)
+	return p.opt.Bindings.DeleteNow(ctx, tx, other.ID, bindings.Cause{})
 }
 
 // claimLogins looks whose the accounts are that stand in the way of somebody who
