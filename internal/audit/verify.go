@@ -22,7 +22,7 @@ import (
 // them: an entry whose subject column was changed would be hidden from a review.
 //
 // Somebody who can write all rows and the head can write a whole new chain. Against that there is
-// only the head hash of an earlier report, kept where they cannot write.
+// only the head hash of an earlier report, or a signed checkpoint, kept where they cannot write.
 
 // Fault says what is wrong at a place of the chain.
 type Fault string
@@ -33,6 +33,9 @@ const (
 	Moved   Fault = "moved"   // the entry is whole but does not follow the one before: that was replaced, or this one moved
 	Missing Fault = "missing" // no entry has this number
 	Cut     Fault = "cut"     // the chain does not end where the head says
+
+	Rewritten Fault = "rewritten" // a signed checkpoint names another hash: the chain was written anew
+	Forged    Fault = "forged"    // a line of the checkpoints is not what the bridge wrote there
 )
 
 // Problem is one place where the chain is broken.

@@ -30,6 +30,7 @@ var small = map[string]string{
 	"cmd/matomo-scim-bridge/internal/terminal": "how commands look, apart from what they say",
 	"config/extension":                         "SCIM schemas in the file, apart from the keys of the service",
 	"scim/discovery":                           "what the front says about itself, apart from what it does",
+	"internal/sheet":                           "CSV that no spreadsheet runs, for every export alike",
 	"internal/reconcile/lease":                 "what keeps two writers from one login, tested by itself",
 	"internal/reconcile/ruleset":               "which rules decide, apart from what is decided",
 	"internal/database/databasetest":           "a store on both engines for tests, and no more than that",

@@ -30,6 +30,7 @@ var table = map[string]row{
 	"matomo/access":     {pure: true},
 	"internal/database": {},
 	"internal/web":      {},
+	"internal/sheet":    {},
 	// The configuration declares schemas, and checks them by the tables they extend.
 	"config":           {imports: []string{"config/extension"}},
 	"config/extension": {pure: true, imports: []string{"scim/schema"}},
@@ -64,7 +65,7 @@ var table = map[string]row{
 	}},
 	"matomo":            {imports: []string{"matomo/access", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
 	"matomo/tokendb":    {imports: []string{"matomo"}},
-	"internal/audit":    {imports: []string{"internal/database"}},
+	"internal/audit":    {imports: []string{"internal/database", "internal/sheet"}},
 	"internal/bindings": {imports: []string{"internal/database"}},
 
 	// 2: the truth about people. It marks bindings as due and writes the audit
