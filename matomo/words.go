@@ -114,6 +114,7 @@ const (
 	EvidenceNone    = snapshot.EvidenceNone
 	EvidenceReports = snapshot.EvidenceReports
 	EvidenceAll     = snapshot.EvidenceAll
+	EvidenceAccount = snapshot.EvidenceAccount
 )
 
 // The kinds of steps, the reasons for blocks, the ways of managing and of

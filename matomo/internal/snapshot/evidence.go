@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/matomo-scim/bridge/matomo/access"
@@ -135,7 +136,7 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 	if level == EvidenceNone {
 		return
 	}
-	r.evidence = logins
+	r.evidence, r.whole = logins, level >= EvidenceAccount
 	r.optional("scheduled reports", logins)
 	r.add("ScheduledReports.getReports", wire.Items(func(_ string, dec *json.Decoder) error {
 		var raw json.RawMessage
@@ -165,17 +166,56 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 		return nil
 	}))
 	for _, login := range logins {
-		r.optional("dashboards", []string{login})
-		var raw json.RawMessage
-		decode := wire.Raw(&raw)
-		r.add("Dashboard.getDashboards", func(dec *json.Decoder) error {
-			err := decode(dec)
-			if ev := r.evidenceOf(login); err == nil && ev != nil {
-				ev.Dashboards = raw
-			}
-			return err
-		}, wire.P("login", login))
+		r.wantDashboards(login)
+		if level >= EvidenceAccount {
+			r.wantSettings(login)
+		}
 	}
+}
+
+// wantDashboards adds the dashboards that a person made. Asked for all, Matomo would answer its
+// default one for whoever has none, and for logins that do not exist.
+func (r *reading) wantDashboards(login string) {
+	r.optional("dashboards", []string{login})
+	var raw json.RawMessage
+	decode := wire.Raw(&raw)
+	r.add("Dashboard.getDashboards", func(dec *json.Decoder) error {
+		err := decode(dec)
+		if ev := r.evidenceOf(login); err == nil && ev != nil {
+			ev.Dashboards = raw
+		}
+		return err
+	}, wire.P("login", login), wire.P("returnDefaultIfEmpty", "0"))
+}
+
+// preferences are those that Matomo's core knows and people set; the others are marks of plugins.
+var preferences = []string{"defaultReport", "defaultReportDate"}
+
+// wantSettings adds what a person chose for themselves. Matomo answers a default for a preference
+// that nobody set, and there is no telling the two apart.
+func (r *reading) wantSettings(login string) {
+	setting := func(what, method string, store func(*plan.Evidence, string), params ...wire.Param) {
+		r.optional(what, []string{login})
+		r.add(method, func(dec *json.Decoder) error {
+			var v any // a text, a number, or false for none
+			if err := wire.Value(&v)(dec); err != nil {
+				return err
+			}
+			if ev := r.evidenceOf(login); ev != nil && v != nil && v != false {
+				store(ev, fmt.Sprint(v))
+			}
+			return nil
+		}, params...)
+	}
+	for _, name := range preferences {
+		setting("preference "+name, "UsersManager.getUserPreference", func(ev *plan.Evidence, v string) {
+			if ev.Preferences == nil {
+				ev.Preferences = map[string]string{}
+			}
+			ev.Preferences[name] = v
+		}, wire.P("preferenceName", name), wire.P("userLogin", login))
+	}
+	setting("language", "LanguagesManager.getLanguageForUser", func(ev *plan.Evidence, v string) { ev.Language = v }, wire.P("login", login))
 }
 
 // optional lets the next call fail: what is missing is written down for the

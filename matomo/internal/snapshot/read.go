@@ -30,7 +30,8 @@ type EvidenceLevel int
 const (
 	EvidenceNone    EvidenceLevel = iota
 	EvidenceReports               // scheduled reports: before a site is taken away
-	EvidenceAll                   // and dashboards and segments: before an account is deleted
+	EvidenceAll                   // and dashboards and segments: when somebody has left
+	EvidenceAccount               // and preferences and language: before an account is deleted
 )
 
 // Read says what Accounts reads besides accounts, access, sites and
@@ -229,6 +230,7 @@ type reading struct {
 	may      map[int]func(error) error // calls that may fail: what becomes of their error
 	asked    []string
 	evidence []string // whose evidence is read
+	whole    bool     // all of it
 	super    bool
 	fresh    facts
 }
@@ -383,7 +385,9 @@ func (r *reading) finish() *Snapshot {
 	s := r.snap
 	s.Version, s.Capabilities, s.CanRevoke = r.fresh.version, r.fresh.caps, r.fresh.canRevoke
 	for _, l := range r.evidence {
-		r.evidenceOf(l) // somebody who has nothing has empty evidence
+		if ev := r.evidenceOf(l); ev != nil { // somebody who has nothing has empty evidence
+			ev.Whole = r.whole
+		}
 	}
 	for _, l := range r.asked {
 		s.addAccount(compact{login: l})

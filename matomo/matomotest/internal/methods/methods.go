@@ -156,6 +156,7 @@ func belongings() map[string]api.Method {
 		"Dashboard.getDashboards":             method("", getDashboards, api.LoggedIn),
 		"Dashboard.createNewDashboardForUser": method("login", createNewDashboardForUser, api.LoggedIn, self),
 		"SegmentEditor.add":                   method("name definition", addSegment, api.LoggedIn, api.OnSite(model.View)),
+		"SegmentEditor.update":                method("idSegment name definition", updateSegment, api.LoggedIn),
 		"SegmentEditor.getAll":                method("", getSegments, api.SomeView),
 		"Annotations.add":                     method("idSite date note", addAnnotation, api.LoggedIn, api.OnSite(model.View)),
 		"Annotations.getAll":                  method("idSite", getAnnotations, api.OnSite(model.View)),
