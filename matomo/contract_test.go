@@ -264,6 +264,7 @@ func TestContract(t *testing.T) {
 		{"more than a hundred people in one Apply", contractMany},
 		{"more than a hundred sites", contractManySites},
 		{"evidence", contractEvidence},
+		{"things that are given back", contractRestore},
 		{"companion plugin: what it refuses", contractPluginRefusals},
 		{"companion plugin: list and end tokens", contractPluginTokens},
 		{"companion plugin: tracking ends at once", contractPluginTracking},
