@@ -2,6 +2,7 @@ package matomo
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/matomo-scim/bridge/matomo/access"
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
@@ -118,7 +119,11 @@ func accessCall(s Step) wire.Call {
 func tokenCall(s Step) wire.Call {
 	switch s.Strategy {
 	case Plugin:
-		return wire.Call{Method: plan.Companion + ".revokeTokens", Params: []wire.Param{wire.P("userLogin", s.Login)}}
+		k := wire.Call{Method: plan.Companion + ".revokeTokens", Params: []wire.Param{wire.P("userLogin", s.Login)}}
+		if s.Token != 0 {
+			k.Params = append(k.Params, wire.P("idTokenAuth", strconv.Itoa(s.Token)))
+		}
+		return k
 	case Regenerate:
 		return wire.Call{Method: "UsersManager.regenerateTokenAuth", Params: []wire.Param{wire.P("userLogin", s.Login)}}
 	case Database:

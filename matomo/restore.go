@@ -152,7 +152,8 @@ func (r *restoring) look(ctx context.Context) error {
 	r.sites = snap.SiteIDs()
 	var answers [3]json.RawMessage
 	calls := []wire.Call{
-		{Method: "ScheduledReports.getReports"}, {Method: "SegmentEditor.getAll"},
+		{Method: "ScheduledReports.getReports"},
+		{Method: "SegmentEditor.getAll"},
 		{Method: "Dashboard.getDashboards", Params: []wire.Param{wire.P("login", r.to.Login), wire.P("returnDefaultIfEmpty", "0")}},
 	}
 	for i := range calls {

@@ -25,7 +25,6 @@ const (
 	CSV   Format = "csv"   // one row an entry, for a spreadsheet
 )
 
-
 // columns are the head of an export as CSV.
 var columns = []string{
 	"seq", "at", "event", "actor", "source", "request_id", "subject", "target", "login", "rule",

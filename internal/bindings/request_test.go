@@ -255,7 +255,9 @@ func TestTokenRequest_Property(t *testing.T) {
 			for _, id := range r.IDs {
 				want[id] = true
 			}
-			f.tx(func(ctx context.Context, tx *database.Tx) error { return f.RequestTokens(ctx, tx, b.ID, r, bindings.Cause{}) })
+			f.tx(func(ctx context.Context, tx *database.Tx) error {
+				return f.RequestTokens(ctx, tx, b.ID, r, bindings.Cause{})
+			})
 		}
 		got := f.of(b.Subject).RevokeTokens
 		if got.All != all {

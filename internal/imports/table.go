@@ -107,9 +107,12 @@ var table = map[string]row{
 	}},
 	"internal/reconcile/lease":   {},
 	"internal/reconcile/ruleset": {imports: []string{"internal/bindings", "mapping"}},
+	"internal/reconcile/trail": {imports: []string{
+		"internal/audit", "internal/bindings", "internal/database", "internal/reconcile/course", "matomo", "matomo/access",
+	}},
 	"internal/reconcile": {imports: []string{
-		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "internal/reconcile/course",
-		"internal/reconcile/lease", "internal/reconcile/ruleset", "internal/reconcile/vitals", "mapping", "matomo", "matomo/access",
+		"internal/bindings", "internal/database", "internal/directory", "internal/reconcile/course", "internal/reconcile/lease",
+		"internal/reconcile/ruleset", "internal/reconcile/trail", "internal/reconcile/vitals", "mapping", "matomo", "matomo/access",
 	}},
 
 	// 4: the pages look at everything and own nothing.

@@ -116,6 +116,13 @@ func (p *pass) enforce(ctx context.Context, chunk []*work) error {
 	if err := p.readEvidence(ctx, chunk); err != nil {
 		return err
 	}
+	for _, w := range chunk {
+		p.round.AwaitEvidence(&w.Case)
+	}
+	if err := p.record(ctx, chunk); err != nil {
+		return err
+	}
+	chunk = slices.DeleteFunc(chunk, func(w *work) bool { return w.Concluded })
 	going, err := p.intend(ctx, chunk)
 	if err != nil {
 		return err
@@ -133,11 +140,11 @@ func (p *pass) enforce(ctx context.Context, chunk []*work) error {
 }
 
 // readEvidence reads what plans would delete for good where the first read did
-// not carry it.
+// not carry it, or not all of it.
 func (p *pass) readEvidence(ctx context.Context, chunk []*work) error {
 	var lacking []*work
 	for _, w := range chunk {
-		if w.Deletes() && w.Account.Exists && w.Account.Evidence == nil {
+		if w.LacksEvidence() {
 			lacking = append(lacking, w)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/internal/reconcile/ruleset"
+	"github.com/matomo-scim/bridge/internal/reconcile/trail"
 	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
@@ -64,7 +65,7 @@ type (
 // rule, and what it gives.
 func ReasonTexts(d mapping.Decision) []string { return course.ReasonTexts(d) }
 
-// Options is what an Engine is made of. Everything but Report and Logger is
+// Options is what an Engine is made of. Everything but Report, Trail and Logger is
 // required.
 type Options struct {
 	DB        *database.DB
@@ -80,6 +81,8 @@ type Options struct {
 	// FullCompare is the time between two full compares of a target; zero
 	// switches them off.
 	FullCompare time.Duration
+	// Trail writes intents and outcomes; nil for the audit trail alone, without a journal.
+	Trail *trail.Trail
 	// RuleOptions are what the stored rules are parsed with.
 	RuleOptions mapping.Options
 	// Report receives the state of each worker and target for /health.
@@ -129,6 +132,9 @@ func New(opt Options) (*Engine, error) {
 	}
 	if opt.Report == nil {
 		opt.Report = func(string, string, string, string, time.Duration) {}
+	}
+	if opt.Trail == nil {
+		opt.Trail = &trail.Trail{Bindings: opt.Bindings}
 	}
 	names := make([]string, 0, len(opt.Targets))
 	for _, t := range opt.Targets {

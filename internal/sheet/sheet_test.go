@@ -12,19 +12,19 @@ import (
 
 func TestSafe(t *testing.T) {
 	for cell, want := range map[string]string{
-		"":                      "",
-		"ada@example.org":       "ada@example.org",
-		"1:write, 2:view":       "1:write, 2:view",
-		"=1+1":                  "'=1+1",
-		"+49 30 1234":           "'+49 30 1234",
-		"-5":                    "'-5",
-		"@SUM(A1)":              "'@SUM(A1)",
-		"\t=1+1":                "'\t=1+1",
-		"\r\n=1+1":              "'\r\n=1+1",
+		"":                        "",
+		"ada@example.org":         "ada@example.org",
+		"1:write, 2:view":         "1:write, 2:view",
+		"=1+1":                    "'=1+1",
+		"+49 30 1234":             "'+49 30 1234",
+		"-5":                      "'-5",
+		"@SUM(A1)":                "'@SUM(A1)",
+		"\t=1+1":                  "'\t=1+1",
+		"\r\n=1+1":                "'\r\n=1+1",
 		"＝HYPERLINK(\"x\",\"y\")": "'＝HYPERLINK(\"x\",\"y\")",
-		"\ufeff=1+1":            "'\ufeff=1+1",
-		"'=1+1":                 "'=1+1",
-		" =1+1":                 " =1+1",
+		"\ufeff=1+1":              "'\ufeff=1+1",
+		"'=1+1":                   "'=1+1",
+		" =1+1":                   " =1+1",
 	} {
 		if got := Safe(cell); got != want {
 			t.Errorf("Safe(%q) = %q, want %q", cell, got, want)

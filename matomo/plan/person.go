@@ -78,6 +78,7 @@ func (b *planner) run(addsOnly bool) Plan {
 	b.email()
 	b.promote()
 	b.roleChangeTokens()
+	b.requestedTokens()
 	return b.plan
 }
 
@@ -377,6 +378,29 @@ func (b *planner) roleChangeTokens() {
 		s := b.tokenStep("access changed, so tokens made under the old one end", b.target())
 		s.Reduces = b.plan.Reduces()
 		b.step(s)
+	}
+}
+
+// requestedTokens ends tokens because somebody asked for it, or because they are too old. One by one
+// where the companion plugin can, else all of them: a token too many costs its owner a minute.
+func (b *planner) requestedTokens() {
+	switch {
+	case !b.want.EndTokens && len(b.want.EndTokenIDs) == 0, b.addsOnly:
+	case b.plan.Has(RevokeTokens), b.plan.Has(AddUser), b.plan.Has(InviteUser): // they end, or there is none
+	case b.have.TokensKnown && len(b.have.Tokens) == 0:
+	case b.pol.Tokens == NoStrategy:
+		b.block(TokensLive, "tokens were asked to be ended, and nothing here can do that without harm")
+	case b.want.EndTokens, b.pol.Tokens != Plugin:
+		s := b.tokenStep("somebody asked for the tokens to end", b.target())
+		s.Reduces = true
+		b.step(s)
+	default:
+		for _, id := range b.want.EndTokenIDs {
+			if b.have.TokensKnown && !slices.ContainsFunc(b.have.Tokens, func(t Token) bool { return t.ID == id }) {
+				continue
+			}
+			b.step(Step{Kind: RevokeTokens, Strategy: Plugin, Token: id, Reduces: true, Why: "somebody asked for this token to end"})
+		}
 	}
 }
 

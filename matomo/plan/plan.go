@@ -39,6 +39,7 @@ type Step struct {
 	AllSites     bool            `json:"all_sites,omitempty"` // every site that exists when Matomo runs the step
 	Strategy     Strategy        `json:"strategy,omitempty"`
 	Fallback     []Strategy      `json:"fallback,omitempty"` // tried in this order when Strategy fails
+	Token        int             `json:"token,omitempty"`    // the one token that RevokeTokens ends, where the strategy can; 0 for all
 	Why          string          `json:"why"`
 
 	NeedsPassword bool `json:"needs_password,omitempty"` // Matomo asks for the bridge's password
@@ -64,6 +65,9 @@ func (s Step) String() string {
 	}
 	if s.Email != "" {
 		b += " " + s.Email
+	}
+	if s.Token != 0 {
+		b += " token " + strconv.Itoa(s.Token)
 	}
 	return b
 }
@@ -155,6 +159,9 @@ type Want struct {
 	ComeBack bool // tokens from before may be alive (or inert): they die before anything is granted (I10)
 	Adopted  bool // first enforcement after adoption: tokens stay
 	Drift    bool // repair of drift rather than a change of the person: additions alone leave tokens
+
+	EndTokens   bool  // somebody asked for every token to end
+	EndTokenIDs []int // or for these
 }
 
 // Plan is the ordered changes that turn an account into what is wanted. The

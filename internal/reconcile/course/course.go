@@ -178,6 +178,8 @@ type Outcome struct {
 	// Revoked: a leaver was read back without access.
 	Revoked bool
 	Tokens  bindings.Tokens
+	// TokensEnded: the tokens that somebody asked to end are dead.
+	TokensEnded bool
 }
 
 // Blocks is everything that was wanted and is not done: withheld by a guard, or

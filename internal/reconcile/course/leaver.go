@@ -116,6 +116,7 @@ func (r *Round) concludeLeaver(c *Case, account matomo.Account) {
 	default:
 		c.Tokens = bindings.Tokens(verdict.Tokens)
 		c.Verified, c.Revoked = true, true
+		c.TokensEnded = !c.Binding.RevokeTokens.IsZero() // dead, or inert for want of a way
 		r.advance(c, "no access, tokens "+string(verdict.Tokens))
 	}
 }
