@@ -55,6 +55,7 @@ type Config struct {
 	Mapping   Mapping            `yaml:"mapping"`
 	Guards    Guards             `yaml:"guards"`
 	Reconcile Reconcile          `yaml:"reconcile"`
+	Audit     Audit              `yaml:"audit"`
 
 	// Path is the file this came from, as it was named; Dir its absolute
 	// folder, which relative paths in the file start from.
@@ -212,6 +213,23 @@ type Reconcile struct {
 	FullCompare time.Duration `yaml:"full_compare"`
 }
 
+// Audit says what is kept of the record outside the database.
+type Audit struct {
+	// CheckpointFile takes signed notes of how long the record was, made with the
+	// private key in SigningKeyFile; empty: none are written. After Load both are
+	// absolute.
+	CheckpointFile string `yaml:"checkpoint_file"`
+	SigningKeyFile string `yaml:"signing_key_file"`
+	// Every is the time between two notes: a minute to a day.
+	Every time.Duration `yaml:"every"`
+	// JournalFile takes revocations while the record cannot be written; empty:
+	// beside the database, or beside the configuration with PostgreSQL.
+	JournalFile string `yaml:"journal_file"`
+
+	// SigningKey is the place of the private key; zero when none is configured.
+	SigningKey Secret `yaml:"-"`
+}
+
 // Find says which file to read: the flag, else the environment, else
 // DefaultPath in the working directory.
 func Find(flag string, getenv func(string) string) string {
@@ -257,6 +275,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	if p, ok := strings.CutPrefix(c.Database.URL, sqliteScheme); ok {
 		c.Database.URL = sqliteScheme + c.Resolve(p)
 	}
+	c.Audit.resolve(c)
 	return c, nil
 }
 
@@ -267,6 +286,22 @@ func (c *Config) Resolve(path string) string {
 		return path
 	}
 	return filepath.Join(c.Dir, path)
+}
+
+// resolve makes paths absolute and gives the journal its place.
+func (a *Audit) resolve(c *Config) {
+	for _, path := range []*string{&a.CheckpointFile, &a.SigningKeyFile, &a.JournalFile} {
+		if *path != "" {
+			*path = c.Resolve(*path)
+		}
+	}
+	if a.JournalFile != "" {
+		return
+	}
+	a.JournalFile = c.Resolve("audit-journal.jsonl")
+	if p, ok := strings.CutPrefix(c.Database.URL, sqliteScheme); ok {
+		a.JournalFile = p + ".audit-journal" // SQLite's own journal is called -journal
+	}
 }
 
 // parse is Parse with the report still open, for Load to add to. The Config is

@@ -97,6 +97,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 		},
 		Guards:    Guards{MaxSuperusers: 3, MinSuperusers: 1, SuperuserSources: []string{"scim"}},
 		Reconcile: Reconcile{Settle: 10 * time.Second, FullCompare: 15 * time.Minute},
+		Audit:     Audit{Every: time.Hour},
 	}
 	if diff := cmp.Diff(want, got, ignoreSecrets); diff != "" {
 		t.Errorf("Parse (-want +got):\n%s", diff)
@@ -123,8 +124,9 @@ targets:
     manage: additive
     requests_per_minute: 0
     sign_in: ldap
-    tokens: {strategy: recreate, on: []}
+    tokens: {strategy: recreate, on: [], max_age: 365d}
     leavers:
+      on_inactive: delete
       tokens: revoke_or_delete
       delete_after: never
       randomise_password: false
@@ -139,6 +141,7 @@ mapping:
   create_unmapped: true
 guards: {max_superusers: 0, min_superusers: 2, superuser_sources: [okta, entra]}
 reconcile: {settle: 0s, full_compare: 24h}
+audit: {checkpoint_file: notes, signing_key_file: key.pem, every: 1m, journal_file: journal}
 `
 	c, err := Parse("bridge.yaml", []byte(text))
 	if err != nil {
@@ -148,9 +151,9 @@ reconcile: {settle: 0s, full_compare: 24h}
 		{
 			Name: "main", URL: "http://localhost:8081/matomo/", TokenEnv: "TOKEN", PasswordFile: "/run/secrets/pw",
 			Login: "bridge", Protected: []string{"admin", "1234"}, Mode: ModeEnforce, Manage: ManageAdditive,
-			SignIn: SignInLDAP, Tokens: Tokens{Strategy: TokensRecreate, On: []TokenEvent{}, Database: TokenDatabase{TLS: TokenTLSAuto, Action: TokenDBDelete}},
+			SignIn: SignInLDAP, Tokens: Tokens{Strategy: TokensRecreate, On: []TokenEvent{}, MaxAge: 365 * 24 * time.Hour, Database: TokenDatabase{TLS: TokenTLSAuto, Action: TokenDBDelete}},
 			Leavers: Leavers{
-				OnInactive: InactiveSuspend, OnUnmapped: UnmappedRemoveAccess, Tokens: LeaverTokensDelete,
+				OnInactive: InactiveDelete, OnUnmapped: UnmappedRemoveAccess, Tokens: LeaverTokensDelete,
 				DeleteSuperusersWithoutPassword: true,
 			},
 		},
@@ -159,6 +162,10 @@ reconcile: {settle: 0s, full_compare: 24h}
 	want[1].Name, want[1].URL, want[1].InsecureHTTP = "eu", "http://matomo.internal/", true
 	want[1].Login, want[1].TokenFile = "b", "t"
 	want[1].Leavers.DeleteAfter = 36 * time.Hour
+	wantAudit := Audit{CheckpointFile: "notes", SigningKeyFile: "key.pem", Every: time.Minute, JournalFile: "journal"}
+	if diff := cmp.Diff(wantAudit, c.Audit, ignoreSecrets); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff(want, c.Targets, ignoreSecrets); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}

@@ -21,6 +21,7 @@ func defaults() *Config {
 		},
 		Guards:    Guards{MaxSuperusers: 3, MinSuperusers: 1},
 		Reconcile: Reconcile{Settle: 10 * time.Second, FullCompare: 15 * time.Minute},
+		Audit:     Audit{Every: time.Hour},
 	}
 }
 

@@ -139,9 +139,10 @@ type OnInactive string
 // What may become of it.
 const (
 	InactiveSuspend OnInactive = "suspend" // no access, no tokens, no password that works
+	InactiveDelete  OnInactive = "delete"  // the same, and the account is deleted at once
 )
 
-func (OnInactive) values() []string { return words(InactiveSuspend) }
+func (OnInactive) values() []string { return words(InactiveSuspend, InactiveDelete) }
 
 // OnUnmapped is what becomes of a person's access when the last rule that gave
 // it no longer matches.

@@ -70,6 +70,8 @@ func TestExample_CommentedAlternativesAreRight(t *testing.T) {
 				other = strings.Replace(other, `address: ""`, "address: db:3306", 1)
 				other = strings.Replace(other, `name: ""`, "name: matomo", 1)
 				text = append(text, strings.Replace(other, `user: ""`, "user: bridge", 1))
+			case m[2] == "checkpoint_file" && strings.Contains(other, "# signing_key_file:"), m[2] == "signing_key_file" && strings.Contains(other, "# checkpoint_file:"):
+				text = append(text, strings.Replace(other, "# ", "", 1)) // the one needs the other
 			case m[2] == "token_env" && strings.Contains(other, "token_file: "):
 			case strings.HasPrefix(other, "  url: sqlite:") && strings.Contains(line, "DATABASE_PASSWORD") || strings.HasPrefix(other, "  url: sqlite:") && strings.Contains(line, "database_password"):
 				text = append(text, "  url: postgres://bridge@db/bridge")

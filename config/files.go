@@ -31,6 +31,7 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 		}
 	}
 	c.Database.Password = bind(c.Database.PasswordFile, c.Database.PasswordEnv)
+	c.Audit.SigningKey = bind(c.Audit.SigningKeyFile, "")
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		t.Token = bind(t.TokenFile, t.TokenEnv)
@@ -43,6 +44,7 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 // files that are not there.
 func (c *Config) checkFiles(r *report, rules fileRules) {
 	rules.checkSecret(r, "database.password", c.Database.Password)
+	rules.checkSecret(r, "audit.signing_key", c.Audit.SigningKey)
 	for i := range c.Targets {
 		path := fmt.Sprintf("targets[%d]", i)
 		rules.checkSecret(r, path+".token", c.Targets[i].Token)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"regexp"
 	"strconv"
+	"time"
 )
 
 // Tokens have a file of their own because they may need a second server, with
@@ -15,6 +16,9 @@ type Tokens struct {
 	Strategy TokenStrategy `yaml:"strategy"`
 	// On lists the occasions; empty means never.
 	On []TokenEvent `yaml:"on"`
+	// MaxAge is how old a token may become before it is revoked; 0 (written
+	// "never") lets them live.
+	MaxAge time.Duration `yaml:"max_age" never:"true"`
 	// Database is where Matomo keeps its tokens; not configured when nothing but
 	// its defaults is there.
 	Database TokenDatabase `yaml:"database"`
@@ -94,6 +98,10 @@ func (d TokenDatabase) Protection() TokenTLS {
 // that somebody believes to be in force.
 func (t *Tokens) validate(r *report, path string) {
 	validateUnique(r, path+".on", t.On)
+	if t.MaxAge != 0 {
+		// Younger ones would end while somebody is setting up what uses them.
+		r.span(path+".max_age", t.MaxAge, 24*time.Hour, 10*365*24*time.Hour)
+	}
 	if t.Database.IsZero() {
 		if t.Strategy == TokensDatabase {
 			r.add(path+".strategy", "there is no token database", "say where it is under database, or use auto")

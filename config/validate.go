@@ -47,6 +47,7 @@ func (c *Config) validate(r *report) {
 	c.validateMapping(r)
 	c.validateGuards(r)
 	c.validateReconcile(r)
+	c.Audit.validate(r)
 }
 
 // validateListen checks the form of the addresses; whether they are free shows
@@ -320,13 +321,29 @@ func (c *Config) validateGuards(r *report) {
 
 // validateReconcile keeps the pace within what the loop is made for.
 func (c *Config) validateReconcile(r *report) {
-	span := func(path string, v, lo, hi time.Duration) {
-		if v < lo || v > hi {
-			r.add(path, fmt.Sprintf("%s is out of range", v), fmt.Sprintf("use a duration from %s to %s", lo, hi))
-		}
+	r.span("reconcile.settle", c.Reconcile.Settle, 0, time.Minute)
+	r.span("reconcile.full_compare", c.Reconcile.FullCompare, time.Minute, 24*time.Hour)
+}
+
+// validate wants a key for notes and notes for a key: one without the other is
+// a file that somebody believes in and that is not there.
+func (a *Audit) validate(r *report) {
+	r.span("audit.every", a.Every, time.Minute, 24*time.Hour)
+	switch {
+	case a.CheckpointFile != "" && a.SigningKeyFile == "":
+		r.add("audit.checkpoint_file", "checkpoints need a key to sign them with", "make one with: matomo-scim-bridge audit key FILE, and name it as signing_key_file")
+	case a.CheckpointFile == "" && a.SigningKeyFile != "":
+		r.add("audit.signing_key_file", "there is nothing to sign", "say where to write checkpoints with checkpoint_file, or remove the key")
+	case a.CheckpointFile != "" && (a.CheckpointFile == a.SigningKeyFile || a.CheckpointFile == a.JournalFile):
+		r.add("audit.checkpoint_file", "is the same file as another one", "give each a file of its own")
 	}
-	span("reconcile.settle", c.Reconcile.Settle, 0, time.Minute)
-	span("reconcile.full_compare", c.Reconcile.FullCompare, time.Minute, 24*time.Hour)
+}
+
+// span reports a duration that is out of range.
+func (r *report) span(path string, v, lo, hi time.Duration) {
+	if v < lo || v > hi {
+		r.add(path, fmt.Sprintf("%s is out of range", v), fmt.Sprintf("use a duration from %s to %s", lo, hi))
+	}
 }
 
 // validateUnique reports what a list names twice.

@@ -17,6 +17,31 @@ func TestValidate_Refuses(t *testing.T) {
 		want []string
 		hint string // of the first; empty: not compared
 	}{
+		"checkpoints without a key": {
+			minimal + "audit: {checkpoint_file: notes}",
+			[]string{"9:26 audit.checkpoint_file: checkpoints need a key to sign them with"},
+			"make one with: matomo-scim-bridge audit key FILE, and name it as signing_key_file",
+		},
+		"a key without checkpoints": {
+			minimal + "audit: {signing_key_file: key.pem}",
+			[]string{"9:27 audit.signing_key_file: there is nothing to sign"},
+			"say where to write checkpoints with checkpoint_file, or remove the key",
+		},
+		"checkpoints over the key": {
+			minimal + "audit: {checkpoint_file: key.pem, signing_key_file: key.pem}",
+			[]string{"9:26 audit.checkpoint_file: is the same file as another one"},
+			"",
+		},
+		"checkpoints all the time": {
+			minimal + "audit: {every: 1s}",
+			[]string{"9:16 audit.every: 1s is out of range"},
+			"use a duration from 1m0s to 24h0m0s",
+		},
+		"tokens of a moment": {
+			with("token_file: token", "token_file: token\n    tokens: {max_age: 1h}"),
+			[]string{"7:23 targets[0].tokens.max_age: 1h0m0s is out of range"},
+			"use a duration from 24h0m0s to 87600h0m0s",
+		},
 		"no port": {
 			minimal + "listen: {scim: localhost}",
 			[]string{`9:16 listen.scim: "localhost" is no address to listen on`},

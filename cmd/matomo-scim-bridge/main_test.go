@@ -36,6 +36,10 @@ func TestScripts(t *testing.T) {
 			"expand":  expandFile,
 			"waitfor": waitForPort,
 			"push":    pushPerson,
+
+			"active":     setActive,
+			"belongings": belongings,
+			"sql":        sqlExec,
 		},
 	})
 }

@@ -145,6 +145,11 @@ func (a *App) Start(ctx context.Context) {
 		})
 	}
 	a.work.Go(func() { a.Audit.Run(ctx) })
+	a.work.Go(func() { a.Journal.Run(ctx) })
+	if notes := a.checkpoints(); notes != nil {
+		a.work.Go(func() { notes.Run(ctx) })
+	}
+	a.work.Go(func() { a.TokenAges.Run(ctx) })
 	a.work.Go(func() { a.Engine.Run(ctx) })
 	a.work.Go(func() { a.sweep(ctx) })
 	a.log.Info("serving", zap.String("scim", "http://"+a.SCIMAddr()+scim.DefaultBasePath), zap.String("metrics", "http://"+a.MetricsAddr()+"/metrics"))

@@ -14,7 +14,10 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/leavers"
 	"github.com/matomo-scim/bridge/internal/reconcile"
+	"github.com/matomo-scim/bridge/internal/reconcile/trail"
+	"github.com/matomo-scim/bridge/internal/tokenage"
 )
 
 // Opening is in the order of the layers: the database first, then what keeps
@@ -40,9 +43,12 @@ type Services struct {
 	Config    *config.Config
 	DB        *database.DB
 	Audit     *audit.Log
+	Journal   *audit.Journal
 	Bindings  *bindings.Store
 	Directory *directory.Store
 	Engine    *reconcile.Engine
+	Leavers   *leavers.Desk
+	TokenAges *tokenage.Watch
 	Targets   []reconcile.TargetOptions
 	Registry  *prometheus.Registry
 	Health    *Health
@@ -70,6 +76,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 	}
 	s.Audit = audit.New(s.DB, opt.Logger.Named("audit"), s.Registry)
 	s.Bindings = bindings.New(s.DB)
+	s.Journal = audit.NewJournal(s.DB, cfg.Audit.JournalFile, trail.Keep(s.Bindings), opt.Logger.Named("audit"), s.Registry)
 	s.Directory = directory.New(s.DB, s.Bindings, directory.Options{Sources: sourcesOf(cfg)})
 	if s.Targets, err = newTargets(cfg, opt, s.Registry, &s.cleanup); err != nil {
 		return nil, err
@@ -78,6 +85,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 		return nil, err
 	}
 	s.Bindings.OnDue(s.Engine.Wake)
+	s.openDesks(opt)
 	return s, nil
 }
 
@@ -143,11 +151,24 @@ func (s *Services) engineOptions(opt Options) reconcile.Options {
 		CreateUnmapped: s.Config.Mapping.CreateUnmapped,
 		Settle:         s.Config.Reconcile.Settle,
 		FullCompare:    s.Config.Reconcile.FullCompare,
+		Trail:          &trail.Trail{Bindings: s.Bindings, Journal: s.Journal},
 		RuleOptions:    RuleOptions(s.Config),
 		Report:         s.Health.Report,
 		Logger:         opt.Logger.Named("reconcile"),
 		Registerer:     s.Registry,
 	}
+}
+
+// openDesks wires what admins use beside the engine.
+func (s *Services) openDesks(opt Options) {
+	desk := leavers.Options{DB: s.DB, Bindings: s.Bindings, Directory: s.Directory}
+	ages := tokenage.Options{DB: s.DB, Bindings: s.Bindings, Logger: opt.Logger.Named("tokens"), Registerer: s.Registry}
+	for i, t := range s.Targets {
+		enforce := t.Mode == reconcile.Enforce
+		desk.Targets = append(desk.Targets, leavers.Target{Name: t.Name, Client: t.Client, Enforce: enforce})
+		ages.Targets = append(ages.Targets, tokenage.Target{Name: t.Name, Client: t.Client, MaxAge: s.Config.Targets[i].Tokens.MaxAge, Enforce: enforce})
+	}
+	s.Leavers, s.TokenAges = leavers.New(desk), tokenage.New(ages)
 }
 
 // ensureTargets makes the targets of the configuration known to the bindings.

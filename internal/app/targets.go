@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -43,10 +44,20 @@ func newTargets(cfg *config.Config, opt Options, reg prometheus.Registerer, clos
 			Mode:        reconcile.Mode(t.Mode),
 			Client:      client,
 			Policy:      policyOf(t),
-			DeleteAfter: t.Leavers.DeleteAfter,
+			DeleteAfter: deleteAfter(t.Leavers),
 		})
 	}
 	return out, nil
+}
+
+// deleteAfter is how long a suspended account is kept; zero for good. Deleting at
+// once is a time that is over as soon as the access is seen to be gone: revoking is
+// faster than deleting, and a deletion that fails must not keep anybody's access.
+func deleteAfter(l config.Leavers) time.Duration {
+	if l.OnInactive == config.InactiveDelete {
+		return time.Microsecond
+	}
+	return l.DeleteAfter
 }
 
 // newClient makes the client of one target. Secrets are read anew at each use,

@@ -181,3 +181,11 @@ func (s *Store) ClaimTokens(ctx context.Context, tx *database.Tx, target string,
 	}
 	return ok, nil
 }
+
+// PlanTokens says when the ages of a target's tokens are to be looked at next.
+func (s *Store) PlanTokens(ctx context.Context, tx *database.Tx, target string, next time.Time) error {
+	if _, err := tx.Exec(ctx, `UPDATE targets SET tokens_due_at = $1 WHERE name = $2`, database.Micros(next), target); err != nil {
+		return fmt.Errorf("plan tokens of %s: %w", target, err)
+	}
+	return nil
+}

@@ -32,6 +32,7 @@ var small = map[string]string{
 	"scim/discovery":                           "what the front says about itself, apart from what it does",
 	"internal/sheet":                           "CSV that no spreadsheet runs, for every export alike",
 	"internal/reconcile/lease":                 "what keeps two writers from one login, tested by itself",
+	"internal/reconcile/trail":                 "what is put on record, apart from when",
 	"internal/reconcile/ruleset":               "which rules decide, apart from what is decided",
 	"internal/database/databasetest":           "a store on both engines for tests, and no more than that",
 	"matomo/tokendb/tokendbtest":               "the same for Matomo's table of tokens",

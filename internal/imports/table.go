@@ -115,6 +115,15 @@ var table = map[string]row{
 		"internal/reconcile/ruleset", "internal/reconcile/trail", "internal/reconcile/vitals", "mapping", "matomo", "matomo/access",
 	}},
 
+	"internal/tokenage": {imports: []string{"internal/audit", "internal/bindings", "internal/database", "matomo"}},
+
+	"internal/leavers": {imports: []string{
+		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "matomo", "matomo/access",
+	}},
+	"internal/review": {imports: []string{
+		"internal/bindings", "internal/directory", "internal/reconcile/course", "internal/sheet", "mapping", "matomo", "matomo/access",
+	}},
+
 	// 4: the pages look at everything and own nothing.
 	"internal/console": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/directory", "internal/reconcile", "internal/samlsp", "internal/web",
