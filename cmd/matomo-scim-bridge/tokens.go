@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/papers"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -56,7 +55,7 @@ func (c *cli) listTokens(ctx context.Context, s *app.Services, asJSON bool) erro
 	all := []held{}
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	if !asJSON {
-		_, _ = fmt.Fprintln(w, "LOGIN\tTARGET\tSTATE\tTOKENS\tOLDEST\tLAST USED\tNEXT ENDS") // the first error comes back from Flush
+		_, _ = fmt.Fprintln(w, papers.TokenHead) // the first error comes back from Flush
 	}
 	unseen := map[string]bool{}
 	for _, name := range s.Engine.Targets() {
@@ -66,7 +65,7 @@ func (c *cli) listTokens(ctx context.Context, s *app.Services, asJSON bool) erro
 				all = append(all, held{name, h})
 				return nil
 			}
-			_, err := fmt.Fprintln(w, strings.Join(tokenRow(name, h), "\t"))
+			_, err := fmt.Fprintln(w, strings.Join(papers.TokenRow(name, h), "\t"))
 			return err
 		})
 		if err != nil {
@@ -85,38 +84,6 @@ func (c *cli) listTokens(ctx context.Context, s *app.Services, asJSON bool) erro
 		}
 	}
 	return nil
-}
-
-// tokenRow is one person in the list.
-func tokenRow(target string, h app.TokenHolder) []string {
-	if !h.Visible {
-		return []string{h.Login, target, string(h.State), "not visible (" + string(h.Fate) + ")", "", "", ""}
-	}
-	var oldest, used, ends time.Time
-	for _, t := range h.Tokens {
-		oldest = sooner(oldest, t.Created)
-		ends = sooner(sooner(ends, t.Expires), t.Ends)
-		if t.LastUsed.After(used) {
-			used = t.LastUsed
-		}
-	}
-	row := []string{h.Login, target, string(h.State), strconv.Itoa(len(h.Tokens)), "", "", ""}
-	if len(h.Tokens) == 0 {
-		return row
-	}
-	row[4], row[5] = fmt.Sprintf("%d days", int(time.Since(oldest).Hours()/24)), day(&used)
-	if !ends.IsZero() {
-		row[6] = day(&ends)
-	}
-	return row
-}
-
-// sooner is the earlier of two times, of which zero is none.
-func sooner(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 func (c *cli) tokensRevoke() *cobra.Command {

@@ -133,7 +133,10 @@ var table = map[string]row{
 	"internal/app": {all: true},
 	"cmd/matomo-scim-bridge/internal/terminal": {},
 	"cmd/matomo-scim-bridge/internal/demo":     {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
-	"cmd/matomo-scim-bridge":                   {imports: []string{"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/papers":   {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "internal/app"}},
+	"cmd/matomo-scim-bridge": {imports: []string{
+		"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/papers", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app",
+	}},
 
 	// What tests stand on. The stand-in is in the program too: demo and simulate.
 	// Inside it the layers are PHP's habits, the state, the API around it, and
