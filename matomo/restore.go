@@ -69,6 +69,10 @@ func (c *Client) Restore(ctx context.Context, opt RestoreOptions) ([]Restored, e
 	return r.out, nil
 }
 
+// Texts come from Matomo with HTML entities and are escaped again when they are sent: they are sent
+// plain, or "R & D" would become "R &amp; D". Definitions of segments are the exception; Matomo keeps
+// them as they are typed.
+
 // restoring is one Restore under way: what is there now, and what was done.
 type restoring struct {
 	c   *Client
@@ -216,6 +220,8 @@ func (r *restoring) sees(site wire.Number) bool {
 	return r.to.Access.Superuser || role != "" && role != access.NoAccess
 }
 
+// reports gives scheduled reports back. One of a site that the login does not see would mail its numbers
+// past Matomo's own access, so it is left out until they see the site.
 func (r *restoring) reports(ctx context.Context) error {
 	for _, raw := range r.opt.From.Evidence.Reports {
 		var old report
@@ -296,6 +302,8 @@ func (r *restoring) addReport(old report) wire.Call {
 	return wire.Call{Method: "ScheduledReports.addReport", Params: params}
 }
 
+// segments are looked for by id first: what Matomo moved to a superuser keeps its id and its name, and a
+// second one of the same name would only confuse.
 func (r *restoring) segments(ctx context.Context) error {
 	for _, raw := range r.opt.From.Evidence.Segments {
 		var old segment
@@ -347,6 +355,7 @@ func segmentCall(method string, s segment, shared bool) wire.Call {
 	return k
 }
 
+// dashboards are told apart by name, each as often as it is there: two of one name are two.
 func (r *restoring) dashboards(ctx context.Context) error {
 	if len(r.opt.From.Evidence.Dashboards) == 0 {
 		return nil

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/arguments"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/internal/app"
 )
@@ -124,10 +123,10 @@ and the bytes of the entry. csv is for a spreadsheet, which changes what it open
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var f app.AuditFilter
 			var err error
-			if f.Since, err = moment(since); err != nil {
+			if f.Since, err = arguments.Moment(since); err != nil {
 				return fmt.Errorf("--since: %w", err)
 			}
-			if f.Until, err = moment(until); err != nil {
+			if f.Until, err = arguments.Moment(until); err != nil {
 				return fmt.Errorf("--until: %w", err)
 			}
 			return c.withServices(cmd.Context(), func(ctx context.Context, s *app.Services) error {
@@ -148,23 +147,6 @@ and the bytes of the entry. csv is for a spreadsheet, which changes what it open
 // sinceFlag adds --since.
 func sinceFlag(cmd *cobra.Command, since *string) {
 	cmd.Flags().StringVar(since, "since", "", "only from this day (2026-10-01), time (RFC 3339) or age (30d) on")
-}
-
-// moment reads a day, a time, or an age in days; empty is the zero time.
-func moment(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	age, err := days(text, 0)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is no day such as 2026-10-01, no time such as 2026-10-01T12:00:00Z and no age such as 30d", text)
-	}
-	return time.Now().Add(-age), nil
 }
 
 // auditKey makes a key for checkpoints.
@@ -188,7 +170,7 @@ the checkpoints are kept. openssl makes the same:
 				text []byte
 				mode os.FileMode
 			}{{args[0], private, 0o600}, {args[0] + ".pub", public, 0o644}} {
-				if err := newFile(f.name, f.text, f.mode); err != nil {
+				if err := arguments.NewFile(f.name, f.text, f.mode); err != nil {
 					return err
 				}
 			}
@@ -196,17 +178,4 @@ the checkpoints are kept. openssl makes the same:
 			return err
 		},
 	}
-}
-
-// newFile writes a file that must not exist: a key that is overwritten signs nothing any more.
-func newFile(name string, text []byte, mode os.FileMode) (err error) {
-	f, err := os.OpenFile(filepath.Clean(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(text); err != nil {
-		return err
-	}
-	return f.Sync()
 }

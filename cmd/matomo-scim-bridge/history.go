@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/arguments"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/papers"
 	"github.com/matomo-scim/bridge/internal/app"
 )
@@ -31,7 +32,7 @@ and line), and what Matomo answered. USER is a userName or a Matomo login, also 
 somebody who is gone.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			from, err := moment(since)
+			from, err := arguments.Moment(since)
 			if err != nil {
 				return fmt.Errorf("--since: %w", err)
 			}

@@ -29,9 +29,13 @@ func (c *cli) leaverCommand() *cobra.Command {
 		c.leaverList(), c.leaverShow(), c.leaverKeep(), c.leaverDelete(), c.leaverRestore())
 }
 
+// Who typed is what the record says of a command. It is the name that the operating system has for them,
+// before sudo if they used it: root is who may, not who did. The record does not claim to have proven
+// more than that.
+
 // operator is who types: what the record says of commands.
 func (c *cli) operator() app.Cause {
-	name := c.getenv("SUDO_USER") // root is who may, not who did
+	name := c.getenv("SUDO_USER")
 	if u, err := user.Current(); name == "" && err == nil {
 		name = u.Username
 	}
@@ -175,6 +179,10 @@ func (c *cli) wantsConfirm(format string, args ...any) error {
 	_, _ = fmt.Fprintln(c.stderr, "nothing was changed; do it with --confirm")
 	return exitCode(exitChanges)
 }
+
+// A command that only wrote its note and said "done" would lie: what matters is what Matomo holds. So it
+// waits until nothing is due, and then tells from the row what became of it. Something that is not done by
+// then is not lost; the bridge tries again, and the command says so and fails.
 
 // seeThrough sees that what was asked about a binding is done, by a running bridge or by this process,
 // and says so; who is how people call it, and done tells from the binding whether it is done, and how

@@ -59,6 +59,8 @@ type (
 	Restored = matomo.Restored
 	// TokenHolder is one managed person and their app tokens.
 	TokenHolder = tokenage.Holder
+	// Token is one app token with its dates.
+	Token = tokenage.Token
 	// ReviewRow is one account of an access review.
 	ReviewRow = review.Row
 	// Simulator is the stand-in Matomo.

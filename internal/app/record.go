@@ -13,6 +13,9 @@ import (
 // of revocations that it could not take. Both are files that only the process which reconciles
 // writes; everybody may read them.
 
+// The private key is read at each use, like every secret: one that is replaced needs no restart, and a
+// core dump between two notes holds none.
+
 // checkpoints returns the notes of the configuration; nil when it asks for none.
 func (s *Services) checkpoints() *audit.Checkpoints {
 	cfg := s.Config.Audit

@@ -63,7 +63,14 @@ func (s *Services) activeRules(ctx context.Context) (*mapping.Rules, error) {
 }
 
 // WriteReview writes an access review as the sheet of the access guide.
-func WriteReview(w io.Writer, rows []ReviewRow, day time.Time) error { return review.WriteSheet(w, rows, day) }
+func WriteReview(w io.Writer, rows []ReviewRow, day time.Time) error {
+	return review.WriteSheet(w, rows, day)
+}
+
+// A person has many names in the record: the subject of their bindings, the ids of their users, which are
+// all that a group's membership says, and their login in each Matomo. Whoever asks knows one of them. The
+// record is read twice for it, once to learn the names and once for the history, because it is the only
+// one that remembers those who are gone.
 
 // History calls fn for every entry of the audit trail about a person, in the order of the record: what
 // sources said of them, of groups they came into or left, and what was done to their accounts. user is
@@ -133,6 +140,9 @@ func (s *Services) whoIs(ctx context.Context, user string) (identities, error) {
 	}
 	return w, err
 }
+
+// Groups have no subject, because a change of theirs concerns many. An id is random and long enough that a
+// text which holds it speaks of that user.
 
 // concerns reports whether an entry is about the person.
 func (w identities) concerns(r AuditRow) bool {

@@ -35,6 +35,14 @@ import (
 // of the middle of the file. The key proves that the bridge wrote them: somebody with the database
 // but without the key cannot make notes that fit a new chain.
 
+// What that does not prove: that something which never got into the record happened, and anything
+// about entries that are younger than the last note. How often notes are written, and how soon they
+// leave this machine, bounds what an attacker can rewrite without being noticed.
+//
+// The key is an ed25519 key in the forms that openssl writes, so that an auditor can make, keep and
+// replace it with tools of their own, and check a note without this program: the signature covers
+// the purpose and the line with its last field taken out.
+
 // Checkpoint is one signed note, one line of the file.
 type Checkpoint struct {
 	At        string `json:"at"`
@@ -132,6 +140,9 @@ type Checkpoints struct {
 	mu sync.Mutex // guards the file
 }
 
+// A note is about the sealed chain, so what waits is sealed first. It is written when the chain has
+// grown and not otherwise: a quiet bridge does not fill a file with the same line.
+
 // NewCheckpoints returns the notes about l in the file at path, one every so often. The key is
 // asked for at each note, so that a new one needs no restart. Metrics are registered with reg, which
 // may be nil.
@@ -178,6 +189,7 @@ func (c *Checkpoints) Write(ctx context.Context) (bool, error) {
 	if _, err := c.log.Seal(ctx); err != nil {
 		return false, err
 	}
+	// Read after sealing and before signing: what is sealed later is the next note's.
 	head, err := c.log.head(ctx)
 	if err != nil {
 		return false, err
@@ -205,6 +217,7 @@ func (c *Checkpoints) appendLocked(head link, key ed25519.PrivateKey) (wrote boo
 	if err != nil {
 		return false, err
 	}
+	// The time is that of this machine. It is for people; what the note proves is the order.
 	next := Checkpoint{At: time.Now().UTC().Format(timeFormat), Entries: head.seq, Head: hex.EncodeToString(head.hash)}
 	if last != nil {
 		var before Checkpoint
@@ -302,6 +315,8 @@ func (l *Log) VerifyCheckpoints(ctx context.Context, notes io.Reader, public ed2
 			}
 		}
 		report.Notes++
+		// The next line is held against this one whatever is wrong with it, so that one forged line is
+		// one problem and not two.
 		before = text
 		if problem != nil {
 			problem.Detail = fmt.Sprintf("line %d of the checkpoints: %s", number, problem.Detail)
@@ -322,6 +337,8 @@ func checkNote(text, before []byte, public ed25519.PublicKey, reached int64) (Ch
 		return c, &Problem{Fault: Forged, Detail: "it is no checkpoint"}
 	}
 	p := &Problem{Fault: Forged, Seq: c.Entries}
+	// The text must be what we would write, byte for byte: an unknown field, or a field twice, would
+	// otherwise be something that the signature does not cover.
 	signature, err := base64.StdEncoding.DecodeString(c.Signature)
 	previous := ""
 	if before != nil {
@@ -342,6 +359,8 @@ func checkNote(text, before []byte, public ed25519.PublicKey, reached int64) (Ch
 
 // compareNote looks whether the chain has the entry that a note names.
 func (l *Log) compareNote(ctx context.Context, c Checkpoint) (*Problem, error) {
+	// The number is looked up in the chain as it is now. Whether the entries before it are those that
+	// lead to this hash is for Verify.
 	hash := make([]byte, sha256.Size) // of the empty chain
 	if c.Entries > 0 {
 		err := l.db.Reader().QueryRow(ctx, `SELECT hash FROM audit WHERE seq = $1`, c.Entries).Scan(&hash)

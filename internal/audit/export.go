@@ -31,6 +31,9 @@ var columns = []string{
 	"before", "after", "answer", "detail", "id", "hash",
 }
 
+// The columns are the fields of an entry in the order in which people ask: when, what, who, whose,
+// where, why, and then what it was and became. "event" is what the code calls a kind.
+
 // Export seals what waits and writes every entry that f chooses to w, in the order of the chain. It
 // returns how many there were. An error may come after some were written.
 func (l *Log) Export(ctx context.Context, w io.Writer, format Format, f Filter) (n int, err error) {

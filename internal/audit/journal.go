@@ -29,6 +29,16 @@ import (
 // An entry has its id from the beginning, so a line that became an entry a moment before a crash
 // does not become a second one.
 
+// Three things that the journal is not:
+//
+//   - It is not a second record. Nothing reads it but Replay, and nothing is proven by it: an entry
+//     that waits here is outside the chain until it is replayed.
+//   - It is not a queue of work. What was done was done; what is left to do is in the rows.
+//   - It is not for what gives. A grant that could be traced only to a file which is lost with the
+//     machine is a grant that nobody can explain.
+//
+// The file is readable for its owner alone: it holds what the record holds, and evidence besides.
+
 // Journaled is one entry that the record could not take, and what its change would have stored
 // besides, such as evidence: Kind and Data are the writer's, and are given back by Replay.
 type Journaled struct {
@@ -82,6 +92,7 @@ func (j *Journal) Path() string { return j.path }
 
 // Write appends entries, durably. An error means that none of them may be acted upon.
 func (j *Journal) Write(entries ...Journaled) error {
+	// All lines in one write and one flush: a chunk of fifty leavers costs one, not fifty.
 	var lines bytes.Buffer
 	now := time.Now()
 	for _, e := range entries {
@@ -182,6 +193,8 @@ func (j *Journal) Replay(ctx context.Context) (n int, err error) {
 			}
 			n++
 		}
+		// Only now, with every line committed. A crash before this replays them all once more, and each
+		// finds its entry there.
 		if err := f.Truncate(0); err != nil {
 			return err
 		}
@@ -193,7 +206,8 @@ func (j *Journal) Replay(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// replayLine makes one line an entry, once.
+// replayLine makes one line an entry, once. It is a transaction of its own: on SQLite requests wait
+// for the one before them, and a journal may hold the leavers of a whole night.
 func (j *Journal) replayLine(ctx context.Context, text []byte) error {
 	var l journalLine
 	var r record

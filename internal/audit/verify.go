@@ -24,6 +24,10 @@ import (
 // Somebody who can write all rows and the head can write a whole new chain. Against that there is
 // only the head hash of an earlier report, or a signed checkpoint, kept where they cannot write.
 
+// What is not sealed yet is outside the chain: an entry that somebody adds to the table by hand is
+// sealed like any other, because nothing here can tell who wrote it. What a forged entry cannot do is
+// take another's place, or be older than the seal that took it up.
+
 // Fault says what is wrong at a place of the chain.
 type Fault string
 

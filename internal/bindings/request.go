@@ -99,6 +99,10 @@ func (s *Store) locked(ctx context.Context, tx *database.Tx, id string) (Binding
 	return found(scan(tx.QueryRow(ctx, `SELECT `+columns+` FROM bindings WHERE id = $1`+s.d.ForUpdate(), id)))
 }
 
+// A deletion is stopped by a time and not by a flag: it counts for the leave before it. Whoever comes
+// back and leaves again is a new leaver, whose time runs as configured, and nobody has to remember to
+// take the flag away.
+
 // KeepAccount stops the deletion of a leaver's account, for this leave: it stays suspended until the
 // person comes back or somebody asks for the deletion. ErrNotLeft, or ErrDeleting when it is too
 // late.
@@ -149,6 +153,9 @@ func (s *Store) DeleteNow(ctx context.Context, tx *database.Tx, id string, cause
 	tx.AfterCommit(s.onDue)
 	return nil
 }
+
+// Which tokens are asked for is kept on the row until a pass has read back that they are dead, so a crash
+// between asking and ending loses nothing, and a target that is down only delays it.
 
 // RequestTokens asks for tokens of a binding to be ended, besides those that were asked for
 // before, and makes it due. The binding must have a login.

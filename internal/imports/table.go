@@ -131,10 +131,12 @@ var table = map[string]row{
 
 	// 5 and 6: wiring. The program's entry sees the wiring alone.
 	"internal/app": {all: true},
-	"cmd/matomo-scim-bridge/internal/terminal": {},
-	"cmd/matomo-scim-bridge/internal/demo":     {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
-	"cmd/matomo-scim-bridge/internal/papers":   {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/terminal":  {},
+	"cmd/matomo-scim-bridge/internal/demo":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/arguments": {},
+	"cmd/matomo-scim-bridge/internal/papers":    {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "internal/app"}},
 	"cmd/matomo-scim-bridge": {imports: []string{
+		"cmd/matomo-scim-bridge/internal/arguments",
 		"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/papers", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app",
 	}},
 

@@ -25,6 +25,10 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
+// The words: a leaver is a person whose source said that they are gone, with an account of ours that
+// is suspended until its time is over. An account is kept when an admin stopped that time. Evidence is
+// what Matomo deletes for good, as it was before; it outlives the account, and the binding.
+
 // Target is one Matomo with leavers.
 type Target struct {
 	Name   string
@@ -120,6 +124,9 @@ func leaverOf(b bindings.Binding, p directory.Person) Leaver {
 	}
 }
 
+// A login is what people see in Matomo and have in front of them, so commands take a login and not an
+// id. It is compared as Matomo compares logins. On more than one Matomo nothing is guessed.
+
 // Find returns the binding that has a login, on the target named or on the only one where there is any.
 func (d *Desk) Find(ctx context.Context, login, target string) (bindings.Binding, error) {
 	var found []bindings.Binding
@@ -157,6 +164,10 @@ func (d *Desk) target(name string) (Target, error) {
 	return Target{}, fmt.Errorf("the configuration has no target %q any more", name)
 }
 
+// act is where a request becomes a fact: the note and the entry are one transaction, so that nothing is
+// asked for that is not on record, and nothing is on record that was not asked for. Who asked comes
+// from the command line and is what the operating system says of them; the record does not claim more.
+//
 // act writes a note on the binding of a login together with its entry in the record.
 func (d *Desk) act(ctx context.Context, who bindings.Cause, b bindings.Binding, e audit.Entry, note func(context.Context, *database.Tx) error) error {
 	e.Actor, e.Source, e.RequestID = who.Actor, who.Source, who.RequestID
@@ -219,6 +230,9 @@ func (d *Desk) RevokeTokens(ctx context.Context, who bindings.Cause, login, targ
 		return d.opt.Bindings.RequestTokens(ctx, tx, b.ID, bindings.TokenRequest{All: true}, who)
 	})
 }
+
+// Asking for something on a Matomo that is only watched would leave a note that nothing carries out
+// until somebody switches the mode, perhaps a year later. So it is refused, with the reason.
 
 // writable finds a login on a target that is written to and that does not protect it.
 func (d *Desk) writable(ctx context.Context, login, target string) (bindings.Binding, error) {
@@ -325,6 +339,9 @@ func (d *Desk) dossier(ctx context.Context, target, login string) (Dossier, erro
 	return out, nil
 }
 
+// Several pieces are the rule: each attempt to revoke saves what it found, because nobody knows which
+// attempt is the one that Matomo carries out. They hold the same things, and fewer and fewer of them.
+
 // merge puts the evidence of a leave together. Reports go when access goes and dashboards with the
 // account, so the one is in an earlier piece and the other in a later one; of what is in several the
 // newest counts. Sites that a mover lost long ago are not part of a leave.
@@ -336,6 +353,7 @@ func merge(saved []Saved) Saved {
 		if e == nil || s.Kind == "access" && !e.Whole {
 			continue
 		}
+		// The account's own fields are those of the last piece; only its access is empty by then.
 		out.SavedAt, out.Kind = s.SavedAt, s.Kind
 		had := out.Account
 		if out.Account = s.Account; out.Account.Access.Empty() {
@@ -387,6 +405,7 @@ type RestoreOptions struct {
 // Restore gives back what a leaver had, to an account that the bridge manages, as far as Matomo's API
 // allows. It says what became of each thing. What was done until an error is returned with it.
 func (d *Desk) Restore(ctx context.Context, who bindings.Cause, opt RestoreOptions) ([]matomo.Restored, error) {
+	// Evidence is found by login alone: the account may be deleted, and its binding somebody else's.
 	file, err := d.Show(ctx, opt.Login, opt.Target)
 	if err != nil {
 		return nil, err
@@ -408,6 +427,8 @@ func (d *Desk) Restore(ctx context.Context, who bindings.Cause, opt RestoreOptio
 	if err != nil {
 		return nil, err
 	}
+	// Two entries, as for a pass: what is about to be done, so that a crash in the middle is on record,
+	// and what became of each thing.
 	nothing := func(context.Context, *database.Tx) error { return nil }
 	intent := audit.Entry{Kind: "leaver.restore", After: map[string]any{"from": file.Login, "share_segments": opt.ShareSegments}}
 	if err := d.act(ctx, who, to, intent, nothing); err != nil {

@@ -25,6 +25,14 @@ import (
 	"github.com/matomo-scim/bridge/matomo/access"
 )
 
+// What a reviewer asks of a line is "is that right?", and a line alone cannot answer it. So each says
+// where its access comes from: by group and rule when the bridge manages the account, and in so many
+// words when nothing explains it. Decisions are made anew for the sheet and are not what was recorded
+// when access was given: a rule that was changed since must not go on explaining what it gave.
+//
+// A half review looks like a whole one, so there is none: a Matomo that does not answer in full is an
+// error (I1).
+
 // Row is one account.
 type Row struct {
 	Target      string   `json:"target"`
@@ -114,6 +122,9 @@ type managed struct {
 	decision mapping.Decision
 }
 
+// Bindings are read in pages, because there may be as many as people in a company; the accounts are
+// in memory anyway, compactly, as the one read delivered them.
+
 // people decides for everybody who has an account of ours, page by page.
 func (r *review) people(ctx context.Context, decider *mapping.Decider) error {
 	r.ours = map[string]managed{}
@@ -137,6 +148,7 @@ func (r *review) people(ctx context.Context, decider *mapping.Decider) error {
 			}
 			p := people[b.Subject]
 			m := managed{name: nameOf(p), left: !p.Active, tokens: b.Tokens}
+			// Somebody who left is given nothing, whatever groups their source still has them in.
 			if p.Active {
 				m.decision = decider.Decide(course.SubjectOf(p), r.now)
 			}
@@ -168,6 +180,7 @@ func (r *review) row(a matomo.Account) Row {
 		on := a.Access.Sites[id]
 		s := Site{ID: id, Name: r.sites[id], Role: on.Role, Capabilities: on.Capabilities}
 		row.Sites = append(row.Sites, s)
+		// A superuser by rule sees every site, so no row of theirs wants an explanation.
 		if given := m.decision.Access.Sites[id]; ours && !m.decision.Access.Superuser && given.Role != on.Role {
 			row.Unexplained = append(row.Unexplained, s.String())
 		}
@@ -175,6 +188,9 @@ func (r *review) row(a matomo.Account) Row {
 	if ours && a.Access.Superuser && !m.decision.Access.Superuser {
 		row.Unexplained = append(row.Unexplained, "superuser")
 	}
+	// Whoever never signed in has been dormant since the account was made. Using a token is no sign-in
+	// to Matomo, so an account that only programs use looks dormant too: the column with the tokens
+	// stands beside it.
 	seen := cmp.Or(a.LastSeen, a.Registered)
 	if !a.LastSeen.IsZero() {
 		row.LastLogin = a.LastSeen.Format(time.DateOnly)
@@ -236,6 +252,9 @@ func WriteSheet(w io.Writer, rows []Row, day time.Time) error {
 	}
 	return t.Flush()
 }
+
+// The order is that of urgency: a superuser whom nobody manages is what a review is for, and the
+// reasons are what it is read for when everything is in order.
 
 // Notes are what somebody who reviews an account should see, most important first.
 func (r Row) Notes() []string {

@@ -102,7 +102,9 @@ func (w *world) person(login string, doc map[string]any, groups ...string) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.tx(func(ctx context.Context, tx *database.Tx) error { return w.store.Bind(ctx, tx, all[0].ID, login, login) })
+	w.tx(func(ctx context.Context, tx *database.Tx) error {
+		return w.store.Bind(ctx, tx, all[0].ID, login, login)
+	})
 }
 
 // rows is the review by login.

@@ -22,6 +22,13 @@ import (
 	"github.com/matomo-scim/bridge/matomo"
 )
 
+// Ages are looked at apart from full compares. Reading the tokens of ten thousand people takes a hundred
+// requests, against one for everything else, and what changes by days need not be asked for every
+// quarter of an hour.
+//
+// Ending is by token and not by person where that is possible: a service account with an old token and
+// the one that replaces it must not lose both.
+
 const (
 	// Warning is how long before its end a token is counted as ending soon.
 	Warning = 14 * 24 * time.Hour
@@ -105,6 +112,9 @@ type Holder struct {
 
 	binding string
 }
+
+// People are passed on as they are read, page by page: a list of everybody starts at once, and needs no
+// more memory for a large company than for a small one.
 
 // Look reads the tokens of everybody who has an account of ours on a target and calls fn for each, in
 // the order of their bindings. An error of fn ends it.
@@ -206,6 +216,9 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
+// The turn is taken before the look and given for a few minutes only. Should the process die, or Matomo
+// not answer, another one looks then; after a look that succeeded nobody looks for hours.
+
 // turn looks at a target when its turn has come.
 func (w *Watch) turn(ctx context.Context, t Target) error {
 	var mine bool
@@ -233,6 +246,7 @@ func (w *Watch) Enforce(ctx context.Context, target string) error {
 	}
 	now, soon := time.Now(), 0
 	err = w.Look(ctx, target, func(h Holder) error {
+		// A token without a date that can be read is neither old nor young: unknown ends nothing (I1).
 		var old bindings.TokenRequest
 		for _, tok := range h.Tokens {
 			switch {
@@ -255,6 +269,9 @@ func (w *Watch) Enforce(ctx context.Context, target string) error {
 	w.ending.WithLabelValues(t.Name).Set(float64(soon))
 	return nil
 }
+
+// Asking again while an older request waits adds nothing: requests are sets. So a look needs no memory
+// of the one before it.
 
 // ask notes that tokens are to be ended, with its entry in the record.
 func (w *Watch) ask(ctx context.Context, t Target, h Holder, old bindings.TokenRequest) error {

@@ -381,6 +381,9 @@ func (b *planner) roleChangeTokens() {
 	}
 }
 
+// A request stands apart from what rules want: access stays as it is, and the person makes new tokens with
+// the password they have. It comes last, so that a role change that ends all tokens anyway covers it.
+
 // requestedTokens ends tokens because somebody asked for it, or because they are too old. One by one
 // where the companion plugin can, else all of them: a token too many costs its owner a minute.
 func (b *planner) requestedTokens() {

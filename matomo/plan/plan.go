@@ -51,6 +51,9 @@ type Step struct {
 // String describes the step in one line, as plan and audit print it.
 func (s Step) String() string {
 	b := string(s.Kind) + " " + s.Login
+	if s.Token != 0 {
+		b += " token " + strconv.Itoa(s.Token)
+	}
 	if s.Kind == RevokeTokens && s.Strategy != Database {
 		return b // role and sites are of the call that a fallback may need
 	}
@@ -65,9 +68,6 @@ func (s Step) String() string {
 	}
 	if s.Email != "" {
 		b += " " + s.Email
-	}
-	if s.Token != 0 {
-		b += " token " + strconv.Itoa(s.Token)
 	}
 	return b
 }

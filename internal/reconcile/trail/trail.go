@@ -107,6 +107,9 @@ func Keep(store *bindings.Store) audit.Keep {
 	}
 }
 
+// What may go on without a record is decided by the kind of each step and not by its Reduces: a step that
+// sets a lesser role on one site may raise it on another.
+
 // OnlyTakes reduces a plan to the steps that take something away and may go on without a record; false
 // when there are none. Deleting an account after its time waits: nothing is urgent about it. A
 // demotion that is followed by grants waits as well, because without them the person would lose what
@@ -148,6 +151,10 @@ func evidenceOf(c *course.Case) (*bindings.Evidence, error) {
 		LoginKey: access.FoldLogin(c.Account.Login), Data: data,
 	}, nil
 }
+
+// The actor of an entry is who is answerable for it. The loop only carries out, so as long as a change
+// that somebody asked for is not verified its entries name them; what the bridge finds by itself, such
+// as drift, is its own doing.
 
 // entry is what intent and outcome have in common: whose access, on which Matomo, by which rule, and
 // who asked for it.

@@ -16,6 +16,11 @@ import (
 // segments move to another superuser. What cannot be read is named, never passed
 // over: a leaver goes on all the same, everybody else waits.
 
+// How much is read depends on what is about to go, because it costs a member of the bulk request for each
+// person and thing: fifty leavers at once must still fit into two requests. Taking a site away needs the
+// reports alone; dashboards and segments are read when somebody has left, while their account still
+// has them; preferences and language only before the account itself goes.
+
 // wantTokens adds the app tokens of each login, where the companion plugin
 // shows them.
 func (r *reading) wantTokens(logins []string, wanted bool) {

@@ -36,6 +36,9 @@ func Leavers(out, notes io.Writer, found []app.Leaver) error {
 	return nil
 }
 
+// Inert is the word that needs explaining: such a token still says who its owner was, and opens nothing. It
+// would open everything again with the next grant, which is why nothing is granted before it is dead.
+
 // tokenFate is what became of a leaver's tokens, in words.
 func tokenFate(l app.Leaver) string {
 	switch l.Tokens {
@@ -88,7 +91,7 @@ func Dossier(p *terminal.Printer, file app.Dossier) error {
 			}
 		}
 	}
-	if len(file.Merged.Account.Evidence.Segments) > 0 {
+	if ev := file.Merged.Account.Evidence; ev != nil && len(ev.Segments) > 0 {
 		p.Line("%s", p.Dim("When the account is deleted, Matomo moves its segments, private ones too, to the first other superuser it lists."))
 	}
 	return p.Err()
