@@ -288,6 +288,10 @@ func (c *Config) Resolve(path string) string {
 	return filepath.Join(c.Dir, path)
 }
 
+// The journal has a place whether or not somebody thought of it: it is needed on the day when nobody has time
+// to configure anything. Beside the database it is on a disk that is written to anyway, and is found by
+// whoever restores that.
+
 // resolve makes paths absolute and gives the journal its place.
 func (a *Audit) resolve(c *Config) {
 	for _, path := range []*string{&a.CheckpointFile, &a.SigningKeyFile, &a.JournalFile} {

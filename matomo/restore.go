@@ -27,6 +27,9 @@ import (
 // So every item says what became of it, and what did not come back and why. Everything is looked at
 // before it is made: running it twice makes nothing twice.
 
+// Everything here is sent one call at a time. It is rare and small, and names may hold what a bulk
+// request of Matomo 4 would take apart (trap 13).
+
 // Restored is what became of one thing.
 type Restored struct {
 	Kind string `json:"kind"` // report, segment, dashboard, preference, language
@@ -118,6 +121,9 @@ func (r report) mail() (p parameters) {
 	return p
 }
 
+// Two reports that say the same at the same time are one to whoever reads them. Recipients do not count:
+// somebody may have changed them since.
+
 // like reports whether two reports say the same at the same time, whoever owns them.
 func (r report) like(o report) bool {
 	return r.Site == o.Site && r.Description == o.Description && r.Period == o.Period && r.Hour == o.Hour &&
@@ -143,6 +149,9 @@ type dashboard struct {
 		Action string `json:"action"`
 	} `json:"widgets"`
 }
+
+// What is there is read once, before anything is made, and not again in between: what this run makes is
+// counted as it is made. A second run finds all of it.
 
 // look reads what is there now, in two requests.
 func (r *restoring) look(ctx context.Context) error {
@@ -188,13 +197,19 @@ func list(raw json.RawMessage, into any) error {
 		if err := json.Unmarshal(raw, &keyed); err != nil {
 			return err
 		}
-		raw, _ = json.Marshal(slices.Collect(maps.Values(keyed))) // raw messages always encode
+		var err error
+		if raw, err = json.Marshal(slices.Collect(maps.Values(keyed))); err != nil {
+			return err
+		}
 	}
 	return json.Unmarshal(raw, into)
 }
 
 // say notes what became of a thing.
 func (r *restoring) say(x Restored) { r.out = append(r.out, x) }
+
+// A refusal of one thing is that thing's: a report whose contents a plugin no longer offers does not keep the
+// others from coming back. Only a Matomo that answers nothing more ends the run.
 
 // make sends one call that makes a thing and notes what became of it. Its error is that of the
 // instance: nothing more can be asked then.
@@ -260,6 +275,9 @@ func (r *restoring) hasReport(old report) bool {
 		return have.like(old) && (owner == access.FoldLogin(r.to.Login) || owner == access.FoldLogin(r.c.Login()))
 	})
 }
+
+// Whom a report goes to is what makes it useful and what makes it leak. The owner's address was meant by
+// emailMe and becomes that of the login; others stay; somebody who left is taken off.
 
 // addReport is the call that makes a report like old, for the login and the others it went to. The
 // address of somebody who left is not among them.
@@ -343,6 +361,8 @@ func (r *restoring) segments(ctx context.Context) error {
 	return nil
 }
 
+// An update repeats everything, because Matomo replaces everything; only who may see it is new.
+
 // segmentCall adds a segment, or updates the one that is there.
 func segmentCall(method string, s segment, shared bool) wire.Call {
 	k := wire.Call{Method: method, Params: []wire.Param{
@@ -361,9 +381,9 @@ func (r *restoring) dashboards(ctx context.Context) error {
 		return nil
 	}
 	var old []dashboard
-	if err := list(r.opt.From.Evidence.Dashboards, &old); err != nil {
-		r.say(Restored{Kind: "dashboard", Name: "?", Note: "the evidence cannot be read: " + err.Error()})
-		return nil
+	unreadable := list(r.opt.From.Evidence.Dashboards, &old)
+	if unreadable != nil { // said, and no reason to leave the rest
+		r.say(Restored{Kind: "dashboard", Name: "?", Note: "the evidence cannot be read: " + unreadable.Error()})
 	}
 	left := map[string]int{} // how many of a name are there and not accounted for
 	for _, d := range r.hasDashboards {
@@ -391,6 +411,9 @@ func (r *restoring) dashboards(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Preferences outlive their account in Matomo, so for the same login they are there already; for another
+// login they are news. Neither is worth a look before.
 
 // settings sets preferences and language. Setting what is set already changes nothing.
 func (r *restoring) settings(ctx context.Context) error {

@@ -67,6 +67,7 @@ func (c *cli) verifyAudit(ctx context.Context, s *app.Services, notes, key strin
 		return err
 	}
 	p := c.printer()
+	// Both checks are made whatever the first finds: the notes tell how far back the record can be trusted.
 	broken := len(report.Problems) > 0
 	for _, f := range report.Problems {
 		p.Line("%s %s", p.Red("broken"), f)
@@ -129,6 +130,7 @@ and the bytes of the entry. csv is for a spreadsheet, which changes what it open
 			if f.Until, err = arguments.Moment(until); err != nil {
 				return fmt.Errorf("--until: %w", err)
 			}
+			// Open for writing, because what waits is sealed first: an export without its end proves less.
 			return c.withServices(cmd.Context(), func(ctx context.Context, s *app.Services) error {
 				n, err := s.Audit.Export(ctx, c.stdout, app.AuditFormat(format), f)
 				if err == nil {
@@ -148,6 +150,9 @@ and the bytes of the entry. csv is for a spreadsheet, which changes what it open
 func sinceFlag(cmd *cobra.Command, since *string) {
 	cmd.Flags().StringVar(since, "since", "", "only from this day (2026-10-01), time (RFC 3339) or age (30d) on")
 }
+
+// A key of our own making saves an auditor a tool and nothing else: it is the same as openssl's. The public one
+// is made beside it, because a private key whose public half is nowhere proves nothing to anybody.
 
 // auditKey makes a key for checkpoints.
 func (c *cli) auditKey() *cobra.Command {

@@ -50,6 +50,7 @@ func targetFlag(cmd *cobra.Command, target *string) {
 	cmd.Flags().StringVar(target, "target", "", "the Matomo it is about (needed when the login is on several)")
 }
 
+// leaverList is the page to begin with: whoever is not on it has not left as far as anybody told us.
 func (c *cli) leaverList() *cobra.Command {
 	var all, asJSON bool
 	cmd := &cobra.Command{
@@ -82,6 +83,7 @@ func (c *cli) writeJSON(v any) error {
 	return e.Encode(v)
 }
 
+// leaverShow reads what was saved and asks Matomo nothing: the account may be gone for a year.
 func (c *cli) leaverShow() *cobra.Command {
 	var target string
 	var asJSON bool
@@ -111,6 +113,8 @@ an audit. The hash of each piece is in the audit trail.`,
 	return cmd
 }
 
+// leaverKeep needs no --confirm and no running bridge: it takes nothing away, and a note is all there is
+// to it. Whoever is in doubt should be able to stop a deletion with few words.
 func (c *cli) leaverKeep() *cobra.Command {
 	var target string
 	cmd := &cobra.Command{
@@ -134,6 +138,8 @@ person comes back or "leaver delete" is asked for. A later leave counts anew.`,
 	return cmd
 }
 
+// leaverDelete cannot be undone, so it says first what it would do. A login that nobody knows is refused
+// then already, and not only when somebody means it.
 func (c *cli) leaverDelete() *cobra.Command {
 	var target string
 	var confirm bool
@@ -207,6 +213,8 @@ func (c *cli) seeThrough(ctx context.Context, s *app.Services, id, who string, d
 	return err
 }
 
+// leaverRestore talks to Matomo by itself: reports and dashboards are no pass's business. What it could
+// do until an error is shown as well, because it is done.
 func (c *cli) leaverRestore() *cobra.Command {
 	var opt app.RestoreOptions
 	var asJSON bool

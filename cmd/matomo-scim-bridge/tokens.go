@@ -24,6 +24,8 @@ func (c *cli) tokensCommand() *cobra.Command {
 	return group("tokens", "See and end the API tokens of the people managed here", c.tokensList(), c.tokensRevoke())
 }
 
+// tokensList asks Matomo for the tokens of everybody who is managed here, in pages, and prints them as
+// they come.
 func (c *cli) tokensList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -57,6 +59,7 @@ func (c *cli) listTokens(ctx context.Context, s *app.Services, asJSON bool) erro
 	if !asJSON {
 		_, _ = fmt.Fprintln(w, papers.TokenHead) // the first error comes back from Flush
 	}
+	// Said once for each Matomo and at the end, where it is not scrolled away by the list.
 	unseen := map[string]bool{}
 	for _, name := range s.Engine.Targets() {
 		err := s.TokenAges.Look(ctx, name, func(h app.TokenHolder) error {
@@ -86,6 +89,8 @@ func (c *cli) listTokens(ctx context.Context, s *app.Services, asJSON bool) erro
 	return nil
 }
 
+// tokensRevoke is for a token that got out: at once, and without taking the person's access away. Which one
+// it was is often not known, so all end.
 func (c *cli) tokensRevoke() *cobra.Command {
 	var target string
 	var confirm bool

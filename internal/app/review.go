@@ -45,6 +45,9 @@ func (s *Services) Review(ctx context.Context, target string, dormant time.Durat
 	return rows, nil
 }
 
+// A review explains with the rules that decide, and those are a row (see rules.go). Before the first start there
+// is none; then the files tell what would be decided.
+
 // activeRules are the rules that decide now; those of the files while none are active yet.
 func (s *Services) activeRules(ctx context.Context) (*mapping.Rules, error) {
 	set, err := s.Bindings.ActiveRules(ctx)

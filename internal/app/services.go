@@ -159,6 +159,10 @@ func (s *Services) engineOptions(opt Options) reconcile.Options {
 	}
 }
 
+// What admins use shares the clients of the engine, and with them the rate limit, the breaker's knowledge of
+// secrets and the metrics of requests. Beside a running bridge a command has a limit of its own; one person
+// who types is no load.
+
 // openDesks wires what admins use beside the engine.
 func (s *Services) openDesks(opt Options) {
 	desk := leavers.Options{DB: s.DB, Bindings: s.Bindings, Directory: s.Directory}

@@ -59,13 +59,15 @@ const purpose = "matomo-scim-bridge audit checkpoint\n"
 // signedText is what the signature covers: the purpose, and the line without its signature.
 func (c Checkpoint) signedText() []byte {
 	c.Signature = ""
-	text, _ := json.Marshal(c) // strings and a number always encode
-	return append([]byte(purpose), text...)
+	return append([]byte(purpose), c.text()...)
 }
 
 // text is the line as it is written.
 func (c Checkpoint) text() []byte {
-	text, _ := json.Marshal(c)
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // strings and a number always encode
+	}
 	return text
 }
 
@@ -93,6 +95,9 @@ func NewKey() (private, public []byte, err error) {
 	private = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	return private, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pubDER}), nil
 }
+
+// Errors about keys say what is wrong with the file and never what is in it: the library's own would quote
+// bytes of a private key that is damaged.
 
 // ParsePrivateKey reads a private ed25519 key in PEM (PKCS #8).
 func ParsePrivateKey(text []byte) (ed25519.PrivateKey, error) {
@@ -125,6 +130,9 @@ func ParsePublicKey(text []byte) (ed25519.PublicKey, error) {
 	}
 	return nil, fmt.Errorf("the key is a %T, and an ed25519 key is needed", key)
 }
+
+// One process writes one file. Replicas have a file each and sign the same chain; each file is linked in itself,
+// and each proves as much as it covers.
 
 // Checkpoints writes signed notes about a log to one file. Its methods may be called by several
 // goroutines. Two processes must not share a file.
@@ -159,6 +167,9 @@ func NewCheckpoints(l *Log, path string, every time.Duration, key func() (ed2551
 		}),
 	}
 }
+
+// A note that cannot be written holds up nothing: the record itself is whole, and the next note covers what
+// this one would have. It is counted, because a file that nobody fills is one that nobody should trust.
 
 // Run writes a note at once, then one every so often while the chain grows, and a last one when ctx
 // ends.
@@ -233,6 +244,9 @@ func (c *Checkpoints) appendLocked(head link, key ed25519.PrivateKey) (wrote boo
 	return true, f.Sync()
 }
 
+// Appending is all that these files need, and all that an append-only file system (chattr +a) allows; cutting
+// off an unfinished line is the exception, and only a crash leaves one.
+
 // openAppend opens a file to be read and appended to. A new one is durable when this returns: what
 // is written into a file that a crash takes away is not kept.
 func openAppend(path string, mode os.FileMode) (*os.File, error) {
@@ -289,6 +303,13 @@ type CheckpointReport struct {
 	At       time.Time // when that was written
 	Problems []Problem // in the order of the file; Seq is the number of entries that a note speaks of
 }
+
+// Three things are asked of each line, and the first that does not hold is the line's problem: did the bridge
+// write it, does it stand where it was written, and is the chain still the one it speaks of? The first two
+// are about the file and need no database; an auditor can ask them with any ed25519 tool.
+//
+// A file of which lines were taken off the end proves less and shows nothing: its last note is older than it
+// should be. The time of the last note is therefore part of the report.
 
 // VerifyCheckpoints proves the chain against signed notes that were kept elsewhere: each must be
 // signed with the key that belongs to public, follow the one before, and name the hash that the

@@ -51,6 +51,8 @@ func (l *Log) Export(ctx context.Context, w io.Writer, format Format, f Filter) 
 	return n, nil
 }
 
+// exportLines writes JSON, a line an entry. It is buffered: a write for each of a million entries would take
+// longer than reading them.
 func (l *Log) exportLines(ctx context.Context, w io.Writer, f Filter) (n int, err error) {
 	b := bufio.NewWriter(w)
 	err = l.Each(ctx, f, func(r Row) error {
@@ -67,6 +69,8 @@ func (l *Log) exportLines(ctx context.Context, w io.Writer, f Filter) (n int, er
 	return n, b.Flush()
 }
 
+// exportSheet writes CSV. Before, after and answer stay JSON in their cells: their forms differ by event, and a
+// column for each field would be a hundred empty ones.
 func (l *Log) exportSheet(ctx context.Context, w io.Writer, f Filter) (n int, err error) {
 	t, err := sheet.New(w, columns...)
 	if err != nil {

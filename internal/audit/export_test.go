@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestExport_JSONLinesProveTheChain(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &l); err != nil {
 				t.Fatal(err)
 			}
-			sum := sha256.Sum256(append(hash, l.Entry...))
+			sum := sha256.Sum256(slices.Concat(hash, l.Entry))
 			if seq++; l.Seq != seq || l.Hash != hex.EncodeToString(sum[:]) {
 				t.Fatalf("line %d: seq %d, hash %s", seq, l.Seq, l.Hash)
 			}

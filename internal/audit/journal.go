@@ -122,6 +122,9 @@ func (j *Journal) Write(entries ...Journaled) error {
 	return nil
 }
 
+// The file is opened for each use. It is rarely needed, so nothing is gained by keeping it open, and one that
+// was moved away by somebody who looked at it is simply made anew.
+
 // withFile opens and locks the file, and shows its size afterwards.
 func (j *Journal) withFile(fn func(*os.File) error) (err error) {
 	j.mu.Lock()
@@ -140,6 +143,9 @@ func (j *Journal) withFile(fn func(*os.File) error) (err error) {
 	}
 	return err
 }
+
+// A line is whole when its end is there. What a crash or a full disk left of one is cut off before the next is
+// written, because two halves on one line would be neither.
 
 // finishLine makes sure that what is appended begins on a line of its own.
 func finishLine(f *os.File) error {
@@ -171,6 +177,10 @@ func wholeLines(f *os.File) ([]byte, error) {
 	}
 	return data[:end], f.Truncate(int64(end))
 }
+
+// Order is kept: lines are replayed as they were written, so an intent comes before its outcome in the chain as
+// well. Their times are those of the file; the chain's order is that of sealing, and says when the record
+// learned of it.
 
 // Replay moves what the journal holds into the record and returns how many entries that were. While
 // the record still cannot be written it returns that error, and the journal stays as it is. A line
@@ -237,6 +247,9 @@ func (j *Journal) replayLine(ctx context.Context, text []byte) error {
 
 // replayEvery is how often a journal that holds something is tried.
 const replayEvery = 10 * time.Second
+
+// A bridge that starts on a journal from before a crash replays it at once. While the record stays broken the
+// log says every few seconds what that means: it is the one state in which joiners wait and nobody sees why.
 
 // Run replays the journal when it starts, and whenever it holds something, until ctx ends.
 func (j *Journal) Run(ctx context.Context) {

@@ -58,6 +58,9 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s at %d (%s): %s", p.Fault, p.Seq, p.ID, p.Detail)
 }
 
+// A problem names the number and the id of an entry, so that it can be found in a backup or in an export of an
+// earlier day; what stood there before only those can tell.
+
 // Report is the result of Verify.
 type Report struct {
 	Sealed   int64     // entries in the chain

@@ -53,8 +53,7 @@ func (r TokenRequest) text() string {
 	case len(r.IDs) == 0:
 		return ""
 	}
-	text, _ := json.Marshal(r.IDs) // whole numbers always encode
-	return string(text)
+	return encode(r.IDs)
 }
 
 // parseTokens reads the column. What cannot be read asks for everything: a request that somebody
@@ -74,7 +73,15 @@ func (c Cause) text() string {
 	if c.IsZero() {
 		return ""
 	}
-	text, _ := json.Marshal(c) // strings always encode
+	return encode(c)
+}
+
+// encode writes a note of ours, which always has a text: it holds strings and whole numbers alone.
+func encode(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
 	return string(text)
 }
 
@@ -85,6 +92,9 @@ func parseCause(text string) (c Cause) {
 	}
 	return c
 }
+
+// A person has left from the event on, long before their access is seen to be gone: the list is of people, and
+// the state says how far each has come.
 
 // Leavers returns the bindings of a target whose person has left, longest ago first. Those whose
 // account is gone are among them only with gone.
@@ -134,6 +144,10 @@ func (s *Store) KeepAccount(ctx context.Context, tx *database.Tx, id string) err
 func (b Binding) leasedAt(tx *database.Tx) bool {
 	return b.Lease != "" && b.LeaseUntil != nil && b.LeaseUntil.After(tx.Now())
 }
+
+// A deletion that is asked for goes the way of one whose time has come: the same pass, the same evidence, the
+// same guards. Only its time is now. That it was kept before does not hold it up, because whoever asks for
+// it has changed their mind.
 
 // DeleteNow makes the deletion of a leaver's account due now, kept or not: because somebody asked
 // (cause), or because another person needs the login. ErrNotLeft when the person has not left.

@@ -21,7 +21,8 @@ func (f *fixture) leaver() bindings.Binding {
 	f.Helper()
 	id := f.people(1)[0]
 	f.mark(bindings.Mark{Event: bindings.Leaver, Cause: bindings.Cause{Actor: "okta", Source: "scim", RequestID: "r1"}}, id)
-	f.tx(func(ctx context.Context, tx *database.Tx) error { return f.Bind(ctx, tx, f.of(id).ID, "ada", "ada") })
+	binding := f.of(id).ID
+	f.tx(func(ctx context.Context, tx *database.Tx) error { return f.Bind(ctx, tx, binding, "ada", "ada") })
 	b := f.claimOne(database.NewID())
 	b.State, b.DeleteAt = bindings.Done, new(time.Now().Add(720*time.Hour).Truncate(time.Microsecond))
 	if !f.observe(bindings.Outcome{Binding: b, Next: b.DeleteAt, Verified: true}) {

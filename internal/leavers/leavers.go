@@ -93,6 +93,9 @@ func (l Leaver) Fate() string {
 	}
 }
 
+// What a list says is what the rows say, and nothing is asked of Matomo: it is for the minute in which somebody
+// asks "is she out?", also while Matomo is down.
+
 // List returns the leavers of all targets, longest ago first within each. Those whose account is gone
 // are among them only with gone.
 func (d *Desk) List(ctx context.Context, gone bool) ([]Leaver, error) {
@@ -206,6 +209,9 @@ func (d *Desk) Keep(ctx context.Context, who bindings.Cause, login, target strin
 	return d.again(ctx, b)
 }
 
+// Keep and Delete answer with the leaver as the row has it afterwards. That is what was asked for and not yet
+// what Matomo holds; commands follow it (seeThrough).
+
 // Delete asks for the deletion of a leaver's account now, with evidence first and all guards.
 func (d *Desk) Delete(ctx context.Context, who bindings.Cause, login, target string) (Leaver, error) {
 	b, err := d.writable(ctx, login, target)
@@ -273,6 +279,9 @@ type Saved struct {
 	Account matomo.Account `json:"account"`
 }
 
+// A dossier is read by two kinds of people. An auditor wants each piece as it was saved, with its time and the
+// hash that the record has of it; who gives things back wants one list. So it holds both.
+
 // Dossier is everything that is known of a login that left.
 type Dossier struct {
 	Target string  `json:"target"`
@@ -281,6 +290,10 @@ type Dossier struct {
 	Saved  []Saved `json:"evidence"`         // oldest first
 	Merged Saved   `json:"-"`                // what Restore gives back: the newest of everything
 }
+
+// Evidence is kept by login and not by person, because Matomo's things are: what a login had is what a new
+// account of the same name would ask for. A login that was two people's has the evidence of both, each
+// with its time.
 
 // Show returns what was saved of a login, which need not exist any more.
 func (d *Desk) Show(ctx context.Context, login, target string) (Dossier, error) {
@@ -374,6 +387,9 @@ func merge(saved []Saved) Saved {
 	return out
 }
 
+// Ids are Matomo's and are not used twice, so they tell whether two pieces speak of one thing. A thing without
+// one that can be read is kept as it is: better twice than not at all.
+
 // newest adds things to those that are there; one with the same id replaces the older.
 func newest(have, more []json.RawMessage, id string) []json.RawMessage {
 	number := func(raw json.RawMessage) string {
@@ -401,6 +417,10 @@ type RestoreOptions struct {
 	To            string // the login that gets the things; empty: the same
 	ShareSegments bool
 }
+
+// To whom things may be given is narrower than what Matomo would allow. The login must be one that the bridge
+// manages (I2), on a Matomo that it writes to, of somebody who has not left: reports are mailed, and a
+// dashboard on a suspended account helps nobody.
 
 // Restore gives back what a leaver had, to an account that the bridge manages, as far as Matomo's API
 // allows. It says what became of each thing. What was done until an error is returned with it.

@@ -62,6 +62,8 @@ func (p *pass) withoutRecord(ctx context.Context, chunk []*work, cause error) ([
 	for _, w := range going {
 		w.journaled = true
 	}
+	// The rest of the intent (the state, whose lease it is) goes into the rows if they can be written, so
+	// that a table which refuses entries does not make the loop revoke the same people every second.
 	if kept, err := p.intendTogether(ctx, going); err == nil {
 		return kept, nil
 	}

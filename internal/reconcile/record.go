@@ -83,6 +83,8 @@ func (p *pass) recordTogether(ctx context.Context, cases []*work) error {
 	return nil
 }
 
+// An outcome that is only in memory is gone with the process, and Matomo's answer with it.
+
 // journal writes the outcomes of those whose intent is in the journal to it as well, before the rest
 // is tried: the record may still refuse them, and then nothing else would say what Matomo answered.
 func (p *pass) journal(sent []*work) error {

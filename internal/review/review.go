@@ -84,6 +84,9 @@ type Options struct {
 // page is how many bindings are looked at together.
 const page = 500
 
+// Rows are sorted by login and not by urgency: two reviews of one Matomo can then be compared line by line, and
+// a spreadsheet sorts by anything else.
+
 // Of reads a target once and returns its accounts, by login.
 func Of(ctx context.Context, opt Options, t Target) ([]Row, error) {
 	snap, err := t.Client.ReadInstance(ctx)
@@ -157,6 +160,8 @@ func (r *review) people(ctx context.Context, decider *mapping.Decider) error {
 	}
 }
 
+// A sheet is read by people who know colleagues by name and not by login.
+
 // nameOf is what a person is called: by the source's display name, else by the userName.
 func nameOf(p directory.Person) string {
 	for _, attribute := range []string{"displayname", "name.formatted"} {
@@ -199,6 +204,9 @@ func (r *review) row(a matomo.Account) Row {
 	return row
 }
 
+// One word for a person's role loses that roles are by site. It is what a sheet has room for; the sites stand
+// in the next column.
+
 // roleOf is Matomo's word for the highest thing that an account may do.
 func roleOf(a access.Access) string {
 	if a.Superuser {
@@ -224,6 +232,9 @@ func roleOf(a access.Access) string {
 func Head() []string {
 	return []string{"User Email", "Name", "Role", "Sites (ID:Permission)", "Tokens", "Last Login", "MFA Enabled", "Review Date", "Notes"}
 }
+
+// The nine columns are those of the access guide, in its order and with its words, so that the sheet can be
+// held beside last quarter's. What else is known goes into the notes; programs take the JSON.
 
 // WriteSheet writes rows as the access guide's sheet: CSV that a spreadsheet opens and does not run.
 // day is the date of the review.

@@ -101,6 +101,9 @@ type Token struct {
 	Ends        time.Time `json:"ends,omitzero"`    // when tokens.max_age is over
 }
 
+// Only people with an account of ours are holders. Those whom nobody manages are in the access review, marked;
+// their tokens are not ours to list (I2 is about changing, and listing would invite it).
+
 // Holder is one managed person and their tokens.
 type Holder struct {
 	Login string         `json:"login"`
@@ -137,6 +140,9 @@ func (w *Watch) Look(ctx context.Context, target string, fn func(Holder) error) 
 		}
 	}
 }
+
+// Whoever is bound and not in Matomo yet has no tokens, and whoever is gone has none any more. Neither is an
+// error here: passes and full compares find out, and this list is of tokens.
 
 // look reads one page of people.
 func look(ctx context.Context, t Target, all []bindings.Binding, fn func(Holder) error) error {
@@ -180,6 +186,7 @@ func (t Target) read(tok matomo.Token) Token {
 	}
 	out := Token{ID: tok.ID, Description: tok.Description, Created: at(tok.Created), LastUsed: at(tok.LastUsed), Expires: at(tok.Expires)}
 	if t.MaxAge > 0 && !out.Created.IsZero() {
+		// From when it was made and not from its last use: a token that leaked is in use.
 		out.Ends = out.Created.Add(t.MaxAge)
 	}
 	return out
@@ -236,6 +243,9 @@ func (w *Watch) turn(ctx context.Context, t Target) error {
 		return w.opt.Bindings.PlanTokens(ctx, tx, t.Name, tx.Now().Add(lookEvery))
 	})
 }
+
+// What ends soon is a number without names: a metric is kept for a year and read by everybody. Whose tokens
+// they are is in tokens list.
 
 // Enforce looks at the ages of a target's tokens now: those that are too old are asked to be ended,
 // and those that soon will be are counted.

@@ -64,6 +64,9 @@ type Token struct {
 	Expires     string `json:"expires,omitempty"` // empty: never
 }
 
+// The things of a person stay as Matomo wrote them, undecoded: evidence that went through our types would
+// lose what a later version of Matomo adds, and it is kept for years.
+
 // Evidence is what Matomo deletes for good with site access or with the
 // account, saved before that happens.
 type Evidence struct {

@@ -11,7 +11,7 @@ import (
 // Matomo is broken; an account whose time is over can wait for as long as it takes; and whoever only
 // loses a site waits for a few tries, because their access is wrong in the meantime.
 
-// ReasonEvidence: what would be deleted for good could not be read.
+// ReasonEvidence is that of a case that waits: what would be deleted for good could not be read.
 const ReasonEvidence = "evidence_missing"
 
 // evidenceTries is how often somebody who loses a site waits for evidence.
@@ -24,6 +24,9 @@ func (c *Case) LacksEvidence() bool {
 	}
 	return c.Account.Evidence == nil || c.Plan.Has(matomo.DeleteUser) && !c.Account.Evidence.Whole
 }
+
+// A case that waits backs off like one that failed, with a reason of its own, so that it shows where an admin
+// looks: in explain, in leaver list, and in the metric of reasons.
 
 // AwaitEvidence concludes a case that has to wait until Matomo shows what the plan would delete.
 func (r *Round) AwaitEvidence(c *Case) {

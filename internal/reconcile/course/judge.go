@@ -125,6 +125,9 @@ func (c *Case) tokensSurvived() bool {
 	return c.Plan.Has(matomo.RevokeTokens) && !c.did(matomo.RevokeTokens) && len(c.Applied.Steps) > 0
 }
 
+// A request is done when its tokens are seen to be gone, or when each call that ends some succeeded where none
+// can be seen. Until then it stays on the row, whatever else the pass achieved.
+
 // requestDone reports whether the tokens that somebody asked to end are dead: each step that ends some
 // succeeded, or none of them is left to be seen.
 func (c *Case) requestDone(account matomo.Account) bool {

@@ -51,10 +51,15 @@ func (t *Trail) Intent(ctx context.Context, tx *database.Tx, c *course.Case) err
 	return audit.Append(ctx, tx, intentEntry(c, ev))
 }
 
+// An outcome says what Matomo answered, which is true by itself, and what was read back when that is known.
+
 // Outcome appends what Matomo answered to a plan.
 func (t *Trail) Outcome(ctx context.Context, tx *database.Tx, c *course.Case) error {
 	return audit.Append(ctx, tx, outcomeEntry(c))
 }
+
+// Why the record refused does not matter: a full disk, a lost permission, a database that is gone. What matters
+// is that nothing is sent before it is written down somewhere that a crash does not take.
 
 // WithoutRecord writes the intents of cases to the journal, durably, because the record refused them
 // with cause. It fails with cause when there is no journal, and with both errors when that cannot be
@@ -83,6 +88,9 @@ func (t *Trail) WithoutRecord(cases []*course.Case, cause error) error {
 	}
 	return nil
 }
+
+// The answers follow their intents into the journal even when the record works again by then: an entry and
+// its answer stay together, in the order in which they happened.
 
 // OutcomesWithoutRecord writes outcomes to the journal.
 func (t *Trail) OutcomesWithoutRecord(cases []*course.Case) error {
@@ -136,6 +144,9 @@ func OnlyTakes(c *course.Case) bool {
 	c.Plan.Steps = kept
 	return true
 }
+
+// The account is stored as it was read, with its access and tokens beside the evidence: what somebody had is
+// one thing, and an auditor wants it in one piece.
 
 // evidenceOf is what is to be stored before a plan that deletes for good; nil when there is nothing.
 func evidenceOf(c *course.Case) (*bindings.Evidence, error) {

@@ -196,6 +196,9 @@ func (r *reading) wantDashboards(login string) {
 // preferences are those that Matomo's core knows and people set; the others are marks of plugins.
 var preferences = []string{"defaultReport", "defaultReportDate"}
 
+// Matomo lists no preferences and has to be asked by name. Its core knows two that people set; a plugin's own
+// are not asked for, because nobody could say what they are.
+
 // wantSettings adds what a person chose for themselves. Matomo answers a default for a preference
 // that nobody set, and there is no telling the two apart.
 func (r *reading) wantSettings(login string) {

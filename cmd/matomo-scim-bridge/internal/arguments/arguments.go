@@ -33,6 +33,9 @@ func Days(text string, otherwise int) (time.Duration, error) {
 	return time.Duration(n) * 24 * time.Hour, nil
 }
 
+// A day begins at midnight UTC, as every time of the record is UTC. Whoever means another zone writes the time
+// with its zone.
+
 // Moment reads a day, a time, or an age in days; empty is the zero time.
 func Moment(text string) (time.Time, error) {
 	if text == "" {
@@ -49,6 +52,9 @@ func Moment(text string) (time.Time, error) {
 	}
 	return time.Now().Add(-age), nil
 }
+
+// Keys are written by commands and read by services of another user, so the mode is the caller's and exact; the
+// file is flushed, because the next thing that happens may be that the machine is switched off.
 
 // NewFile writes a file that must not exist: a key that is overwritten signs nothing any more.
 func NewFile(name string, text []byte, mode os.FileMode) (err error) {

@@ -16,6 +16,7 @@ import (
 // Entry prints one entry of somebody's history: when and what, who asked, what it was before and
 // after or what was planned and why, and what Matomo answered.
 func Entry(p *terminal.Printer, r app.AuditRow) {
+	// A credential is often called as its source is; then one word says both.
 	who := orNone(r.Actor)
 	if r.Source != "" && r.Source != r.Actor {
 		who += " through " + r.Source
@@ -28,6 +29,8 @@ func Entry(p *terminal.Printer, r app.AuditRow) {
 	if r.Login != "" {
 		p.Field("account", r.Login+" on "+r.Target)
 	}
+	// An intent holds the plan. Its steps stand in the detail, one line for people; what is wanted from
+	// the rest is why.
 	var plan struct {
 		Reasons  []string
 		Event    string
@@ -60,6 +63,9 @@ func Entry(p *terminal.Printer, r app.AuditRow) {
 	answer(p, r.Answer)
 }
 
+// A rule explains what is given. What is taken away has reasons of another kind: somebody left, a clock ran
+// out, a group was left and no other gives the same.
+
 // whyOf is why something is done that no rule gives.
 func whyOf(event string) string {
 	switch event {
@@ -82,6 +88,9 @@ func value(p *terminal.Printer, name string, v any) {
 	}
 	p.Field(name, string(raw))
 }
+
+// Matomo answers each step by itself, and goes on after one that failed. So each has its line: a plan of
+// which one step failed is neither done nor undone.
 
 // answer prints what Matomo said, a line for each step.
 func answer(p *terminal.Printer, v any) {

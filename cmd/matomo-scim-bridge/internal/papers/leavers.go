@@ -17,6 +17,7 @@ func Leavers(out, notes io.Writer, found []app.Leaver) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "LOGIN\tTARGET\tLEFT\tSTATE\tDELETED\tTOKENS") // the first error comes back from Flush
 	for _, l := range found {
+		// An account that is gone has no login any more; the person is known by what their source said.
 		login := l.Login
 		if login == "" {
 			login = orNone(l.Person)
@@ -65,10 +66,12 @@ func Dossier(p *terminal.Printer, file app.Dossier) error {
 	} else {
 		p.Field("state", "no account of somebody who left: it is gone, or the person is back")
 	}
+	// Oldest first: what somebody had at first is what an auditor asks for, and later pieces hold less.
 	for _, s := range file.Saved {
 		p.Line("%s", p.Bold(fmt.Sprintf("saved %s before %s", s.SavedAt.UTC().Format("2006-01-02 15:04:05"), s.Kind)))
 		p.Field("access", orNone(s.Account.Access.String()))
 		switch {
+		// None and unknown are two answers.
 		case !s.Account.TokensKnown:
 			p.Field("tokens", "could not be seen")
 		default:
@@ -101,6 +104,7 @@ func Dossier(p *terminal.Printer, file app.Dossier) error {
 func belongings(p *terminal.Printer, kind string, things []json.RawMessage, name string) {
 	for _, raw := range things {
 		var fields map[string]any
+		// Names alone: definitions and parameters are for programs, and --json has them.
 		if json.Unmarshal(raw, &fields) != nil {
 			continue // shown in full by --json
 		}
@@ -113,6 +117,7 @@ func belongings(p *terminal.Printer, kind string, things []json.RawMessage, name
 func Restored(p *terminal.Printer, notes io.Writer, done []app.Restored) error {
 	left := 0
 	for _, x := range done {
+		// The word says it; the colour only repeats it.
 		mark := p.Yellow("not ")
 		switch {
 		case x.Done:

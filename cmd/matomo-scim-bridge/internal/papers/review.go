@@ -22,6 +22,7 @@ func SumUp(notes io.Writer, rows []app.ReviewRow) {
 		}
 		return n
 	}
+	// In the order of urgency, as the notes of the sheet are.
 	parts := []string{terminal.Plural(len(rows), "account")}
 	for _, p := range []struct {
 		is   func(app.ReviewRow) bool

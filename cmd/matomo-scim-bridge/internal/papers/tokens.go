@@ -9,7 +9,7 @@ import (
 )
 
 // TokenHead is the head of a list of token holders.
-const TokenHead = "LOGIN\tTARGET\tSTATE\tTOKENS\tOLDEST\tLAST USED\tNEXT ENDS"
+const TokenHead = "LOGIN\tTARGET\tSTATE\tTOKENS\tOLDEST\tLAST USED\tNEXT ENDS" //nolint:gosec // no credential: the head of a table
 
 // TokenRow is one person in the list. Somebody whose tokens cannot be seen has no number: none and
 // unknown are two answers, and an auditor takes the one for the other at their peril.
@@ -17,6 +17,8 @@ func TokenRow(target string, h app.TokenHolder) []string {
 	if !h.Visible {
 		return []string{h.Login, target, string(h.State), "not visible (" + string(h.Fate) + ")", "", "", ""}
 	}
+	// One line a person: the oldest token is the one to rotate, the last use says whether anybody would
+	// notice, and the next end is when something stops by itself.
 	var oldest, used, ends time.Time
 	for _, t := range h.Tokens {
 		oldest = sooner(oldest, t.Created)

@@ -118,6 +118,9 @@ func createNewDashboardForUser(c *api.Call) error {
 	return c.Value(len(a.Dashboards))
 }
 
+// A superuser may change anybody's segment, share it or take it back; only the login of its owner has no
+// parameter (SegmentEditor/API.php of 4.16.1 and 5.1.2).
+
 // updateSegment replaces everything but the owner: no method of Matomo gives a
 // segment to somebody else.
 func updateSegment(c *api.Call) error {
