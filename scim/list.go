@@ -57,8 +57,8 @@ func (h *handler) searchLimits() search.Limits {
 // bind makes a query of the directory: filter and order are bound to the resource
 // type. The place where the page begins is left to begin. A tolerance that binding
 // needed is added to seen and counted once, however many types it is bound to.
-func (h *handler) bind(s *session, rt *schema.ResourceType, want search.Request, seen *schema.Fixups) (directory.Query, error) {
-	out := directory.Query{Source: s.actor.Source, Start: want.Start, Count: want.Count, Cursor: want.ByCursor}
+func (h *handler) bind(r *http.Request, s *session, rt *schema.ResourceType, want search.Request, seen *schema.Fixups) (directory.Query, error) {
+	out := directory.Query{Source: s.actor.Source, Base: h.baseURL(r), Start: want.Start, Count: want.Count, Cursor: want.ByCursor}
 	opt := filter.Options{
 		Tolerant: !s.profile.mode().Strict, MaxLen: h.limits.Filter, OnFixup: func(k schema.Fixup) { seen.Add(k) },
 	}
@@ -111,7 +111,7 @@ func (h *handler) head(ctx context.Context, b *bytes.Buffer, s *session, of stri
 // here makes Entra quarantine the whole job.
 func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session, want search.Request) error {
 	var seen schema.Fixups
-	ask, err := h.bind(s, h.users, want, &seen)
+	ask, err := h.bind(r, s, h.users, want, &seen)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session, 
 // excludedAttributes=members; then no member is read.
 func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session, want search.Request) error {
 	var seen schema.Fixups
-	ask, err := h.bind(s, h.groups, want, &seen)
+	ask, err := h.bind(r, s, h.groups, want, &seen)
 	if err != nil {
 		return err
 	}
@@ -180,11 +180,11 @@ func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session,
 // of them has counts as absent in the other.
 func (h *handler) listAll(w http.ResponseWriter, r *http.Request, s *session, want search.Request) error {
 	var seen schema.Fixups
-	users, err := h.bind(s, h.users, want, &seen)
+	users, err := h.bind(r, s, h.users, want, &seen)
 	if err != nil {
 		return err
 	}
-	groups, err := h.bind(s, h.groups, want, &seen)
+	groups, err := h.bind(r, s, h.groups, want, &seen)
 	if err != nil {
 		return err
 	}

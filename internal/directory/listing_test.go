@@ -15,6 +15,9 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
+// testBase is what locations begin with.
+const testBase = "https://scim.example/scim/v2"
+
 // shown is a resource as a client sees it, and what it is compared with: the documents are put together here by hand,
 // members included, which the store never does.
 type shown struct {
@@ -53,15 +56,18 @@ func (s store) crowd() (users, groups []shown) {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	meta := func(kind string, created, modified string) map[string]any {
-		return map[string]any{"resourceType": kind, "created": created, "lastModified": modified}
+	meta := func(kind, id, created, modified string, version int64) map[string]any {
+		return map[string]any{
+			"resourceType": kind, "created": created, "lastModified": modified,
+			"location": testBase + "/" + kind + "s/" + id, "version": fmt.Sprintf("W/%q", fmt.Sprint(version)),
+		}
 	}
 	for _, u := range page.Items {
 		d := s.decode(u.Document)
-		d["id"], d["meta"] = u.ID, meta("User", u.Created.Format(directory.TimeFormat), u.Modified.Format(directory.TimeFormat))
+		d["id"], d["meta"] = u.ID, meta("User", u.ID, u.Created.Format(directory.TimeFormat), u.Modified.Format(directory.TimeFormat), u.Version)
 		var in []any
 		for _, g := range u.Groups {
-			in = append(in, map[string]any{"value": g.ID, "display": g.Name, "type": "direct"})
+			in = append(in, map[string]any{"value": g.ID, "display": g.Name, "type": "direct", "$ref": testBase + "/Groups/" + g.ID})
 		}
 		if in != nil {
 			d["groups"] = in
@@ -70,10 +76,10 @@ func (s store) crowd() (users, groups []shown) {
 	}
 	for _, g := range all {
 		d := s.decode(g.Document)
-		d["id"], d["meta"] = g.ID, meta("Group", g.Created.Format(directory.TimeFormat), g.Modified.Format(directory.TimeFormat))
+		d["id"], d["meta"] = g.ID, meta("Group", g.ID, g.Created.Format(directory.TimeFormat), g.Modified.Format(directory.TimeFormat), g.Version)
 		var members []any
 		err := s.Members(s.tb.Context(), g.ID, func(m directory.Member) error {
-			members = append(members, map[string]any{"value": m.ID, "type": string(m.Kind), "display": m.Display})
+			members = append(members, map[string]any{"value": m.ID, "type": string(m.Kind), "display": m.Display, "$ref": testBase + "/" + string(m.Kind) + "s/" + m.ID})
 			return nil
 		})
 		if err != nil {
@@ -107,11 +113,11 @@ type vocabulary struct {
 func words(list string, names []string, all ...[]shown) vocabulary {
 	v := vocabulary{
 		list: list, inner: []string{"value", "type", "display", "$ref", "nope"}, names: names,
-		texts: []string{"a", "A", "ada", "AD", "b", "z", "%", "é", "É", "ß", "x.org", "work", "User", "group", "boss", "", "m-1"},
+		texts: []string{"a", "A", "ada", "AD", "b", "z", "%", "é", "É", "ß", "x.org", "work", "User", "group", "boss", "", "m-1", `W/"1"`, testBase, testBase + "/Users/"},
 	}
 	for _, list := range all {
 		for _, r := range list {
-			v.texts = append(v.texts, r.id, r.id[:20], r.id[len(r.id)-4:])
+			v.texts = append(v.texts, r.id, r.id[:20], r.id[len(r.id)-4:], testBase+"/Users/"+r.id, "s/"+r.id)
 		}
 	}
 	return v
@@ -183,8 +189,9 @@ var keys = map[string]func(schema.Document) (string, bool){
 		s, ok := sub(e, "manager", "value").(string)
 		return s, ok
 	},
-	"nope":     func(schema.Document) (string, bool) { return "", false },
-	"password": func(schema.Document) (string, bool) { return "", false },
+	"meta.location": func(d schema.Document) (string, bool) { s, ok := sub(d, "meta", "location").(string); return s, ok },
+	"nope":          func(schema.Document) (string, bool) { return "", false },
+	"password":      func(schema.Document) (string, bool) { return "", false },
 }
 
 func folded(v any) (string, bool) {
@@ -252,7 +259,7 @@ func (q question) bind(rt *schema.ResourceType, skip func(...any)) directory.Que
 	if err != nil {
 		skip(err)
 	}
-	return directory.Query{Source: "okta", Filter: &b, Order: order}
+	return directory.Query{Source: "okta", Base: testBase, Filter: &b, Order: order}
 }
 
 // walks checks that every way through the pages gives want: by number, by cursor, and the total alone. More may be
@@ -307,11 +314,11 @@ func TestListings_AgreeWithMatch(t *testing.T) {
 		}
 		userWords := words("emails", []string{
 			"id", "userName", "externalId", "displayName", "emails", "emails.type", "title", "name.familyName", "groups", "groups.value",
-			"groups.display", "meta.resourceType", "nope", "password", "members.value", schema.UserURN + ":userName", schema.EnterpriseURN + ":employeeNumber",
+			"groups.display", "groups.$ref", "meta.resourceType", "meta.location", "meta.version", "nope", "password", "members.value", schema.UserURN + ":userName", schema.EnterpriseURN + ":employeeNumber",
 		}, users, groups)
 		groupWords := words("members", []string{
 			"id", "displayName", "externalId", "members", "members.value", "members.display", "members.type", "members.$ref", "members.nope",
-			"meta.resourceType", "nope", "title", "userName", schema.GroupURN + ":displayName",
+			"meta.resourceType", "meta.location", "meta.version", "nope", "title", "userName", schema.GroupURN + ":displayName",
 		}, users, groups)
 		t.Run("users", func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {

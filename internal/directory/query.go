@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"time"
 
 	"github.com/matomo-scim/bridge/internal/directory/listing"
@@ -29,20 +30,22 @@ func (s *Store) listing() listing.Store { return listing.Store{DB: s.db, ScanLim
 
 // userNoun describes users for listings. A filter may be over groups: they are read
 // whenever the filter has to be evaluated here.
-func userNoun(groups bool) listing.Noun[User] {
+func userNoun(q Query) listing.Noun[User] {
 	return listing.Noun[User]{
-		Table: sqlfilter.Users, Columns: selectUsers(groups), Full: selectUsers(true),
-		Scan: func(rows *sql.Rows) (User, error) { return scanUser(rows) },
-		ID:   func(u User) string { return u.ID }, Document: userResource,
+		Table: sqlfilter.Users, Columns: selectUsers(q.Groups), Full: selectUsers(true),
+		Scan:     func(rows *sql.Rows) (User, error) { return scanUser(rows) },
+		ID:       func(u User) string { return u.ID },
+		Document: func(u User) (schema.Document, error) { return u.Shown(q.Base) },
 	}
 }
 
 // groupNoun describes the heads of groups for listings.
-func groupNoun() listing.Noun[Group] {
+func groupNoun(q Query) listing.Noun[Group] {
 	return listing.Noun[Group]{
 		Table: sqlfilter.Groups, Columns: selectGroups, Full: selectGroups,
-		Scan: func(rows *sql.Rows) (Group, error) { return scanGroup(rows) },
-		ID:   func(g Group) string { return g.ID }, Document: groupResource,
+		Scan:     func(rows *sql.Rows) (Group, error) { return scanGroup(rows) },
+		ID:       func(g Group) string { return g.ID },
+		Document: func(g Group) (schema.Document, error) { return g.Shown(q.Base) },
 	}
 }
 
@@ -50,48 +53,56 @@ func groupNoun() listing.Noun[Group] {
 // most Options.ScanLimit users and is refused with a *schema.Error (tooMany) beyond
 // that.
 func (s *Store) Users(ctx context.Context, q Query) (Page[User], error) {
-	return listing.Find(ctx, s.listing(), userNoun(q.Groups), q)
+	return listing.Find(ctx, s.listing(), userNoun(q), q)
 }
 
 // Groups returns a page of groups' heads, bounded as Users is.
 func (s *Store) Groups(ctx context.Context, q Query) (Page[Group], error) {
-	return listing.Find(ctx, s.listing(), groupNoun(), q)
+	return listing.Find(ctx, s.listing(), groupNoun(q), q)
 }
 
-// userResource is a user's document with what a client sees beside it, for
-// filters.
-func userResource(u User) (schema.Document, error) {
+// ETag is a version as an entity tag (RFC 7644 section 3.14).
+func ETag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
+
+// UserLocation is the URL of a user. base is the URL that locations begin with.
+func UserLocation(base, id string) string { return base + "/Users/" + id }
+
+// GroupLocation is the URL of a group.
+func GroupLocation(base, id string) string { return base + "/Groups/" + id }
+
+// Shown is the document of the user with what a client sees beside it, groups
+// included when they were read.
+func (u User) Shown(base string) (schema.Document, error) {
 	doc, err := u.Decode()
 	if err != nil {
 		return nil, err
 	}
-	doc["id"] = u.ID
-	doc["meta"] = metaOf("User", u.Created, u.Modified)
+	doc["id"], doc["meta"] = u.ID, metaOf("User", UserLocation(base, u.ID), u.Created, u.Modified, u.Version)
 	if len(u.Groups) > 0 {
 		groups := make([]any, len(u.Groups))
 		for i, g := range u.Groups {
-			groups[i] = map[string]any{"value": g.ID, "display": g.Name, "type": "direct"}
+			groups[i] = map[string]any{"value": g.ID, "$ref": GroupLocation(base, g.ID), "display": g.Name, "type": "direct"}
 		}
 		doc["groups"] = groups
 	}
 	return doc, nil
 }
 
-// groupResource is the same for a group, without members.
-func groupResource(g Group) (schema.Document, error) {
+// Shown is the same for a group, without members: they may be many, and are read
+// by who wants them.
+func (g Group) Shown(base string) (schema.Document, error) {
 	doc, err := g.Decode()
 	if err != nil {
 		return nil, err
 	}
-	doc["id"] = g.ID
-	doc["meta"] = metaOf("Group", g.Created, g.Modified)
+	doc["id"], doc["meta"] = g.ID, metaOf("Group", GroupLocation(base, g.ID), g.Created, g.Modified, g.Version)
 	return doc, nil
 }
 
-// metaOf is the part of meta that filters can ask for. The location depends on the
-// request and is not among it.
-func metaOf(kind string, created, modified time.Time) map[string]any {
+// metaOf is what RFC 7643 section 3.1 wants to know of every resource.
+func metaOf(kind, location string, created, modified time.Time, version int64) map[string]any {
 	return map[string]any{
 		"resourceType": kind, "created": created.Format(TimeFormat), "lastModified": modified.Format(TimeFormat),
+		"location": location, "version": ETag(version),
 	}
 }

@@ -134,7 +134,7 @@ func (s *Store) merged(ctx context.Context, users, groups Query) (page Page[Reso
 	if page.Total = u.Total + g.Total; u.Total < 0 || g.Total < 0 {
 		page.Total = -1
 	}
-	all, err := join(u, g, users.Order, groups.Order)
+	all, err := join(u, g, users, groups)
 	if err != nil {
 		return page, fmt.Errorf("sort resources: %w", err)
 	}
@@ -159,17 +159,17 @@ func (s *Store) merged(ctx context.Context, users, groups Query) (page Page[Reso
 }
 
 // join puts the resources of both types into one list, each with its place.
-func join(u Page[User], g Page[Group], users, groups filter.Order) ([]placed, error) {
+func join(u Page[User], g Page[Group], users, groups Query) ([]placed, error) {
 	all := make([]placed, 0, len(u.Items)+len(g.Items))
 	for i := range u.Items {
-		p, err := userNoun(false).Place(u.Items[i], users)
+		p, err := userNoun(users).Place(u.Items[i], users.Order)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, placed{Resource{User: &u.Items[i]}, p})
 	}
 	for i := range g.Items {
-		p, err := groupNoun().Place(g.Items[i], groups)
+		p, err := groupNoun(groups).Place(g.Items[i], groups.Order)
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -41,8 +42,8 @@ func Release(b *bytes.Buffer) {
 	}
 }
 
-// ETag is a version as an entity tag (RFC 7644 section 3.14).
-func ETag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
+// ETag is a version as an entity tag: see directory.ETag.
+func ETag(version int64) string { return directory.ETag(version) }
 
 // text writes a JSON string.
 func text(b *bytes.Buffer, s string) {

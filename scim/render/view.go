@@ -27,14 +27,6 @@ type meta struct {
 	version           int64
 }
 
-// document is the same as a part of a document.
-func (m meta) document() map[string]any {
-	return map[string]any{
-		"resourceType": m.kind, "created": m.created.Format(directory.TimeFormat),
-		"lastModified": m.modified.Format(directory.TimeFormat), "location": m.location, "version": ETag(m.version),
-	}
-}
-
 // append writes `"meta":{…}`.
 func (m meta) append(b *bytes.Buffer) {
 	b.WriteString(`"meta":{"resourceType":"`)
@@ -62,32 +54,23 @@ func splice(b *bytes.Buffer, id string, document []byte, m meta) {
 }
 
 // UserLocation is the URL of a user.
-func (v View) UserLocation(id string) string { return v.Base + "/Users/" + id }
+func (v View) UserLocation(id string) string { return directory.UserLocation(v.Base, id) }
 
 // GroupLocation is the URL of a group.
-func (v View) GroupLocation(id string) string { return v.Base + "/Groups/" + id }
+func (v View) GroupLocation(id string) string { return directory.GroupLocation(v.Base, id) }
 
 // User writes a user.
 func (v View) User(b *bytes.Buffer, u directory.User) error {
-	m := meta{kind: "User", location: v.UserLocation(u.ID), created: u.Created, modified: u.Modified, version: u.Version}
 	// The slow way, for the few who ask for a part.
 	if v.Projection.Given() {
-		doc, err := u.Decode()
+		doc, err := u.Shown(v.Base)
 		if err != nil {
 			return err
-		}
-		doc["id"], doc["meta"] = u.ID, m.document()
-		if len(u.Groups) > 0 {
-			groups := make([]any, len(u.Groups))
-			for i, g := range u.Groups {
-				groups[i] = map[string]any{"value": g.ID, "$ref": v.GroupLocation(g.ID), "display": g.Name, "type": "direct"}
-			}
-			doc["groups"] = groups
 		}
 		return encode(b, v.Projection.Apply(doc))
 	}
 	// The fast way: what is stored goes out as it is.
-	splice(b, u.ID, u.Document, m)
+	splice(b, u.ID, u.Document, meta{"User", v.UserLocation(u.ID), u.Created, u.Modified, u.Version})
 	for i, g := range u.Groups {
 		if i == 0 {
 			b.WriteString(`,"groups":[`)
@@ -109,16 +92,14 @@ func (v View) User(b *bytes.Buffer, u directory.User) error {
 
 // groupHead writes a group without members, up to its closing brace.
 func (v View) groupHead(b *bytes.Buffer, g directory.Group) error {
-	m := meta{kind: "Group", location: v.GroupLocation(g.ID), created: g.Created, modified: g.Modified, version: g.Version}
 	if !v.Projection.Given() {
-		splice(b, g.ID, g.Document, m)
+		splice(b, g.ID, g.Document, meta{"Group", v.GroupLocation(g.ID), g.Created, g.Modified, g.Version})
 		return nil
 	}
-	doc, err := g.Decode()
+	doc, err := g.Shown(v.Base)
 	if err != nil {
 		return err
 	}
-	doc["id"], doc["meta"] = g.ID, m.document()
 	if err := encode(b, v.Projection.Apply(doc)); err != nil {
 		return err
 	}

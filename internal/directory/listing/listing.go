@@ -52,6 +52,8 @@ func (p Position) Compare(other Position, descending bool) int {
 // Query asks for one page of the resources of a source.
 type Query struct {
 	Source string
+	// Base is the URL that locations begin with, as the client sees them.
+	Base string
 	// Filter chooses; nil takes all. It is bound to the resource type that is
 	// asked for.
 	Filter *filter.Bound
@@ -140,7 +142,7 @@ func Find[T any](ctx context.Context, s Store, n Noun[T], q Query) (Page[T], err
 	f := finder[T]{Store: s, noun: n, q: q, where: "r.source = $1", args: []any{q.Source}}
 	f.cond.Exact = true
 	if q.Filter != nil {
-		f.cond, f.args = sqlfilter.Compile(s.DB.Dialect(), n.Table, q.Filter.Expr, f.args)
+		f.cond, f.args = sqlfilter.Compile(s.DB.Dialect(), n.Table, q.Base, q.Filter.Expr, f.args)
 	}
 	if f.cond.SQL != "" {
 		f.where += " AND " + f.cond.SQL

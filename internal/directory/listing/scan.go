@@ -71,7 +71,7 @@ func (f *finder[T]) members(ctx context.Context, items []T) (map[filter.Expr]map
 		if _, ok := out[question]; ok {
 			continue
 		}
-		cond, args := sqlfilter.Compile(dia, f.noun.Table, question, []any{dia.Strings(ids)})
+		cond, args := sqlfilter.Compile(dia, f.noun.Table, f.q.Base, question, []any{dia.Strings(ids)})
 		found, err := membership.Strings(ctx, f.DB.Reader(),
 			"SELECT r.id FROM "+string(f.noun.Table)+" r WHERE "+dia.In("r.id", "$1")+" AND "+cond.SQL, args...)
 		if err != nil {

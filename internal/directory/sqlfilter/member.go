@@ -11,24 +11,35 @@ import (
 
 // memberColumns are where the sub-attributes of one member are kept. A value is
 // NULL where the member lacks the sub-attribute, and never empty.
-type memberColumns map[string]column
+type memberColumns func(sub string) (col column, ok bool)
 
 // stored are the columns of the table members under the name prefix.
 func stored(prefix string) memberColumns {
-	return memberColumns{"value": {name: prefix + "member_id"}, "type": {name: "LOWER(" + prefix + "kind)", fold: true}}
+	return func(sub string) (column, bool) {
+		switch sub {
+		case "value":
+			return column{name: prefix + "member_id"}, true
+		case "type":
+			return column{name: "LOWER(" + prefix + "kind)", fold: true}, true
+		}
+		return column{}, false
+	}
 }
 
 // shown are those of members m with what an answer shows beside them: display is
-// the name of the user or group, read where it is kept. A $ref depends on how the
-// client reached this server, so no filter finds one.
-func shown() memberColumns {
-	m := stored("m.")
-	m["display"] = column{
-		name: "COALESCE((SELECT COALESCE(u.display_name_key, u.user_name_key) FROM users u WHERE u.id = m.member_id), " +
-			"(SELECT g.display_name_key FROM groups g WHERE g.id = m.member_id))",
-		fold: true, optional: true,
+// the name of the user or group, read where it is kept, and $ref is its location.
+func shown(sub string) (column, bool) {
+	switch sub {
+	case "display":
+		return column{
+			name: "COALESCE((SELECT COALESCE(u.display_name_key, u.user_name_key) FROM users u WHERE u.id = m.member_id), " +
+				"(SELECT g.display_name_key FROM groups g WHERE g.id = m.member_id))",
+			fold: true, optional: true,
+		}, true
+	case "$ref":
+		return column{name: "(" + basePlace + " || m.kind || 's/' || m.member_id)"}, true
 	}
-	return m
+	return stored("m.")(sub)
 }
 
 // CompileMember translates a filter over the sub-attributes value and type of one
@@ -44,7 +55,7 @@ func CompileMember(d database.Dialect, e filter.Expr, args []any) (Condition, []
 
 // over says whether a filter over one member names nothing but the columns.
 func over(e filter.Expr, cols memberColumns) bool {
-	known := func(p filter.Path) bool { _, ok := cols[p.Attr]; return ok }
+	known := func(p filter.Path) bool { _, ok := cols(p.Attr); return ok }
 	switch t := e.(type) {
 	case filter.And:
 		return over(t.L, cols) && over(t.R, cols)
@@ -88,7 +99,7 @@ func (c *compiler) anyMember(sub string, e filter.Compare) Condition {
 
 // oneMember is the condition that one member satisfies the filter.
 func (c *compiler) oneMember(e filter.Expr) Condition {
-	cond := c.member(e, shown())
+	cond := c.member(e, shown)
 	// A member that is named is looked up by its own index, and gives its groups.
 	if pinned(e) {
 		return Condition{SQL: "r.id IN (SELECT m.group_id FROM members m WHERE " + cond + ")", Exact: true}
@@ -112,13 +123,13 @@ func pinned(e filter.Expr) bool {
 	return false
 }
 
-// memberPresent translates pr. Every member has a value and a type.
+// memberPresent translates pr. Every member has a value, a type and a $ref.
 func (c *compiler) memberPresent(sub string) Condition {
 	if sub == "" {
 		sub = "value"
 	}
-	cond := c.member(filter.Present{Path: filter.Path{Attr: sub}}, shown())
-	if col := shown()[sub]; col.optional {
+	cond := c.member(filter.Present{Path: filter.Path{Attr: sub}}, shown)
+	if col, _ := shown(sub); col.optional {
 		c.walks++
 	}
 	return Condition{SQL: "EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id AND " + cond + ")", Exact: true}
@@ -135,11 +146,11 @@ func (c *compiler) member(e filter.Expr, cols memberColumns) string {
 	case filter.Not:
 		return "(NOT " + c.member(t.X, cols) + ")"
 	case filter.Present:
-		if col, ok := cols[t.Path.Attr]; ok {
+		if col, ok := cols(t.Path.Attr); ok {
 			return present(col, true)
 		}
 	case filter.Compare:
-		col, ok := cols[t.Path.Attr]
+		col, ok := cols(t.Path.Attr)
 		switch {
 		case !ok: // absent: different from every value, and null
 			return always((t.Op == filter.Ne) != (t.Value == nil)).SQL

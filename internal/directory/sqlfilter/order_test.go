@@ -125,7 +125,7 @@ func compile(t *testing.T, table sqlfilter.Table, text string) (sqlfilter.Condit
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sqlfilter.Compile(databasetest.SQLite(t).Dialect(), table, bound.Expr, []any{"okta"})
+	return sqlfilter.Compile(databasetest.SQLite(t).Dialect(), table, base, bound.Expr, []any{"okta"})
 }
 
 // bind reads a filter for a table.
@@ -158,6 +158,8 @@ func TestCompile_Members(t *testing.T) {
 		{`members.value ne "x"`, true, 2, 0},
 		{`members.display co "x"`, true, 1, 0},
 		{`members.display pr`, true, 1, 0},
+		{`members.$ref pr`, true, 0, 0},
+		{`members.$ref ew "x"`, true, 1, 0},
 		{`members[type eq "User"]`, true, 1, 0},
 		{`members[value eq "x" or type eq "User"]`, true, 1, 0},
 		{`members.value eq "x" or title pr`, false, 0, 1},
@@ -236,10 +238,10 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		cond, args := sqlfilter.Compile(db.Dialect(), sqlfilter.Groups, bound.Expr, []any{"okta"})
+		cond, args := sqlfilter.Compile(db.Dialect(), sqlfilter.Groups, base, bound.Expr, []any{"okta"})
 		for _, part := range append([]filter.Expr{nil}, cond.Members...) {
 			if part != nil {
-				if cond, args = sqlfilter.Compile(db.Dialect(), sqlfilter.Groups, part, []any{"okta"}); !cond.Exact {
+				if cond, args = sqlfilter.Compile(db.Dialect(), sqlfilter.Groups, base, part, []any{"okta"}); !cond.Exact {
 					t.Fatalf("%s is not exact", part)
 				}
 			}

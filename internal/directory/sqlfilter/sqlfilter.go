@@ -9,6 +9,7 @@ package sqlfilter
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/matomo-scim/bridge/internal/database"
@@ -26,17 +27,25 @@ const (
 )
 
 // Compile translates a filter that was bound to the resource type of the table.
-// Args are the parameters that the statement has already; those of the condition
+// Base is the URL that locations begin with, as the client sees them. Args are the parameters that the statement has already; those of the condition
 // are appended to them.
-func Compile(d database.Dialect, t Table, e filter.Expr, args []any) (Condition, []any) {
-	c := compiler{dialect: d, users: t == Users, args: args}
+func Compile(d database.Dialect, t Table, base string, e filter.Expr, args []any) (Condition, []any) {
+	c := compiler{dialect: d, users: t == Users, base: base, args: args}
 	cond := c.compile(e)
+	if strings.Contains(cond.SQL, basePlace) {
+		cond.SQL = strings.ReplaceAll(cond.SQL, basePlace, "CAST("+c.arg(base+"/")+" AS TEXT)")
+	}
 	cond.Walks = c.walks
 	if cond.Rest != nil && t == Groups {
 		cond.Members = memberLeaves(cond.Rest, nil)
 	}
 	return cond, c.args
 }
+
+// basePlace stands for the URL that locations begin with, until it is known whether
+// the statement needs it: a parameter that is not used is an error on PostgreSQL.
+// Nothing that a client sent is in the text, so nothing else can look like it.
+const basePlace = "{base}"
 
 // Condition is what became of a filter.
 type Condition struct {
@@ -63,6 +72,7 @@ type Condition struct {
 type compiler struct {
 	dialect database.Dialect
 	users   bool // of the table users, else groups
+	base    string
 	args    []any
 	walks   int // see Condition.Walks
 }
@@ -183,6 +193,8 @@ func (c *compiler) compare(e filter.Compare) Condition {
 		return c.active(e)
 	case p.Attr == "meta" && p.Sub == "resourceType":
 		return c.resourceType(e)
+	case p.Attr == "meta" && p.Sub == "location":
+		return c.location(e)
 	case p.Attr == "meta" && p.Sub == "created":
 		return c.instant("r.created_at", e)
 	case p.Attr == "meta" && p.Sub == "lastModified":
@@ -213,18 +225,36 @@ func (c *compiler) active(e filter.Compare) Condition {
 // resourceType compares meta.resourceType, which is the same for all rows: in a
 // query across types it chooses one of them.
 func (c *compiler) resourceType(e filter.Compare) Condition {
-	have := "Group"
-	if c.users {
-		have = "User"
-	}
 	want, ok := e.Value.(string)
 	switch {
 	case ok && e.Op == filter.Eq:
-		return always(have == want)
+		return always(c.typeName() == want)
 	case ok && e.Op == filter.Ne:
-		return always(have != want)
+		return always(c.typeName() != want)
 	}
 	return Condition{}
+}
+
+// typeName is the name of the resource type.
+func (c *compiler) typeName() string {
+	if c.users {
+		return "User"
+	}
+	return "Group"
+}
+
+// location compares meta.location, which is the id in another form.
+func (c *compiler) location(e filter.Compare) Condition {
+	want, ok := e.Value.(string)
+	if !ok || e.Op != filter.Eq && e.Op != filter.Ne {
+		return Condition{}
+	}
+	id, ours := strings.CutPrefix(want, c.base+"/"+c.typeName()+"s/")
+	if !ours || id == "" {
+		return always(e.Op == filter.Ne)
+	}
+	col, _ := c.columnOf(filter.Path{Attr: "id"})
+	return c.text(col, e.Op, id)
 }
 
 // text compares a column with a string.
@@ -375,7 +405,7 @@ func (c *compiler) present(e filter.Present) Condition {
 	}
 	switch p := e.Path; {
 	case p.URN != "":
-	case p.Attr == "active" && c.users, p.Attr == "meta" && (p.Sub == "created" || p.Sub == "lastModified" || p.Sub == "resourceType"):
+	case p.Attr == "active" && c.users, p.Attr == "meta" && p.Sub != "":
 		return always(true)
 	case p.Attr == "emails" && p.Sub == "value" && c.users:
 		return Condition{SQL: "r.id IN (SELECT v.user_id FROM user_values v WHERE v.attr = 'emails')", Exact: true}
