@@ -127,3 +127,32 @@ func TestKey_OrdersAsValuesDo(t *testing.T) {
 		t.Error("a missing value does not come last")
 	}
 }
+
+// FuzzBindOrder sorts by whatever a client writes: it is an order that every document has a key in, or an error that
+// the client can read.
+func FuzzBindOrder(f *testing.F) {
+	for _, name := range []string{"userName", "NAME.familyName", schema.EnterpriseURN + ":manager", "meta", "emails.primary", "urn:", "a.b.c", "groups.$ref", "x:y.z"} {
+		f.Add(name, true)
+	}
+	doc := schema.Document{
+		"id": "1", "userName": "a", "active": true, "emails": []any{"x", map[string]any{"value": json.Number("1")}}, "name": []any{}, "groups": 3,
+		schema.EnterpriseURN: map[string]any{"manager": "m"}, "meta": map[string]any{"created": "2026-01-01T00:00:00Z"},
+	}
+	f.Fuzz(func(t *testing.T, name string, tolerant bool) {
+		o, err := filter.BindOrder(schema.User(), name, false, filter.Options{Tolerant: tolerant})
+		if err != nil {
+			if e, ok := errors.AsType[*schema.Error](err); !ok || e.ScimType != schema.InvalidPath {
+				t.Fatalf("%q: %v", name, err)
+			}
+			return
+		}
+		if key := o.Key(doc); key.Missing && key.Text != "" || !o.Known() && !key.Missing {
+			t.Fatalf("%q: %+v", name, key)
+		}
+		// A canonical name is found again.
+		again, err := filter.BindOrder(schema.User(), o.Path.String(), false, filter.Options{Tolerant: tolerant})
+		if err != nil || again.Known() != o.Known() || o.Known() && again.Path != o.Path {
+			t.Fatalf("%q is %q, which is %q: %v", name, o.Path, again.Path, err)
+		}
+	})
+}
