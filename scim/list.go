@@ -78,14 +78,30 @@ func (h *handler) bind(r *http.Request, s *session, rt *schema.ResourceType, wan
 	return out, err
 }
 
-// begin opens the cursor and counts the tolerances of a query that was bound.
-func (h *handler) begin(ctx context.Context, s *session, of string, want search.Request, seen schema.Fixups) (*directory.Position, error) {
-	after, err := h.cursors.Open(ctx, search.Query{Source: s.actor.Source, Resource: of}, want)
-	if err != nil {
-		return nil, err
+// listing is one listing on its way: what was asked, of which resources, and what
+// the cursor has kept from the pages before, nil on the first.
+type listing struct {
+	query search.Query
+	want  search.Request
+	mark  *search.Mark
+}
+
+// begin opens the cursor and has the queries go on from there. What binding them
+// needed is counted now that nothing the client sent can be wrong any more.
+func (h *handler) begin(ctx context.Context, s *session, of string, want search.Request, seen schema.Fixups,
+	queries ...*directory.Query,
+) (l listing, err error) {
+	l = listing{query: search.Query{Source: s.actor.Source, Resource: of}, want: want}
+	if l.mark, err = h.cursors.Open(ctx, l.query, want); err != nil {
+		return l, err
+	}
+	if l.mark != nil {
+		for _, q := range queries {
+			q.After, q.Counted = &l.mark.Position, true
+		}
 	}
 	h.metrics.fixed(s.actor.Source, seen...)
-	return after, nil
+	return l, nil
 }
 
 // viewOf is how the resources of a type are shown in a listing.
@@ -94,12 +110,13 @@ func (h *handler) viewOf(r *http.Request, rt *schema.ResourceType, want search.R
 }
 
 // head begins the answer to a listing.
-func (h *handler) head(ctx context.Context, b *bytes.Buffer, s *session, of string, want search.Request,
-	total, count int, next *directory.Position,
-) (err error) {
-	head := render.Head{Total: total, Start: want.Start, Count: count, ByCursor: want.ByCursor}
+func (h *handler) head(ctx context.Context, b *bytes.Buffer, l listing, total, count int, next *directory.Position) (err error) {
+	if l.mark != nil {
+		total = l.mark.Total // of the first page
+	}
+	head := render.Head{Total: total, Start: l.want.Start, Count: count, ByCursor: l.want.ByCursor}
 	if next != nil {
-		if head.Next, err = h.cursors.Seal(ctx, search.Query{Source: s.actor.Source, Resource: of}, want, *next); err != nil {
+		if head.Next, err = h.cursors.Seal(ctx, l.query, l.want, search.Mark{Position: *next, Total: total}); err != nil {
 			return err
 		}
 	}
@@ -115,7 +132,8 @@ func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session, 
 	if err != nil {
 		return err
 	}
-	if ask.After, err = h.begin(r.Context(), s, labelUsers, want, seen); err != nil {
+	l, err := h.begin(r.Context(), s, labelUsers, want, seen, &ask)
+	if err != nil {
 		return err
 	}
 	v := h.viewOf(r, h.users, want)
@@ -127,7 +145,7 @@ func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session, 
 	}
 	b := render.Buffer()
 	defer render.Release(b)
-	if err := h.head(r.Context(), b, s, labelUsers, want, page.Total, len(page.Items), page.Next); err != nil {
+	if err := h.head(r.Context(), b, l, page.Total, len(page.Items), page.Next); err != nil {
 		return err
 	}
 	for i, u := range page.Items {
@@ -148,7 +166,8 @@ func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session,
 	if err != nil {
 		return err
 	}
-	if ask.After, err = h.begin(r.Context(), s, labelGroups, want, seen); err != nil {
+	l, err := h.begin(r.Context(), s, labelGroups, want, seen, &ask)
+	if err != nil {
 		return err
 	}
 	page, err := h.dir.Groups(r.Context(), ask)
@@ -158,7 +177,7 @@ func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session,
 	v := h.viewOf(r, h.groups, want)
 	b := render.Buffer()
 	defer render.Release(b)
-	if err := h.head(r.Context(), b, s, labelGroups, want, page.Total, len(page.Items), page.Next); err != nil {
+	if err := h.head(r.Context(), b, l, page.Total, len(page.Items), page.Next); err != nil {
 		return err
 	}
 	// The heads of the page are in memory, the members come while the answer is on
@@ -189,11 +208,10 @@ func (h *handler) listAll(w http.ResponseWriter, r *http.Request, s *session, wa
 		return err
 	}
 	// A cursor of /Users is none of the root: what comes next would be another thing.
-	after, err := h.begin(r.Context(), s, labelAll, want, seen)
+	l, err := h.begin(r.Context(), s, labelAll, want, seen, &users, &groups)
 	if err != nil {
 		return err
 	}
-	users.After, groups.After = after, after
 	// Each type has a projection of its own: members of an unknown name in one are
 	// attributes of the other.
 	userView, groupView := h.viewOf(r, h.users, want), h.viewOf(r, h.groups, want)
@@ -204,7 +222,7 @@ func (h *handler) listAll(w http.ResponseWriter, r *http.Request, s *session, wa
 	}
 	b := render.Buffer()
 	defer render.Release(b)
-	if err := h.head(r.Context(), b, s, labelAll, want, page.Total, len(page.Items), page.Next); err != nil {
+	if err := h.head(r.Context(), b, l, page.Total, len(page.Items), page.Next); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", ContentType)

@@ -96,7 +96,7 @@ func TestList_Sort(t *testing.T) {
 func (s *server) walk(tb testing.TB, path string, see func(page int)) []string {
 	tb.Helper()
 	var ids []string
-	cursor := ""
+	cursor, first := "", 0
 	for page := range 100 {
 		a := s.do(tb, "okta", http.MethodGet, path+"&cursor="+url.QueryEscape(cursor), nil).want(tb, http.StatusOK)
 		if a.get("startIndex") != nil || a.get("previousCursor") != nil {
@@ -104,6 +104,12 @@ func (s *server) walk(tb testing.TB, path string, see func(page int)) []string {
 		}
 		for _, r := range a.list("Resources") {
 			ids = append(ids, answer{json: r}.str("id"))
+		}
+		// The total is that of the first page, and on every page.
+		if total, _ := strconv.Atoi(jsonText(a.get("totalResults"))); page == 0 {
+			first = total
+		} else if total != first {
+			tb.Errorf("page %d: total %d, on the first %d", page, total, first)
 		}
 		if n := len(a.list("Resources")); jsonText(a.get("itemsPerPage")) != strconv.Itoa(n) {
 			tb.Errorf("itemsPerPage %v of %d", a.get("itemsPerPage"), n)

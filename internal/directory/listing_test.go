@@ -326,7 +326,7 @@ func TestListings_AgreeWithMatch(t *testing.T) {
 				q := ask.bind(schema.User(), rt.Skip)
 				want := expected(users, func(r shown) bool { return q.Filter.Match(r.doc) }, ask.by, ask.descending && ask.by != "")
 				walks(rt, want, func(start, count int, cursor bool, after *directory.Position) (ids []string, total int, next *directory.Position) {
-					q.Start, q.Count, q.Cursor, q.After = start, count, cursor, after
+					q.Start, q.Count, q.Cursor, q.After, q.Counted = start, count, cursor, after, after != nil
 					page, err := s.Users(t.Context(), q)
 					if err != nil {
 						rt.Fatal(err)
@@ -344,7 +344,7 @@ func TestListings_AgreeWithMatch(t *testing.T) {
 				q := ask.bind(schema.Group(), rt.Skip)
 				want := expected(groups, func(r shown) bool { return q.Filter.Match(r.doc) }, ask.by, ask.descending && ask.by != "")
 				walks(rt, want, func(start, count int, cursor bool, after *directory.Position) (ids []string, total int, next *directory.Position) {
-					q.Start, q.Count, q.Cursor, q.After = start, count, cursor, after
+					q.Start, q.Count, q.Cursor, q.After, q.Counted = start, count, cursor, after, after != nil
 					page, err := s.Groups(t.Context(), q)
 					if err != nil {
 						rt.Fatal(err)
@@ -374,7 +374,7 @@ func TestListings_AgreeWithMatch(t *testing.T) {
 				}
 				walks(rt, want, func(start, count int, cursor bool, after *directory.Position) (ids []string, total int, next *directory.Position) {
 					for _, q := range []*directory.Query{&uq, &gq} {
-						q.Start, q.Count, q.Cursor, q.After = start, count, cursor, after
+						q.Start, q.Count, q.Cursor, q.After, q.Counted = start, count, cursor, after, after != nil
 					}
 					page, err := s.Resources(t.Context(), uq, gq)
 					if err != nil {

@@ -66,15 +66,29 @@ func (s *Store) oneByOne(ctx context.Context, users, groups Query) (page Page[Re
 		page.Items = append(page.Items, Resource{User: &found.Items[i]})
 	}
 	if found.Next != nil {
-		// The groups were not counted, and a total of the users alone would be wrong.
-		page.Total, page.Next = -1, &Position{Key: typeKey(false), ID: found.Next.ID}
-		return page, nil
+		page.Next = &Position{Key: typeKey(false), ID: found.Next.ID}
+		err = s.countGroups(ctx, &page, groups)
+		return page, err
 	}
 	groups.After = nil
 	groups.Start = max(1, users.Start-found.Total)
 	groups.Count -= len(page.Items)
 	err = s.addGroups(ctx, &page, groups)
 	return page, err
+}
+
+// countGroups adds the groups to the total of a page that has none of them.
+func (s *Store) countGroups(ctx context.Context, page *Page[Resource], groups Query) error {
+	if page.Total < 0 {
+		return nil // they alone would be no total
+	}
+	// By cursor, because then a filter that is too costly to count is not refused.
+	groups.After, groups.Count = nil, 1
+	found, err := s.Groups(ctx, groups)
+	if page.Total += found.Total; found.Total < 0 {
+		page.Total = -1
+	}
+	return err
 }
 
 // addGroups fills a page up with groups.

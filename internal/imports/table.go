@@ -94,7 +94,7 @@ var table = map[string]row{
 	}},
 	// Rooms of the SCIM front: what it says about itself, how resources look, and
 	// what a client wants of a listing.
-	"scim/search":         {imports: []string{"internal/directory", "scim/schema"}},
+	"scim/search":         {imports: []string{"internal/directory", "scim/filter", "scim/schema"}},
 	"scim/discovery":      {pure: true, imports: []string{"scim/schema"}},
 	"scim/render":         {imports: []string{"internal/directory", "internal/web", "scim/schema"}},
 	"internal/samlsp":     {imports: []string{"internal/directory", "internal/web"}},

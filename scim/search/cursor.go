@@ -8,10 +8,12 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/scim/filter"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -85,29 +87,39 @@ func (q Query) fingerprint(r Request) []byte {
 	return h.Sum(nil)
 }
 
+// Mark is what a cursor keeps for the next page.
+type Mark struct {
+	directory.Position
+
+	// Total is how many resources the first page found in all, -1 when nobody
+	// counted. Counting again for each page would cost more than the page.
+	Total int
+}
+
 // Seal makes the cursor of the page of a query that begins behind a place.
-func (c *Cursors) Seal(ctx context.Context, q Query, r Request, p directory.Position) (string, error) {
+func (c *Cursors) Seal(ctx context.Context, q Query, r Request, m Mark) (string, error) {
 	aead, err := c.sealer(ctx)
 	if err != nil {
 		return "", err
 	}
 	plain := binary.BigEndian.AppendUint64(nil, uint64(time.Now().Unix())) //nolint:gosec // the time is not negative
 	missing := byte(0)
-	if p.Key.Missing {
+	if m.Key.Missing {
 		missing = 1
 	}
 	plain = append(plain, missing)
-	plain = binary.AppendUvarint(plain, uint64(len(p.ID)))
-	plain = append(plain, p.ID...)
-	plain = append(plain, p.Key.Text...)
+	plain = binary.AppendVarint(plain, int64(m.Total))
+	plain = binary.AppendUvarint(plain, uint64(len(m.ID)))
+	plain = append(plain, m.ID...)
+	plain = append(plain, m.Key.Text...)
 	sealed := aead.Seal(nil, nil, plain, q.fingerprint(r)) //nolint:gosec // the cipher makes the nonce
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// Open gives the place where the page of a query begins: nil for the first page.
+// Open gives what the cursor of a query has kept: nil for the first page.
 // A cursor that is none of ours, was changed, or was made for another query is a
 // *schema.Error (invalidCursor), and one that is too old is an expiredCursor.
-func (c *Cursors) Open(ctx context.Context, q Query, r Request) (*directory.Position, error) {
+func (c *Cursors) Open(ctx context.Context, q Query, r Request) (*Mark, error) {
 	if r.Cursor == "" {
 		return nil, nil
 	}
@@ -128,30 +140,36 @@ func (c *Cursors) Open(ctx context.Context, q Query, r Request) (*directory.Posi
 	if err != nil {
 		return nil, invalid
 	}
-	made, p, ok := parse(plain)
+	made, m, ok := parse(plain)
 	switch {
 	case !ok:
 		return nil, invalid
 	case time.Since(made) > Timeout:
 		return nil, schema.Errorf(ExpiredCursor, "cursor", "the cursor is older than %s: begin with an empty one", Timeout)
 	}
-	return p, nil
+	return m, nil
 }
 
 // parse takes a cursor apart. What was sealed was made by Seal, of this release or
 // another one.
-func parse(plain []byte) (made time.Time, p *directory.Position, ok bool) {
+func parse(plain []byte) (made time.Time, m *Mark, ok bool) {
 	const head = 8 + 1
 	if len(plain) < head || plain[8] > 1 {
 		return made, nil, false
 	}
 	made = time.Unix(int64(binary.BigEndian.Uint64(plain)), 0) //nolint:gosec // written by Seal
-	size, n := binary.Uvarint(plain[head:])
-	rest := plain[head+max(n, 0):]
-	if n <= 0 || size > uint64(len(rest)) {
+	rest := plain[head:]
+	total, n := binary.Varint(rest)
+	if n <= 0 || total < -1 || total > math.MaxInt32 {
 		return made, nil, false
 	}
-	p = &directory.Position{ID: string(rest[:size])}
-	p.Key.Missing, p.Key.Text = plain[8] == 1, string(rest[size:])
-	return made, p, true
+	rest = rest[n:]
+	size, n := binary.Uvarint(rest)
+	if n <= 0 || size > uint64(len(rest)-n) {
+		return made, nil, false
+	}
+	rest = rest[n:]
+	m = &Mark{Total: int(total)}
+	m.ID, m.Key = string(rest[:size]), filter.Key{Missing: plain[8] == 1, Text: string(rest[size:])}
+	return made, m, true
 }

@@ -23,14 +23,20 @@ func cursors() *search.Cursors {
 	return search.NewCursors(func(context.Context) ([]byte, error) { return slices.Repeat([]byte{7}, search.KeySize), nil })
 }
 
+// mark is a place among users.
+func mark(id string) search.Mark { return search.Mark{Position: directory.Position{ID: id}, Total: -1} }
+
 var users = search.Query{Source: "okta", Resource: "users"}
 
 // TestCursors_Return seals places and opens them on another replica: what comes out is what went in.
 func TestCursors_Return(t *testing.T) {
 	here, there := cursors(), cursors()
 	rapid.Check(t, func(rt *rapid.T) {
-		want := directory.Position{
-			Key: filter.Key{Missing: rapid.Bool().Draw(rt, "missing"), Text: rapid.String().Draw(rt, "key")}, ID: rapid.String().Draw(rt, "id"),
+		want := search.Mark{
+			Position: directory.Position{
+				Key: filter.Key{Missing: rapid.Bool().Draw(rt, "missing"), Text: rapid.String().Draw(rt, "key")}, ID: rapid.String().Draw(rt, "id"),
+			},
+			Total: rapid.IntRange(-1, 1<<31-1).Draw(rt, "total"),
 		}
 		r := search.Request{Filter: rapid.String().Draw(rt, "filter"), SortBy: "userName", Descending: rapid.Bool().Draw(rt, "descending"), Count: 5}
 		var err error
@@ -55,7 +61,7 @@ func TestCursors_Return(t *testing.T) {
 func TestCursors_BelongToTheirQuery(t *testing.T) {
 	c := cursors()
 	r := search.Request{Filter: "a", SortBy: "b", Descending: true}
-	cursor, err := c.Seal(t.Context(), users, r, directory.Position{ID: "x"})
+	cursor, err := c.Seal(t.Context(), users, r, mark("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +97,7 @@ func TestCursors_BelongToTheirQuery(t *testing.T) {
 	}
 	// The direction has no meaning without an order.
 	plain := search.Request{Descending: true}
-	if plain.Cursor, err = c.Seal(t.Context(), users, plain, directory.Position{ID: "x"}); err != nil {
+	if plain.Cursor, err = c.Seal(t.Context(), users, plain, mark("x")); err != nil {
 		t.Fatal(err)
 	}
 	plain.Descending = false
@@ -105,7 +111,7 @@ func TestCursors_Expire(t *testing.T) {
 		c := cursors()
 		r := search.Request{}
 		var err error
-		if r.Cursor, err = c.Seal(t.Context(), users, r, directory.Position{ID: "x"}); err != nil {
+		if r.Cursor, err = c.Seal(t.Context(), users, r, mark("x")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(search.Timeout)
@@ -129,11 +135,11 @@ func TestCursors_KeyTrouble(t *testing.T) {
 		}
 		return make([]byte, search.KeySize), nil
 	})
-	if _, err := c.Seal(t.Context(), users, search.Request{}, directory.Position{}); !errors.Is(err, trouble) {
+	if _, err := c.Seal(t.Context(), users, search.Request{}, mark("")); !errors.Is(err, trouble) {
 		t.Errorf("error %v", err)
 	}
 	for range 3 {
-		if _, err := c.Seal(t.Context(), users, search.Request{}, directory.Position{}); err != nil {
+		if _, err := c.Seal(t.Context(), users, search.Request{}, mark("")); err != nil {
 			t.Error(err)
 		}
 	}
@@ -149,7 +155,7 @@ func TestCursors_KeyTrouble(t *testing.T) {
 // FuzzOpen opens whatever a client makes up: it is an error that the client can read, or the one cursor there is.
 func FuzzOpen(f *testing.F) {
 	c := cursors()
-	good, err := c.Seal(f.Context(), users, search.Request{}, directory.Position{ID: "x"})
+	good, err := c.Seal(f.Context(), users, search.Request{}, mark("x"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -168,7 +174,7 @@ func FuzzOpen(f *testing.F) {
 
 // TestCursors_ParsesWhatItSealed gives the inner form to the parser in every length.
 func TestCursors_ParsesWhatItSealed(t *testing.T) {
-	long := directory.Position{ID: strings.Repeat("i", 200), Key: filter.Key{Text: strings.Repeat("k", 5000)}}
+	long := search.Mark{Position: directory.Position{ID: strings.Repeat("i", 200), Key: filter.Key{Text: strings.Repeat("k", 5000)}}, Total: 7}
 	c := cursors()
 	r := search.Request{}
 	var err error

@@ -66,6 +66,8 @@ type Query struct {
 	// Start does not matter then, and Count is at least 1.
 	Cursor bool
 	After  *Position
+	// Counted says that the total is known, so that a page by cursor need not count.
+	Counted bool
 	// Groups asks for the groups of users.
 	Groups bool
 }
@@ -235,10 +237,14 @@ func (f *finder[T]) behind(ctx context.Context) (page Page[T], err error) {
 	if page.Items, err = f.rows(ctx, f.noun.Columns, where+f.order.By()+limit, args); err != nil {
 		return page, err
 	}
-	// RFC 9865 would let the total be left out. Clients that show how far they are
-	// want it, and the database counts in an index.
-	if page.Total, err = f.count(ctx); err != nil || len(page.Items) <= f.q.Count {
-		return page, err
+	page.Total = -1
+	if !f.q.Counted {
+		if page.Total, err = f.count(ctx); err != nil {
+			return page, err
+		}
+	}
+	if len(page.Items) <= f.q.Count {
+		return page, nil
 	}
 	page.Items = page.Items[:f.q.Count]
 	err = f.next(&page)
