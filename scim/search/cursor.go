@@ -165,10 +165,10 @@ func parse(plain []byte) (made time.Time, m *Mark, ok bool) {
 	}
 	rest = rest[n:]
 	size, n := binary.Uvarint(rest)
-	if n <= 0 || size > uint64(len(rest)-n) {
+	rest = rest[max(n, 0):]
+	if n <= 0 || size > uint64(len(rest)) {
 		return made, nil, false
 	}
-	rest = rest[n:]
 	m = &Mark{Total: int(total)}
 	m.ID, m.Key = string(rest[:size]), filter.Key{Missing: plain[8] == 1, Text: string(rest[size:])}
 	return made, m, true
