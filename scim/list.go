@@ -30,7 +30,8 @@ func (h *handler) list(ask func(*http.Request, *session) (search.Request, error)
 	}
 }
 
-// fromQuery reads the query string of a GET.
+// fromQuery reads the query string of a GET. Parameters that are none of ours are
+// passed over, as RFC 7644 section 3.4.2 wants it of a service provider.
 func (h *handler) fromQuery(r *http.Request, _ *session) (search.Request, error) {
 	q, err := query(r)
 	if err != nil {
@@ -62,6 +63,8 @@ func (h *handler) bind(r *http.Request, s *session, rt *schema.ResourceType, wan
 	opt := filter.Options{
 		Tolerant: !s.profile.mode().Strict, MaxLen: h.limits.Filter, OnFixup: func(k schema.Fixup) { seen.Add(k) },
 	}
+	// Parsed for each type anew: the grammar is cheap, and a filter that is bound to
+	// one type says nothing about another.
 	if want.Filter != "" {
 		expr, err := filter.Parse(want.Filter, opt)
 		if err != nil {
@@ -111,8 +114,10 @@ func (h *handler) viewOf(r *http.Request, rt *schema.ResourceType, want search.R
 
 // head begins the answer to a listing.
 func (h *handler) head(ctx context.Context, b *bytes.Buffer, l listing, total, count int, next *directory.Position) (err error) {
+	// A walk tells the same total on all its pages. It may be out of date at the end,
+	// as any total is by the time it is read.
 	if l.mark != nil {
-		total = l.mark.Total // of the first page
+		total = l.mark.Total
 	}
 	head := render.Head{Total: total, Start: l.want.Start, Count: count, ByCursor: l.want.ByCursor}
 	if next != nil {

@@ -92,6 +92,8 @@ func expect(r *http.Request) directory.Expect {
 // fresh says whether a GET need not repeat a version because If-None-Match names it;
 // the answer is then written. A version that If-Match does not name is ErrVersion.
 func fresh(w http.ResponseWriter, r *http.Request, version int64) (bool, error) {
+	// In this order (RFC 9110 section 13.2.2): who expects another version must not be
+	// told that nothing has changed.
 	if !expect(r).Allows(version) {
 		return false, directory.ErrVersion
 	}

@@ -39,7 +39,8 @@ func userNoun(q Query) listing.Noun[User] {
 	}
 }
 
-// groupNoun describes the heads of groups for listings.
+// groupNoun describes the heads of groups for listings. Members are in no document:
+// what a filter asks about them is answered by the database.
 func groupNoun(q Query) listing.Noun[Group] {
 	return listing.Noun[Group]{
 		Table: sqlfilter.Groups, Columns: selectGroups, Full: selectGroups,
@@ -71,7 +72,8 @@ func UserLocation(base, id string) string { return base + "/Users/" + id }
 func GroupLocation(base, id string) string { return base + "/Groups/" + id }
 
 // Shown is the document of the user with what a client sees beside it, groups
-// included when they were read.
+// included when they were read. Answers, filters and orders all start from it, so
+// that whatever is shown can be asked for.
 func (u User) Shown(base string) (schema.Document, error) {
 	doc, err := u.Decode()
 	if err != nil {

@@ -175,6 +175,7 @@ func (s *Store) merged(ctx context.Context, users, groups Query) (page Page[Reso
 // join puts the resources of both types into one list, each with its place.
 func join(u Page[User], g Page[Group], users, groups Query) ([]placed, error) {
 	all := make([]placed, 0, len(u.Items)+len(g.Items))
+	// By index: the pointers are into the pages, which stay as they are.
 	for i := range u.Items {
 		p, err := userNoun(users).Place(u.Items[i], users.Order)
 		if err != nil {

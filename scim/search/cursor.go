@@ -62,7 +62,8 @@ func (c *Cursors) sealer(ctx context.Context) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cursor key: %w", err)
 	}
-	// The nonce is random and part of the cursor: replicas share no counter.
+	// The nonce is random and part of the cursor: replicas share no counter. 96 random
+	// bits do not repeat in the number of pages that will ever be read.
 	c.aead, err = cipher.NewGCMWithRandomNonce(block)
 	return c.aead, err
 }
@@ -129,6 +130,8 @@ func (c *Cursors) Open(ctx context.Context, q Query, r Request) (*Mark, error) {
 	}
 	invalid := schema.Errorf(InvalidCursor, "cursor",
 		"the cursor is not one of this server, or belongs to another query: filter, sortBy and sortOrder must be repeated with it")
+	// One error for everything that is wrong with it: which check failed would only
+	// help somebody who makes cursors up.
 	if len(r.Cursor) > longest {
 		return nil, invalid
 	}

@@ -71,8 +71,10 @@ func FromQuery(q url.Values, l Limits) (Request, error) {
 	return out, err
 }
 
-// FromBody reads a SearchRequest. In strict mode its schema must be named and
-// numbers must be numbers.
+// FromBody reads a SearchRequest. Its members are attributes and may be spelled in
+// any case (RFC 7643 section 2.1), unlike the parameters of a URL; those that are
+// none of ours are passed over. In strict mode its schema must be named and numbers
+// must be numbers.
 func FromBody(doc schema.Document, l Limits, mode schema.Mode) (Request, error) {
 	f := fields{}
 	var attributes, excluded []string
@@ -188,6 +190,7 @@ func (f fields) request(l Limits) (out Request, err error) {
 	default:
 		return out, schema.Errorf(schema.InvalidValue, "sortOrder", "must be ascending or descending")
 	}
+	// An empty cursor is a cursor: it asks for the first page (RFC 9865 section 2).
 	out.Cursor, out.ByCursor = f["cursor"]
 	if out.ByCursor {
 		return f.byCursor(out, l)

@@ -149,6 +149,8 @@ func Find[T any](ctx context.Context, s Store, n Noun[T], q Query) (Page[T], err
 	if f.cond.SQL != "" {
 		f.where += " AND " + f.cond.SQL
 	}
+	// Without a column to sort by rows are read by id, which is as good as any order
+	// when all of them have to be read.
 	f.reading = q.Order
 	if f.order, f.ordered = sqlfilter.OrderOf(n.Table, q.Order); !f.ordered {
 		f.reading = filter.Order{}
@@ -168,6 +170,8 @@ func Find[T any](ctx context.Context, s Store, n Noun[T], q Query) (Page[T], err
 //	document  column    rows are read in order, and the filter evaluated (scanned)
 //	any       document  what matches is read, sorted here, and the page read again (sorted)
 func (f *finder[T]) find(ctx context.Context) (Page[T], error) {
+	// Before the first row: a client that was told tooMany after seconds of work would
+	// have cost as much as one that was answered.
 	if f.cond.Walks > 0 {
 		if err := f.boundMembers(ctx); err != nil {
 			return Page[T]{}, err
@@ -184,7 +188,9 @@ func (f *finder[T]) find(ctx context.Context) (Page[T], error) {
 	return f.counted(ctx)
 }
 
-// rows runs a statement that begins with columns and appends its rows to items.
+// rows runs a statement that begins with columns and appends its rows to items. The
+// text of every statement here is put together from constants and from what
+// sqlfilter made; all that a client sent is in args.
 func (f *finder[T]) rows(ctx context.Context, columns, rest string, args []any) (items []T, err error) {
 	err = membership.EachRow(ctx, f.DB.Reader(), func(rows *sql.Rows) error {
 		item, err := f.noun.Scan(rows)
@@ -194,7 +200,8 @@ func (f *finder[T]) rows(ctx context.Context, columns, rest string, args []any) 
 	return items, err
 }
 
-// count is how many rows the condition lets through.
+// count is how many rows the condition lets through. It is a statement of its own:
+// a count beside each row (a window function) would read all rows for every page.
 func (f *finder[T]) count(ctx context.Context) (n int, err error) {
 	err = f.DB.Reader().QueryRow(ctx, "SELECT COUNT(*) FROM "+string(f.noun.Table)+" r WHERE "+f.where, f.args...).Scan(&n)
 	return n, err

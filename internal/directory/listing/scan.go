@@ -91,6 +91,7 @@ func (f *finder[T]) matches(id string, doc schema.Document, members map[filter.E
 	if f.cond.Rest == nil {
 		return true
 	}
+	// A bound filter is a value, and the scope of its names stays the same.
 	rest := *f.q.Filter
 	rest.Expr = f.cond.Rest
 	if members != nil {
@@ -153,10 +154,13 @@ func (f *finder[T]) sorted(ctx context.Context) (Page[T], error) {
 	case end != nil:
 		return Page[T]{}, tooMany("order", f.ScanLimit)
 	}
+	// By key and id, so that the order has no ties and need not be a stable one.
 	slices.SortFunc(found, func(a, b Position) int { return a.Compare(b, by.Descending) })
 	page := Page[T]{Total: len(found)}
 	first := min(f.q.Start-1, len(found))
 	if f.q.Cursor {
+		// The resource that the place was behind may be gone: the first one that comes
+		// after it is looked for, not the place itself.
 		first = 0
 		if after := f.q.After; after != nil {
 			first, _ = slices.BinarySearchFunc(found, *after, func(a, b Position) int {

@@ -89,7 +89,8 @@ func (c *compiler) compile(e filter.Expr) Condition {
 	var out Condition
 	switch t := e.(type) {
 	case filter.And:
-		// Each side has dropped its own parameters if it came to nothing.
+		// What one side cannot say the other still narrows down: that is what keeps
+		// title eq "x" and userName eq "y" a look-up. Each side has dropped its own parameters if it came to nothing.
 		l, r := c.compile(t.L), c.compile(t.R)
 		return both(l, r)
 	case filter.Or:
@@ -243,7 +244,8 @@ func (c *compiler) typeName() string {
 	return "Group"
 }
 
-// location compares meta.location, which is the id in another form.
+// location compares meta.location, which is the id in another form. Only equality is
+// worth it: nobody asks which locations contain a text.
 func (c *compiler) location(e filter.Compare) Condition {
 	want, ok := e.Value.(string)
 	if !ok || e.Op != filter.Eq && e.Op != filter.Ne {
