@@ -38,7 +38,7 @@ somebody who is gone.`,
 			}
 			return c.withServices(cmd.Context(), func(ctx context.Context, s *app.Services) error {
 				p := c.printer()
-				n, err := s.History(ctx, args[0], from, func(r app.AuditRow) error {
+				n, err := s.History(ctx, args[0], from, func(r app.HistoryEntry) error {
 					papers.Entry(p, r)
 					return p.Err()
 				})

@@ -55,6 +55,8 @@ type (
 	Dossier = leavers.Dossier
 	// RestoreOptions say what to give back to whom.
 	RestoreOptions = leavers.RestoreOptions
+	// Evidence is what Matomo deletes for good.
+	Evidence = matomo.Evidence
 	// Restored is what became of one thing that was to be given back.
 	Restored = matomo.Restored
 	// TokenHolder is one managed person and their app tokens.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,21 +76,31 @@ func WriteReview(w io.Writer, rows []ReviewRow, day time.Time) error {
 // record is read twice for it, once to learn the names and once for the history, because it is the only
 // one that remembers those who are gone.
 
+// HistoryEntry is one entry of the record about a person.
+type HistoryEntry struct {
+	AuditRow
+
+	// Group is set when the entry is about a group that the person came into (Joined) or left.
+	Group  string
+	Joined bool
+}
+
 // History calls fn for every entry of the audit trail about a person, in the order of the record: what
 // sources said of them, of groups they came into or left, and what was done to their accounts. user is
 // a userName or a Matomo login, also of somebody who is gone. It returns how many there were.
-func (s *Services) History(ctx context.Context, user string, since time.Time, fn func(AuditRow) error) (int, error) {
+func (s *Services) History(ctx context.Context, user string, since time.Time, fn func(HistoryEntry) error) (int, error) {
 	w, err := s.whoIs(ctx, user)
 	if err != nil {
 		return 0, err
 	}
 	n := 0
 	err = s.Audit.Each(ctx, AuditFilter{Since: since}, func(r AuditRow) error {
-		if !w.concerns(r) {
+		e, ok := w.concerns(r)
+		if !ok {
 			return nil
 		}
 		n++
-		return fn(r)
+		return fn(e)
 	})
 	return n, err
 }
@@ -144,21 +155,32 @@ func (s *Services) whoIs(ctx context.Context, user string) (identities, error) {
 	return w, err
 }
 
-// Groups have no subject, because a change of theirs concerns many. An id is random and long enough that a
-// text which holds it speaks of that user.
+// Groups have no subject, because a change of theirs concerns many: whom, they say by the ids of users.
 
-// concerns reports whether an entry is about the person.
-func (w identities) concerns(r AuditRow) bool {
+// concerns reports whether an entry is about the person, and what it says of their membership.
+func (w identities) concerns(r AuditRow) (HistoryEntry, bool) {
+	e := HistoryEntry{AuditRow: r}
 	switch {
 	case w.subjects[r.Subject], r.Login != "" && access.FoldLogin(r.Login) == access.FoldLogin(w.login):
-		return true
+		return e, true
 	case !strings.HasPrefix(r.Kind, "group."):
-		return false
+		return e, false
 	}
-	for id := range w.users {
-		if strings.Contains(string(r.Text), id) {
-			return true
+	var group struct {
+		DisplayName    string
+		Added, Removed []string
+	}
+	for _, facts := range []any{r.Before, r.After} {
+		if raw, ok := facts.(json.RawMessage); ok {
+			_ = json.Unmarshal(raw, &group) // facts of another form name nobody
 		}
 	}
-	return false
+	e.Group = group.DisplayName
+	if e.Joined = slices.ContainsFunc(group.Added, w.isUser); e.Joined {
+		return e, true
+	}
+	return e, slices.ContainsFunc(group.Removed, w.isUser)
 }
+
+// isUser reports whether an id is one of the person's users.
+func (w identities) isUser(id string) bool { return w.users[id] }

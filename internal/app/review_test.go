@@ -56,7 +56,7 @@ func await(t *testing.T, a *App, subject string, state State) {
 // history is the kinds of the entries about somebody.
 func history(t *testing.T, a *App, user string) (kinds []string) {
 	t.Helper()
-	n, err := a.History(t.Context(), user, time.Time{}, func(r AuditRow) error {
+	n, err := a.History(t.Context(), user, time.Time{}, func(r HistoryEntry) error {
 		kinds = append(kinds, r.Kind)
 		return nil
 	})

@@ -20,7 +20,7 @@ func Leavers(out, notes io.Writer, found []app.Leaver) error {
 		// An account that is gone has no login any more; the person is known by what their source said.
 		login := l.Login
 		if login == "" {
-			login = orNone(l.Person)
+			login = clean(orNone(l.Person))
 		}
 		state := string(l.State)
 		if l.Reason != "" {
@@ -57,10 +57,10 @@ func tokenFate(l app.Leaver) string {
 // Dossier prints what is known of somebody who left: where they stand, and each piece of evidence
 // under the time at which it was saved.
 func Dossier(p *terminal.Printer, file app.Dossier) error {
-	p.Line("%s  %s", p.Bold(file.Login), p.Dim(file.Target))
+	p.Line("%s  %s", p.Bold(clean(file.Login)), p.Dim(file.Target))
 	if l := file.Leaver; l != nil {
 		p.Field("left", day(l.LeftAt))
-		p.Field("state", strings.TrimSpace(string(l.State)+" "+l.Detail))
+		p.Field("state", clean(strings.TrimSpace(string(l.State)+" "+l.Detail)))
 		p.Field("deleted", l.Fate())
 		p.Field("tokens", tokenFate(*l))
 	} else {
@@ -76,7 +76,7 @@ func Dossier(p *terminal.Printer, file app.Dossier) error {
 			p.Field("tokens", "could not be seen")
 		default:
 			for _, t := range s.Account.Tokens {
-				p.Field("token", fmt.Sprintf("%d %s, made %s, last used %s", t.ID, t.Description, t.Created, orNone(t.LastUsed)))
+				p.Field("token", fmt.Sprintf("%d %s, made %s, last used %s", t.ID, clean(t.Description), t.Created, orNone(t.LastUsed)))
 			}
 		}
 		if ev := s.Account.Evidence; ev != nil {
@@ -87,10 +87,10 @@ func Dossier(p *terminal.Printer, file app.Dossier) error {
 				belongings(p, "dashboard", boards, "name")
 			}
 			for _, m := range ev.MailedBy {
-				p.Field("mailed", fmt.Sprintf("report %q of %s still goes to this address", m.Name, m.Owner))
+				p.Field("mailed", clean(fmt.Sprintf("report %q of %s still goes to this address", m.Name, m.Owner)))
 			}
 			for _, missing := range ev.Missing {
-				p.Field("missing", p.Yellow(missing))
+				p.Field("missing", p.Yellow(clean(missing)))
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func belongings(p *terminal.Printer, kind string, things []json.RawMessage, name
 		if json.Unmarshal(raw, &fields) != nil {
 			continue // shown in full by --json
 		}
-		p.Field(kind, fmt.Sprint(fields[name]))
+		p.Field(kind, clean(fmt.Sprint(fields[name])))
 	}
 }
 
@@ -127,9 +127,9 @@ func Restored(p *terminal.Printer, notes io.Writer, done []app.Restored) error {
 		default:
 			left++
 		}
-		text := fmt.Sprintf("%s  %-10s %s", mark, x.Kind, x.Name)
+		text := fmt.Sprintf("%s  %-10s %s", mark, x.Kind, clean(x.Name))
 		if x.Note != "" {
-			text += "  " + p.Dim("("+x.Note+")")
+			text += "  " + p.Dim("("+clean(x.Note)+")")
 		}
 		p.Line("%s", text)
 	}

@@ -8,7 +8,23 @@
 //   - The absence of something is a word. An empty cell could be a failure to look.
 package papers
 
-import "time"
+import (
+	"strings"
+	"time"
+	"unicode"
+)
+
+// clean makes text from outside harmless to a terminal. Names of dashboards and people are chosen by anybody,
+// and a terminal obeys control characters: one that clears the screen could hide the line above it from
+// an auditor.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
 
 // orNone shows the absence of a value as a word.
 func orNone(s string) string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -30,11 +31,11 @@ func want(t *testing.T, got *bytes.Buffer, lines ...string) {
 
 var at = time.Date(2026, 11, 29, 20, 15, 3, 0, time.UTC)
 
-func row(kind string, fields func(*app.AuditRow)) app.AuditRow {
+func row(kind string, fields func(*app.AuditRow)) app.HistoryEntry {
 	var r app.AuditRow
 	r.At, r.Seq, r.Kind, r.Actor, r.Source, r.RequestID = at, 7, kind, "okta", "scim", "r1"
 	fields(&r)
-	return r
+	return app.HistoryEntry{AuditRow: r}
 }
 
 func TestEntry_OfASource(t *testing.T) {
@@ -66,6 +67,37 @@ func TestEntry_OfAPlanSaysWhy(t *testing.T) {
 		"  not done   no place (superuser_cap)",
 		"  evidence   e1 sha256 abc",
 	)
+}
+
+func TestEntry_OfAGroup(t *testing.T) {
+	for joined, text := range map[bool]string{true: "came into group Analysts", false: "left group Analysts"} {
+		out, p := plain()
+		e := row("group.updated", func(r *app.AuditRow) { r.After = json.RawMessage(`{"added":["id"]}`) })
+		e.Group, e.Joined = "Analysts", joined
+		Entry(p, e)
+		want(t, out, "2026-11-29 20:15:03  group.updated  #7", "  by         okta through scim, request r1", "  what       "+text)
+	}
+}
+
+// Names come from outside, and a terminal obeys control characters.
+func TestClean_NothingReachesTheTerminalAsACommand(t *testing.T) {
+	evil := "a\x1b[2J\rb\x07\u009b1mc\x7f"
+	out, p := plain()
+	var notes bytes.Buffer
+	Entry(p, row("user.created", func(r *app.AuditRow) { r.Actor, r.Detail, r.Login, r.RequestID = evil, evil, evil, evil }))
+	ev := &app.Evidence{Reports: []json.RawMessage{json.RawMessage(`{"description":"a\u001b[2J"}`)}, Missing: []string{evil}}
+	var file app.Dossier
+	file.Login = evil
+	file.Saved = append(file.Saved, file.Merged)
+	file.Saved[0].Account.Evidence = ev
+	if err := errors.Join(Dossier(p, file), Restored(p, &notes, []app.Restored{{Kind: "report", Name: evil, Note: evil}})); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range out.String() {
+		if unicode.IsControl(r) && r != '\n' {
+			t.Fatalf("%q is in what is printed: %q", r, out.String())
+		}
+	}
 }
 
 // Without a rule there is a reason all the same.
