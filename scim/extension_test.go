@@ -229,3 +229,38 @@ func TestSharedExternalIDs(t *testing.T) {
 		equal(t, "groups", l.names("displayName"), []string{"A"})
 	})
 }
+
+// TestMemberLabels: what a client calls a member beside the attributes of the schema is kept like everything unknown.
+func TestMemberLabels(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		s := newServer(t, db)
+		ada, bob := s.createUser(t, "okta", "ada"), s.createUser(t, "okta", "bob")
+		called := func(id, name string) object { return object{"value": id, "displayName": name} }
+		doc := groupDoc("Analysts")
+		doc["members"] = []any{called(ada, "The Countess")}
+		path := "/Groups/" + s.do(t, "okta", http.MethodPost, "/Groups", doc).want(t, http.StatusCreated).str("id")
+		labels := func(what string, want object) {
+			t.Helper()
+			got := object{}
+			for _, m := range s.do(t, "okta", http.MethodGet, path, nil).want(t, http.StatusOK).list("members") {
+				one := answer{json: m}
+				got[one.str("display")] = one.get("displayName")
+			}
+			equal(t, what, got, want)
+		}
+		labels("POST", object{"ada": "The Countess"})
+		s.do(t, "okta", http.MethodPatch, path, patchOp(op("add", "members", []any{called(ada, "again"), called(bob, "new User")}))).want(t, http.StatusNoContent)
+		labels("who is there stays as he is", object{"ada": "The Countess", "bob": "new User"})
+		s.do(t, "okta", http.MethodPatch, path, patchOp(op("remove", "members", values(ada)), op("add", "members", values(ada)))).want(t, http.StatusNoContent)
+		labels("removed and added", object{"ada": nil, "bob": "new User"})
+		doc["members"] = []any{called(ada, "x"), called(bob, "y")}
+		s.do(t, "okta", http.MethodPut, path, doc).want(t, http.StatusOK)
+		labels("PUT", object{"ada": nil, "bob": "new User"})
+		a := s.do(t, "okta", http.MethodGet, path+"?attributes=members", nil).want(t, http.StatusOK)
+		if !strings.Contains(a.raw, `"displayName":"new User"`) {
+			t.Errorf("projection: %s", a.raw)
+		}
+		doc["displayName"] = "Strict"
+		s.do(t, "strict", http.MethodPost, "/Groups", doc).want(t, http.StatusBadRequest)
+	})
+}

@@ -26,11 +26,11 @@ func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, s *session
 	if err != nil {
 		return err
 	}
-	members, err := takeMembers(doc)
+	members, err := takeMembers(doc, directory.Add)
 	if err != nil {
 		return err
 	}
-	g, err := h.dir.CreateGroup(r.Context(), s.actor, doc, members)
+	g, err := h.dir.CreateGroupWith(r.Context(), s.actor, doc, members)
 	if err != nil {
 		return err
 	}
@@ -39,20 +39,27 @@ func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, s *session
 	return v.SendGroup(r.Context(), w, http.StatusCreated, g, h.dir.Members)
 }
 
-// takeMembers takes the members out of a document and returns their values.
-func takeMembers(doc schema.Document) ([]string, error) {
+// takeMembers takes the members out of a document and returns what is to be done
+// with them.
+func takeMembers(doc schema.Document, kind directory.MemberOpKind) (directory.MemberOp, error) {
 	members, err := patch.MembersOf(doc)
 	delete(doc, "members")
-	return memberValues(members), err
+	return memberOp(kind, members), err
 }
 
-// memberValues returns the values of members.
-func memberValues(members []patch.Member) []string {
-	values := make([]string, len(members))
+// memberOp is a step over members.
+func memberOp(kind directory.MemberOpKind, members []patch.Member) directory.MemberOp {
+	op := directory.MemberOp{Kind: kind, Values: make([]string, len(members))}
 	for i, m := range members {
-		values[i] = m.Value
+		op.Values[i] = m.Value
+		if m.DisplayName != "" {
+			if op.Labels == nil {
+				op.Labels = map[string]string{}
+			}
+			op.Labels[m.Value] = m.DisplayName
+		}
 	}
-	return values
+	return op
 }
 
 // getGroup is GET /Groups/{id} (RFC 7644 section 3.4.1).
@@ -90,7 +97,7 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	if err != nil {
 		return err
 	}
-	members, err := takeMembers(doc)
+	members, err := takeMembers(doc, directory.ReplaceAll)
 	if err != nil {
 		return err
 	}
@@ -98,7 +105,7 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) e
 		after := maps.Clone(doc)
 		return after, h.groups.CheckImmutable(before, after)
 	}
-	ops := []directory.MemberOp{{Kind: directory.ReplaceAll, Values: members}}
+	ops := []directory.MemberOp{members}
 	g, _, err := h.dir.UpdateGroup(r.Context(), s.actor, id, expect(r), replace, ops)
 	if err != nil {
 		return err
@@ -160,7 +167,8 @@ func memberOps(ops []patch.MemberOp) []directory.MemberOp {
 	}
 	out := make([]directory.MemberOp, len(ops))
 	for i, op := range ops {
-		out[i] = directory.MemberOp{Kind: kinds[op.Kind], Values: memberValues(op.Members), Where: op.Where}
+		out[i] = memberOp(kinds[op.Kind], op.Members)
+		out[i].Where = op.Where
 	}
 	return out
 }

@@ -61,6 +61,11 @@ func (s *Store) ref(g Group) membership.Group {
 // source with the given members (see MemberOp for what a value may be). A name
 // that is taken is a *schema.Error with scimType uniqueness.
 func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Document, members []string) (Group, error) {
+	return s.CreateGroupWith(ctx, actor, doc, MemberOp{Kind: Add, Values: members})
+}
+
+// CreateGroupWith is CreateGroup for members that are more than their values.
+func (s *Store) CreateGroupWith(ctx context.Context, actor Actor, doc schema.Document, members MemberOp) (Group, error) {
 	var head Group
 	if err := head.assign(doc); err != nil {
 		return Group{}, err
@@ -83,7 +88,7 @@ func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Documen
 		if err != nil {
 			return s.conflict(err, g.DisplayName, "displayName", g.ExternalID)
 		}
-		d, err := s.members.Apply(ctx, tx, s.ref(g), []MemberOp{{Kind: Add, Values: members}})
+		d, err := s.members.Apply(ctx, tx, s.ref(g), []MemberOp{members})
 		if err != nil {
 			return err
 		}

@@ -115,6 +115,9 @@ func (v View) member(b *bytes.Buffer, m directory.Member) error {
 	ref := v.Base + "/" + string(m.Kind) + "s/" + m.ID
 	if v.Projection.Given() {
 		one := map[string]any{"value": m.ID, "$ref": ref, "type": string(m.Kind), "display": m.Display}
+		if m.Label != "" {
+			one["displayName"] = m.Label
+		}
 		list, _ := v.Projection.Apply(schema.Document{"members": []any{one}})["members"].([]any)
 		for _, part := range list {
 			if doc, ok := part.(map[string]any); ok {
@@ -127,6 +130,10 @@ func (v View) member(b *bytes.Buffer, m directory.Member) error {
 	text(b, ref)
 	b.WriteString(`,"type":"` + string(m.Kind) + `","display":`)
 	text(b, m.Display)
+	if m.Label != "" {
+		b.WriteString(`,"displayName":`)
+		text(b, m.Label)
+	}
 	b.WriteByte('}')
 	return nil
 }
