@@ -73,7 +73,8 @@ func emptyGroup(t *testing.T, c *client) {
 	path, ids := c.group(t, "empty", 1)
 	for _, o := range []map[string]any{
 		op("replace", "members", []any{}), op("replace", "", object{"members": []any{}}), op("remove", "members", nil),
-		{"op": "replace", "path": "members", "value": nil}, {"op": "remove", "path": "members", "value": nil},
+		{"op": "replace", "path": "members", "value": nil},
+		{"op": "remove", "path": "members", "value": nil},
 	} {
 		for range 2 {
 			equal(t, fmt.Sprint(o), c.patch(t, path, o).ids(), []string{})
@@ -145,8 +146,8 @@ func managers(t *testing.T, c *client) {
 		op("replace", enterpriseURN+":manager.value", "m-1"), op("replace", "", object{enterpriseURN: object{"manager": object{"managerId": "m-1"}}}),
 	} {
 		equal(t, fmt.Sprintf("form %d", i), c.patch(t, path, o).get(enterpriseURN+"|manager.value"), "m-1")
-		clear := []map[string]any{op("Remove", "manager", nil), op("Replace", enterpriseURN+":manager", object{"value": ""}), op("replace", enterpriseURN+":manager", "")}[i%3]
-		equal(t, fmt.Sprintf("cleared %d", i), c.patch(t, path, clear).get(enterpriseURN+"|manager"), nil)
+		away := []map[string]any{op("Remove", "manager", nil), op("Replace", enterpriseURN+":manager", object{"value": ""}), op("replace", enterpriseURN+":manager", "")}[i%3]
+		equal(t, fmt.Sprintf("cleared %d", i), c.patch(t, path, away).get(enterpriseURN+"|manager"), nil)
 	}
 }
 

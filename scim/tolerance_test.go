@@ -136,7 +136,7 @@ func section(t *testing.T, heading string) string {
 func TestDocs_SayWhereEachLineIsTested(t *testing.T) {
 	documented := map[string]string{}
 	for _, m := range regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\| `(scim/rfc_[a-z]+_test.go)` \\|$").FindAllStringSubmatch(section(t, "## The RFC checklist"), -1) {
-		for _, id := range strings.Fields(m[1]) {
+		for id := range strings.FieldsSeq(m[1]) {
 			documented[id] = m[2]
 		}
 	}

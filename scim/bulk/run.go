@@ -192,7 +192,7 @@ func (r *runner) finish(s step) {
 	}
 	answer := r.Do(Call{Method: patch, Path: res.Path, Data: schema.Document{
 		"schemas":    []any{schema.PatchOpURN},
-		"Operations": []any{map[string]any{"op": "add", "value": map[string]any(value)}},
+		"Operations": []any{map[string]any{"op": "add", "value": value}},
 	}})
 	if answer.failed() {
 		r.undo(s.op, answer)
