@@ -203,7 +203,7 @@ func Types(list []Schema) (users, groups *schema.ResourceType, err error) {
 	var forUsers, forGroups []*schema.Schema
 	for i := range list {
 		s := &list[i]
-		out := &schema.Schema{ID: s.ID, Name: s.Name, Description: s.Description}
+		out := &schema.Schema{ID: s.ID, Name: s.Name, Description: cmp.Or(s.Description, s.Name)}
 		for j := range s.Attributes {
 			out.Attributes = append(out.Attributes, s.Attributes[j].attribute())
 		}
@@ -236,7 +236,7 @@ func (a *Attribute) attribute() schema.Attribute {
 // described is an attribute without sub-attributes in the words of the schema.
 func described(s SubAttribute) schema.Attribute {
 	out := schema.Attribute{
-		Name: s.Name, Type: schema.Type(cmp.Or(s.Type, string(schema.String))), Description: s.Description,
+		Name: s.Name, Type: schema.Type(cmp.Or(s.Type, string(schema.String))), Description: cmp.Or(s.Description, s.Name),
 		MultiValued: s.MultiValued, Required: s.Required, CaseExact: s.CaseExact, Mutability: s.Mutability,
 		CanonicalValues: s.CanonicalValues,
 	}
