@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 
@@ -47,16 +48,33 @@ func takeMembers(doc schema.Document, kind directory.MemberOpKind) (directory.Me
 	return memberOp(kind, members), err
 }
 
+// labelOf is what a client says about a member and gets back, "" for nothing. That a
+// member is a user goes without saying.
+func labelOf(m patch.Member) string {
+	if m.Type == "User" {
+		m.Type = ""
+	}
+	if m.Display+m.Type+m.DisplayName == "" {
+		return ""
+	}
+	label, _ := json.Marshal(struct { //nolint:errchkjson // texts always encode
+		Display     string `json:"display,omitempty"`
+		Type        string `json:"type,omitempty"`
+		DisplayName string `json:"displayName,omitempty"`
+	}{m.Display, m.Type, m.DisplayName})
+	return string(label)
+}
+
 // memberOp is a step over members.
 func memberOp(kind directory.MemberOpKind, members []patch.Member) directory.MemberOp {
 	op := directory.MemberOp{Kind: kind, Values: make([]string, len(members))}
 	for i, m := range members {
 		op.Values[i] = m.Value
-		if m.DisplayName != "" {
+		if label := labelOf(m); label != "" {
 			if op.Labels == nil {
 				op.Labels = map[string]string{}
 			}
-			op.Labels[m.Value] = m.DisplayName
+			op.Labels[m.Value] = label
 		}
 	}
 	return op

@@ -3,6 +3,8 @@ package render
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -113,10 +115,13 @@ func (v View) groupHead(b *bytes.Buffer, g directory.Group) error {
 // put together without a map.
 func (v View) member(b *bytes.Buffer, m directory.Member) error {
 	ref := v.Base + "/" + string(m.Kind) + "s/" + m.ID
-	if v.Projection.Given() {
+	if v.Projection.Given() || m.Label != "" {
 		one := map[string]any{"value": m.ID, "$ref": ref, "type": string(m.Kind), "display": m.Display}
+		// What the client itself said about the member comes back as it was.
 		if m.Label != "" {
-			one["displayName"] = m.Label
+			if err := json.Unmarshal([]byte(m.Label), &one); err != nil {
+				return fmt.Errorf("label of a member: %w", err)
+			}
 		}
 		list, _ := v.Projection.Apply(schema.Document{"members": []any{one}})["members"].([]any)
 		for _, part := range list {
@@ -130,10 +135,6 @@ func (v View) member(b *bytes.Buffer, m directory.Member) error {
 	text(b, ref)
 	b.WriteString(`,"type":"` + string(m.Kind) + `","display":`)
 	text(b, m.Display)
-	if m.Label != "" {
-		b.WriteString(`,"displayName":`)
-		text(b, m.Label)
-	}
 	b.WriteByte('}')
 	return nil
 }

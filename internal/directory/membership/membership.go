@@ -53,8 +53,8 @@ const (
 type Op struct {
 	Kind   OpKind
 	Values []string
-	// Labels are what the client calls members, by value: kept for those who
-	// become members now and are named by their id.
+	// Labels are what the client says about members, by value, as JSON objects:
+	// kept for those who become members now and are named by their id.
 	Labels map[string]string
 	// Where is over the sub-attributes value and type of one member, in canonical
 	// names.
@@ -259,7 +259,7 @@ func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r r
 	return s.insertPending(ctx, tx, g, r.unknown, d)
 }
 
-// label writes what a client calls members of a group: pairs of id and label.
+// label writes what a client says about members of a group: pairs of id and label.
 func label(ctx context.Context, tx *database.Tx, groupID string, pairs []any) error {
 	for len(pairs) > 0 {
 		n := database.Chunk(len(pairs) / 2)

@@ -15,7 +15,8 @@ type Member struct {
 	Kind Kind
 	// Display is the member's displayName, else its userName.
 	Display string
-	// Label is what the client called the member when it added it, "" for nothing.
+	// Label is what the client said about the member when it added it, a JSON
+	// object of sub-attributes that are texts; "" for nothing.
 	Label string
 }
 

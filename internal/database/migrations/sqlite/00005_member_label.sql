@@ -1,5 +1,5 @@
 -- +goose Up
 
--- What a client called a member when it added it (displayName, which no schema has there): shown,
--- and looked at by nobody.
+-- What a client said about a member when it added it, beside its value: a JSON object of display,
+-- type and displayName. It is shown again, and looked at by nobody.
 ALTER TABLE members ADD COLUMN label TEXT;
