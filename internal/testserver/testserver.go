@@ -95,8 +95,8 @@ func asOwner(cmd *exec.Cmd, dir string, owners []string) error {
 }
 
 // Await returns when ping succeeds; an error says what the server wrote.
-func (s *Server) Await(ping func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+func (s *Server) Await(ctx context.Context, ping func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -18,7 +18,7 @@ func TestStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Await(func(context.Context) error {
+	err = s.Await(t.Context(), func(context.Context) error {
 		text, err := os.ReadFile(filepath.Join(s.Dir, "up"))
 		if err == nil && string(text) != "an argument\n" {
 			t.Errorf("argument %q", text)
@@ -40,7 +40,7 @@ func TestAwait_ServerThatCannotBePrepared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Await(func(context.Context) error { return errors.New("not up") })
+	err = s.Await(t.Context(), func(context.Context) error { return errors.New("not up") })
 	if err == nil || !strings.Contains(err.Error(), "no disk") {
 		t.Errorf("%v", err)
 	}

@@ -367,8 +367,9 @@ func (b *planner) promote() {
 // destroys nothing else.
 func (b *planner) roleChangeTokens() {
 	changes := b.plan.Has(Demote) || b.plan.Has(SetAccess) || b.plan.Has(RemoveAccess) || b.plan.Has(Promote)
+	wanted := b.pol.RevokeOnRoleChange || b.pol.RevokeOnDecrease && b.plan.Reduces()
 	switch {
-	case !changes, !b.pol.RevokeOnRoleChange && !(b.pol.RevokeOnDecrease && b.plan.Reduces()), b.addsOnly:
+	case !changes, !wanted, b.addsOnly:
 	case b.want.ComeBack, b.want.Adopted, b.plan.Has(AddUser), b.plan.Has(InviteUser):
 	case b.want.Drift && !b.plan.Reduces():
 	case b.have.TokensKnown && len(b.have.Tokens) == 0:

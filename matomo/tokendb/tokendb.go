@@ -179,7 +179,7 @@ func (s *Store) Tokens(ctx context.Context, login string) ([]matomo.Token, error
 	var out []matomo.Token
 	err := s.with(ctx, "list", func(ctx context.Context, t Table) error {
 		out = nil
-		rows, err := s.db.QueryContext(ctx, "SELECT idusertokenauth, description, date_created, last_used, date_expired FROM "+
+		rows, err := s.db.QueryContext(ctx, "SELECT idusertokenauth, description, date_created, last_used, date_expired FROM "+ //nolint:gosec // a name from the information schema, quoted
 			t.quoted()+" WHERE login = ? AND "+alive+" ORDER BY idusertokenauth", login)
 		if err != nil {
 			return err

@@ -74,7 +74,7 @@ func start(ctx context.Context, bin string) (*server, error) {
 	if s.admin, err = sql.Open("pgx", s.address("postgres")); err != nil {
 		return nil, err
 	}
-	if err := s.Await(s.admin.PingContext); err != nil {
+	if err := s.Await(ctx, s.admin.PingContext); err != nil {
 		return nil, err
 	}
 	return s, s.template(ctx)

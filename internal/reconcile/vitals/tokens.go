@@ -51,7 +51,7 @@ func (w *TokenWatch) Look(ctx context.Context) error {
 	for _, s := range slices.Sorted(maps.Keys(way.Broken)) {
 		broken = append(broken, string(s)+": "+way.Broken[s].Error())
 	}
-	w.report(way, strings.Join(broken, "; "))
+	w.report(strings.Join(broken, "; "))
 	if !first && !way.Changed {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (w *TokenWatch) cost() string {
 
 // report shows the strategies on /health: what is there and does not work is for
 // somebody to mend, having none at all may be a choice.
-func (w *TokenWatch) report(way matomo.TokenWay, broken string) {
+func (w *TokenWatch) report(broken string) {
 	component := "tokens/" + w.Target
 	if broken == "" {
 		w.Report(component, "ok", "", "", 0)

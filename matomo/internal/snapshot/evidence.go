@@ -93,7 +93,7 @@ func (s *Snapshot) trouble(by plan.Strategy, err error) {
 // snapshot that is not known to have none.
 func (rd *Reader) databaseTokens(ctx context.Context, s *Snapshot) error {
 	for i, a := range s.accounts {
-		if a.flags&flagExists == 0 || s.extra[int32(i)].tokensKnown { //nolint:gosec // far fewer than 2^31 accounts
+		if a.flags&flagExists == 0 || s.extra[int32(i)].tokensKnown {
 			continue
 		}
 		tokens, err := rd.Tokens(ctx, a.login)

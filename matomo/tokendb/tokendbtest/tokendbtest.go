@@ -67,7 +67,7 @@ func start() (*Server, error) {
 		return nil, err
 	}
 	s.admin = sql.OpenDB(connector)
-	return s, s.Await(s.admin.PingContext)
+	return s, s.Await(context.Background(), s.admin.PingContext)
 }
 
 // binary finds a program; Debian keeps the server out of the PATH of most users.
@@ -195,7 +195,7 @@ func (m *Matomo) Mint(login, description, until string) string {
 // Keep adds a token whose secret is known.
 func (m *Matomo) Keep(login, description, secret, until string) {
 	m.tb.Helper()
-	_, err := m.admin.ExecContext(context.Background(), "INSERT INTO "+m.Tokens()+
+	_, err := m.admin.ExecContext(context.Background(), "INSERT INTO "+m.Tokens()+ //nolint:gosec // the table's own quoted name
 		" (login, description, password, hash_algo, date_created, date_expired) VALUES (?, ?, ?, 'sha512', UTC_TIMESTAMP(), NULLIF(?, ''))",
 		login, description, hash(secret), until)
 	if err != nil {
@@ -233,7 +233,7 @@ func (m *Matomo) Hold(tb testing.TB) (release func()) {
 	tb.Helper()
 	tx, err := m.admin.BeginTx(context.Background(), nil)
 	if err == nil {
-		_, err = tx.ExecContext(context.Background(), "SELECT COUNT(*) FROM "+m.Tokens()+" FOR UPDATE")
+		_, err = tx.ExecContext(context.Background(), "SELECT COUNT(*) FROM "+m.Tokens()+" FOR UPDATE") //nolint:gosec // the table's own quoted name
 	}
 	if err != nil {
 		tb.Fatal(err)
