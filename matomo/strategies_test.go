@@ -112,6 +112,35 @@ func TestStrategies_ABrokenPluginIsNotABrokenMatomo(t *testing.T) {
 	}
 }
 
+// Where nothing else in the request makes the tracker forget, the call that the
+// database brings along does; and it comes after the tokens ended.
+func TestStrategies_TheTrackerForgets(t *testing.T) {
+	for _, v := range versions {
+		b, db := withTokenDB(t, matomotest.Options{Version: v})
+		token := b.minted(t, "alice")
+		if !b.TrackingAccepted(token, 1) {
+			t.Fatal("the token does not track")
+		}
+		s := b.accounts(t, matomo.Read{Tokens: true, Orphans: true}, "alice")
+		a, _ := s.Account("alice")
+		p := matomo.PlanLeaver(a, b.c.Complete(matomo.Policy{Tokens: matomo.Auto}, s), matomo.PhaseSeal)
+		if len(p.Steps) != 1 || p.Steps[0].Kind != matomo.RevokeTokens {
+			t.Fatalf("steps %v", p.Steps)
+		}
+		b.ResetCalls()
+		mustOK(t, b.c.Apply(context.Background(), []matomo.Plan{p})[0])
+		if len(db.calls) != 1 || b.Count("UsersManager.setUserAccess") != 1 || b.TrackingAccepted(token, 1) {
+			t.Errorf("%s: %d calls of the database, %d of setUserAccess, tracks %t", v, len(db.calls), b.Count("UsersManager.setUserAccess"), b.TrackingAccepted(token, 1))
+		}
+		// A call that fails is a warning, not a token that lives.
+		b.Fault(matomotest.Fault{Kind: matomotest.Refused, Method: "UsersManager.setUserAccess", Message: "An unexpected error occurred."})
+		mustOK(t, b.c.Apply(context.Background(), []matomo.Plan{p})[0])
+		if b.log.FilterMessageSnippet("tracker may accept").Len() != 1 {
+			t.Error("nothing in the log")
+		}
+	}
+}
+
 // A strategy that fails for good is out of use until a look finds it mended; one
 // that is merely down stays in use.
 func TestStrategies_OutOfUse(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/database/databasetest"
@@ -246,6 +248,69 @@ func TestTokens_ABrokenDatabaseIsOutOfUseUntilItIsMended(t *testing.T) {
 		if n := len(w.matomo.Mails()); n != mails {
 			t.Error("the person got another mail about a password")
 		}
+	})
+}
+
+// With recreate asked for, a database that refuses leads there, and no token lives.
+func TestTokens_ABrokenDatabaseLeadsToWhatIsConfigured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, databasetest.SQLite(t), withStore(), withLeaverTokens(matomo.RevokeOrRecreate))
+		w.join(ada, "Analysts")
+		w.drain()
+		token := w.mint(ada)
+		w.store.fail(storeBroken)
+		w.leave(ada)
+		w.drain()
+		time.Sleep(time.Minute)
+		w.drain()
+		w.wantState(ada, bindings.Done, "")
+		w.wantDead(token)
+		w.wantAccess(ada, "")
+		if b := w.binding(ada); b.Tokens != bindings.TokensDead {
+			t.Errorf("tokens are %s", b.Tokens)
+		}
+	})
+}
+
+// I7 whatever the token strategies do: a leaver who counts as revoked has no access
+// and no live token, or tokens that are labelled as inert; and once something can end
+// them, they are dead.
+func TestI7_WhateverTheTokenStrategiesDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		property(t, func(r *rapid.T, w *world) {
+			w.join(ada, "Analysts")
+			w.drain()
+			token := w.mint(ada)
+			fail := func(when string) {
+				w.store.fail(rapid.SampledFrom([]error{nil, storeDown, storeBroken}).Draw(r, "database "+when))
+				w.matomo.ClearFaults()
+				for _, method := range []string{"ScimBridge.revokeTokens", "ScimBridge.getTokens"} {
+					if rapid.Bool().Draw(r, method+" "+when) {
+						w.matomo.Fault(refusal(method))
+					}
+				}
+			}
+			fail("at first")
+			w.leave(ada)
+			for range rapid.IntRange(1, 6).Draw(r, "passes") {
+				_, _ = w.engine.Drain(w.ctx)
+				b := w.binding(ada)
+				if b.State == bindings.Revoked || b.State == bindings.Done {
+					if alive := w.matomo.TokenAlive(token); alive && b.Tokens != bindings.TokensInert || !w.matomo.Access(ada).Empty() {
+						w.tb.Errorf("%s, alive %t, labelled %s, access %s", b.State, alive, b.Tokens, w.matomo.Access(ada))
+					}
+				}
+				time.Sleep(time.Minute)
+				fail("later")
+			}
+			w.matomo.ClearFaults()
+			w.store.fail(nil)
+			time.Sleep(20 * time.Minute)
+			w.compare()
+			w.drain()
+			w.wantState(ada, bindings.Done, "")
+			w.wantDead(token)
+		}, withPlugin(), withStore())
 	})
 }
 
