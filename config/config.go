@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/matomo-scim/bridge/config/extension"
+	"github.com/matomo-scim/bridge/config/signin"
 )
 
 // EnvPath is the environment variable that names the configuration file when
@@ -69,6 +70,15 @@ type Listen struct {
 	SCIM string `yaml:"scim"`
 	// Metrics serves /metrics and /health, which are not for the world.
 	Metrics string `yaml:"metrics"`
+	// TrustedProxies are the address blocks of proxies that say where a request
+	// really comes from.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// PublicDiscovery answers ServiceProviderConfig, Schemas and ResourceTypes
+	// without a credential.
+	PublicDiscovery bool `yaml:"public_discovery"`
+	// WrongTokensPerMinute is how many an address may send before it is slowed
+	// down; 0 is no limit.
+	WrongTokensPerMinute int `yaml:"wrong_tokens_per_minute"`
 }
 
 // SCIM bounds what one request of an identity provider may ask. What is beyond is
@@ -120,6 +130,24 @@ type Source struct {
 	// StrictMembers refuses groups with members that nobody has, instead of
 	// keeping these aside until they arrive.
 	StrictMembers bool `yaml:"strict_members"`
+	// RequestsPerSecond is the most that one of its credentials may make; 0 is no
+	// limit.
+	RequestsPerSecond int `yaml:"requests_per_second"`
+	// Basic also lets it sign in with HTTP Basic.
+	Basic bool `yaml:"basic"`
+	// JWT lets it sign in with tokens of its own issuer.
+	JWT     signin.JWT `yaml:"jwt"`
+	Journal Journal    `yaml:"journal"`
+}
+
+// Journal says what is kept of a source's requests.
+type Journal struct {
+	// Requests is how many, the newest ones; 0 is none.
+	Requests int `yaml:"requests"`
+	// Bodies also keeps what was sent and answered, without secrets.
+	Bodies bool `yaml:"bodies"`
+	// Keep is how long they are kept at most.
+	Keep time.Duration `yaml:"keep"`
 }
 
 // Target is one Matomo instance.

@@ -188,7 +188,7 @@ func (r *report) scalar(path string, n *yaml.Node, v reflect.Value, tag reflect.
 	kind := n.ShortTag()
 	switch {
 	case v.Type() == durationType:
-		d, err := parseDuration(n.Value)
+		d, err := ParseDuration(n.Value)
 		if _, never := tag.Lookup("never"); never && n.Value == "never" {
 			d, err = 0, nil
 		} else if never && err == nil && d == 0 {
@@ -249,9 +249,10 @@ func isNull(n *yaml.Node) bool {
 // days is the part of a duration that Go does not know.
 var days = regexp.MustCompile(`^(\d{1,6})d(.*)$`)
 
-// parseDuration reads a Go duration, with days in front: 30d, 1d12h. Negative
-// ones and bare numbers are errors.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads a duration as people write it, in the file and on the command
+// line: Go's form, with days in front (30d, 1d12h). Negative ones and bare numbers
+// are errors.
+func ParseDuration(s string) (time.Duration, error) {
 	var total time.Duration
 	rest := s
 	if m := days.FindStringSubmatch(s); m != nil {

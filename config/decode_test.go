@@ -67,7 +67,7 @@ func TestDecode_Refuses(t *testing.T) {
 		"key of a later version": {
 			"listen: {admin: {}}",
 			[]string{"9:10 listen.admin: unknown key"},
-			"known here: scim, metrics",
+			"known here: scim, metrics, trusted_proxies, public_discovery, wrong_tokens_per_minute",
 		},
 		"merge key": {
 			"guards: {<<: {}}",
@@ -321,8 +321,8 @@ func TestParseDuration(t *testing.T) {
 		"0s": 0, "10s": 10 * time.Second, "1h30m": 90 * time.Minute, "720h": 720 * time.Hour,
 		"30d": 720 * time.Hour, "1d12h": 36 * time.Hour, "0d": 0,
 	} {
-		if got, err := parseDuration(text); err != nil || got != want {
-			t.Errorf("parseDuration(%q) = %v, %v; want %v", text, got, err, want)
+		if got, err := ParseDuration(text); err != nil || got != want {
+			t.Errorf("ParseDuration(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
 	for text, want := range map[string]string{
@@ -338,8 +338,8 @@ func TestParseDuration(t *testing.T) {
 		"999999d": "that is more than a hundred years",
 		"1w":      "this is not a duration",
 	} {
-		if got, err := parseDuration(text); err == nil || err.Error() != want {
-			t.Errorf("parseDuration(%q) = %v, %v; want error %q", text, got, err, want)
+		if got, err := ParseDuration(text); err == nil || err.Error() != want {
+			t.Errorf("ParseDuration(%q) = %v, %v; want error %q", text, got, err, want)
 		}
 	}
 }
