@@ -129,6 +129,8 @@ func (a *App) listen(ctx context.Context, name, addr string, h http.Handler) (ne
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          zap.NewStdLog(a.log.Named("http")),
+		// net/http would answer OPTIONS * itself, before anybody is authenticated.
+		DisableGeneralOptionsHandler: true,
 	})
 	return l, nil
 }
@@ -152,6 +154,7 @@ func (a *App) Start(ctx context.Context) {
 	a.work.Go(func() { a.TokenAges.Run(ctx) })
 	a.work.Go(func() { a.Engine.Run(ctx) })
 	a.work.Go(func() { a.sweep(ctx) })
+	a.work.Go(func() { a.Requests.Run(ctx) })
 	a.log.Info("serving", zap.String("scim", "http://"+a.SCIMAddr()+scim.DefaultBasePath), zap.String("metrics", "http://"+a.MetricsAddr()+"/metrics"))
 }
 
@@ -212,10 +215,15 @@ func (a *App) scimOptions(opt Options) (scim.Options, error) {
 	for _, src := range a.Config.Sources {
 		sources[src.Name] = scim.Profile(src.Profile)
 	}
+	access, err := a.accessOptions()
+	if err != nil {
+		return scim.Options{}, err
+	}
 	limits := a.Config.SCIM
 	return scim.Options{
 		Directory: a.Directory, Sources: sources, Users: users, Groups: groups,
 		Logger: opt.Logger.Named("scim"), Registerer: a.Registry,
+		Access: access, PublicDiscovery: a.Config.Listen.PublicDiscovery, Journal: a.Requests,
 		Limits: scim.Limits{
 			Body: int64(limits.MaxBody), Operations: limits.MaxOperations, Page: limits.MaxPage, Filter: limits.MaxFilter,
 		},

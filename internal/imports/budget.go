@@ -30,6 +30,7 @@ var small = map[string]string{
 	"cmd/matomo-scim-bridge/internal/arguments": "what people type, read in one way by every command",
 	"cmd/matomo-scim-bridge/internal/terminal":  "how commands look, apart from what they say",
 	"config/extension":                          "SCIM schemas in the file, apart from the keys of the service",
+	"config/signin":                             "the part of the configuration where a gap lets somebody in",
 	"scim/discovery":                            "what the front says about itself, apart from what it does",
 	"internal/sheet":                            "CSV that no spreadsheet runs, for every export alike",
 	"internal/reconcile/lease":                  "what keeps two writers from one login, tested by itself",

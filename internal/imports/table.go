@@ -31,9 +31,11 @@ var table = map[string]row{
 	"internal/database": {},
 	"internal/web":      {},
 	"internal/sheet":    {},
-	// The configuration declares schemas, and checks them by the tables they extend.
-	"config":           {imports: []string{"config/extension"}},
+	// The configuration declares schemas, and checks them by the tables they extend;
+	// how sources sign in is a room of its own.
+	"config":           {imports: []string{"config/extension", "config/signin"}},
 	"config/extension": {pure: true, imports: []string{"scim/schema"}},
+	"config/signin":    {pure: true},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.
 	"scim/schema/jsonobject": {pure: true},
@@ -67,6 +69,7 @@ var table = map[string]row{
 	"matomo/tokendb":    {imports: []string{"matomo"}},
 	"internal/audit":    {imports: []string{"internal/database", "internal/sheet"}},
 	"internal/bindings": {imports: []string{"internal/database"}},
+	"internal/journal":  {imports: []string{"internal/database", "internal/web"}},
 
 	// 2: the truth about people. It marks bindings as due and writes the audit
 	// row in the transaction of the change, so it stands above both.
@@ -89,11 +92,12 @@ var table = map[string]row{
 
 	// 3: the doors, which know no Matomo, and the loop, which knows no door.
 	"scim": {imports: []string{
-		"internal/directory", "internal/web", "scim/bulk", "scim/discovery", "scim/filter", "scim/patch", "scim/render",
-		"scim/schema", "scim/search",
+		"internal/directory", "internal/journal", "internal/web", "scim/auth", "scim/bulk", "scim/discovery", "scim/filter",
+		"scim/patch", "scim/render", "scim/schema", "scim/search",
 	}},
-	// Rooms of the SCIM front: what it says about itself, how resources look, and
-	// what a client wants of a listing.
+	// Rooms of the SCIM front: who comes in, what it says about itself, how resources
+	// look, and what a client wants of a listing.
+	"scim/auth":           {imports: []string{"internal/directory", "scim/discovery"}},
 	"scim/search":         {imports: []string{"internal/directory", "scim/filter", "scim/schema"}},
 	"scim/discovery":      {pure: true, imports: []string{"scim/schema"}},
 	"scim/render":         {imports: []string{"internal/directory", "internal/web", "scim/schema"}},
