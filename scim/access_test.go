@@ -115,6 +115,46 @@ func TestScopes_OddPaths(t *testing.T) {
 	s.do(t, "okta", http.MethodGet, "/Users/"+id, nil).want(t, http.StatusOK)
 }
 
+// TestScopes_Bulk: each operation of a bulk request needs its own right, and lists over everything need both.
+func TestScopes_Bulk(t *testing.T) {
+	s := newServer(t, databasetest.SQLite(t))
+	for _, scope := range []string{"users", "groups", "read"} {
+		s.issue(t, scope, scope)
+	}
+	bulk := func(source string) answer {
+		return s.do(t, source, http.MethodPost, "/Bulk", map[string]any{
+			"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:BulkRequest"},
+			"Operations": []any{
+				map[string]any{"method": "POST", "path": "/Users", "bulkId": "a", "data": user(source + "-ada")},
+				map[string]any{"method": "POST", "path": "/Groups", "bulkId": "b", "data": map[string]any{
+					"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": source + "-analysts",
+				}},
+			},
+		})
+	}
+	for source, want := range map[string][2]string{"okta": {"201", "201"}, "users": {"201", "403"}, "groups": {"403", "201"}} {
+		a := bulk(source).want(t, http.StatusOK)
+		if got := [2]string{a.str("Operations.0.status"), a.str("Operations.1.status")}; got != want {
+			t.Errorf("as %s: %v, want %v\n%s", source, got, want, a.raw)
+		}
+	}
+	bulk("read").want(t, http.StatusForbidden)
+	search := map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:SearchRequest"}, "count": 1}
+	for path, allowed := range map[string]string{"/.search": "groups read", "/Users/.search": "users groups read", "/Groups/.search": "groups read"} {
+		for _, source := range []string{"users", "groups", "read"} {
+			want := http.StatusForbidden
+			if strings.Contains(allowed, source) {
+				want = http.StatusOK
+			}
+			s.do(t, source, http.MethodPost, path, search).want(t, want)
+		}
+	}
+	s.do(t, "users", http.MethodGet, "?count=1", nil).want(t, http.StatusForbidden)
+	// A tolerated spelling of an endpoint needs the same right.
+	s.do(t, "read", http.MethodPost, "/USERS", user("bob")).want(t, http.StatusForbidden)
+	s.do(t, "users", http.MethodGet, "/groups", nil).want(t, http.StatusForbidden)
+}
+
 // TestPublicDiscovery (D08): what the server says of itself is for everybody when that is wanted, and nothing else is.
 func TestPublicDiscovery(t *testing.T) {
 	s := newServer(t, databasetest.SQLite(t), func(o *scim.Options) {

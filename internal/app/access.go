@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/config/signin"
@@ -35,6 +36,12 @@ func (s *Services) accessOptions() (auth.Options, error) {
 		out.Sources[src.Name] = auth.Source{Basic: src.Basic, JWT: jwt, RequestsPerSecond: float64(src.RequestsPerSecond)}
 	}
 	return out, nil
+}
+
+// takesTokens says whether a source could sign in without a credential, with tokens of
+// an issuer.
+func (s *Services) takesTokens() bool {
+	return slices.ContainsFunc(s.Config.Sources, func(src config.Source) bool { return !src.JWT.IsZero() })
 }
 
 // jwtOf is the issuer of a source; nil when it has none.

@@ -199,6 +199,22 @@ func TestAccess_NothingBeforeAuthentication(t *testing.T) {
 	}
 }
 
+// TestNew_WithoutCredential: a bridge whose only way in is an issuer starts; one without any way in does not.
+func TestNew_WithoutCredential(t *testing.T) {
+	sim := NewSimulator(SimulatorOptions{})
+	matomo := httptest.NewServer(sim)
+	defer matomo.Close()
+	cfg := writeConfig(t, sim, matomo.URL+"/", testRules)
+	cfg.Sources[0].JWT = signin.JWT{
+		Issuer: "https://login.example.com/", Audience: "bridge", AppIDs: []string{"x"}, ClientClaim: "azp", Scopes: signin.Scopes(),
+	}
+	a, err := New(t.Context(), cfg, Options{Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Stop(context.Background())
+}
+
 // TestAccess_BadConfiguration: what was not checked when the file was read is refused before anything listens.
 func TestAccess_BadConfiguration(t *testing.T) {
 	a, _, _ := startApp(t, testRules)

@@ -72,7 +72,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	}
 	if n, err := a.Directory.CountCredentials(ctx); err != nil {
 		return nil, err
-	} else if n == 0 {
+	} else if n == 0 && !a.takesTokens() {
 		return nil, ErrNoCredential
 	}
 	if err := a.takeLock(); err != nil {
