@@ -271,15 +271,31 @@ func TestAuth_SecretsAreNotLogged(t *testing.T) {
 	s.do(t, "okta", http.MethodGet, "/Users?filter=userName+eq+%22ada%40example.org%22", nil).want(t, http.StatusOK)
 	s.do(t, "okta", http.MethodPost, "/Users", `{"schemas":[],"userName":17,"password":"hunter2-hunter2"`).want(t, http.StatusBadRequest)
 	s.raw(t, http.MethodGet, scim.DefaultBasePath+"/Users?token="+s.tokens["okta"], "Bearer wrong-"+s.tokens["okta"])
+	// A password of the wrong type is not quoted in the complaint about it, in any profile.
+	odd := 0
+	for _, source := range []string{"okta", "strict"} {
+		id := s.createUser(t, source, "bob-"+source)
+		for _, password := range []string{`12345678`, `["hunter2-hunter2"]`, `{"value":"hunter2-hunter2"}`, `true`} {
+			body := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bob-` + source + `","password":` + password + `}`
+			patch := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"password","value":` + password + `}]}`
+			for method, body := range map[string]string{http.MethodPut: body, http.MethodPatch: patch} {
+				if a := s.do(t, source, method, "/Users/"+id, body); strings.Contains(a.raw, "hunter2") || strings.Contains(a.raw, "12345678") {
+					t.Errorf("%s of password %s by %s: %s", method, password, source, a.raw)
+				}
+				odd++
+			}
+		}
+		odd++
+	}
 	for _, entry := range s.logs.All() {
 		line := entry.Message + jsonText(entry.ContextMap())
-		for _, secret := range []string{s.tokens["okta"], "hunter2", "ada@example.org", "scimb_"} {
+		for _, secret := range []string{s.tokens["okta"], "hunter2", "12345678", "ada@example.org", "scimb_"} {
 			if strings.Contains(line, secret) {
 				t.Errorf("%q is in the log: %s", secret, line)
 			}
 		}
 	}
-	if s.logs.Len() != 4 {
-		t.Errorf("%d log lines, want one for each of 4 requests", s.logs.Len())
+	if s.logs.Len() != 4+odd {
+		t.Errorf("%d log lines, want one for each of %d requests", s.logs.Len(), 4+odd)
 	}
 }

@@ -199,6 +199,56 @@ func TestAccess_NothingBeforeAuthentication(t *testing.T) {
 	}
 }
 
+// TestCheckSignIn says of every source whether it has a way in, how long it lasts, and whether its issuer answers.
+func TestCheckSignIn(t *testing.T) {
+	w := newAccessWorld(t)
+	soon, far := time.Now().Add(24*time.Hour), time.Now().Add(300*24*time.Hour)
+	for _, spec := range []directory.CredentialSpec{
+		{Name: "soon", Source: "soon", Expires: &soon}, {Name: "far-1", Source: "far", Expires: &soon}, {Name: "far-2", Source: "far", Expires: &far},
+	} {
+		if _, err := w.Directory.IssueCredential(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	jwt := w.Config.Sources[0].JWT
+	nowhere := jwt
+	nowhere.Issuer = w.issuer.URL + "/elsewhere"
+	check := func(sources ...config.Source) string {
+		t.Helper()
+		cfg := *w.Config
+		cfg.Sources = sources
+		found, err := (&Services{Config: &cfg, Directory: w.Directory}).CheckSignIn(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, f := range found {
+			lines = append(lines, fmt.Sprintf("%v %s: %s", f.Level, f.Name, f.Text))
+		}
+		return strings.Join(lines, "\n")
+	}
+	got := check(config.Source{Name: "scim", JWT: jwt}, config.Source{Name: "none"}, config.Source{Name: "soon"}, config.Source{Name: "far"},
+		config.Source{Name: "tokens", JWT: nowhere})
+	for _, want := range []string{
+		fmt.Sprintf("%v source scim: live credentials: 1", LevelOK),
+		fmt.Sprintf("%v issuer of scim: %s answers; keys that count: 1", LevelOK, w.issuer.URL),
+		fmt.Sprintf("%v source none: no live credential", LevelWarn),
+		fmt.Sprintf("%v source soon: its last credential ends at %s", LevelWarn, soon.UTC().Format(time.DateTime)),
+		fmt.Sprintf("%v source far: live credentials: 2", LevelOK),
+		fmt.Sprintf("%v issuer of tokens: ", LevelFail),
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "source tokens") || strings.Contains(got, "credentials: none") {
+		t.Errorf("a source with an issuer needs no credential:\n%s", got)
+	}
+	if got := check(config.Source{Name: "none"}); !strings.Contains(got, fmt.Sprintf("%v credentials: none", LevelFail)) {
+		t.Errorf("nobody could sign in:\n%s", got)
+	}
+}
+
 // TestNew_WithoutCredential: a bridge whose only way in is an issuer starts; one without any way in does not.
 func TestNew_WithoutCredential(t *testing.T) {
 	sim := NewSimulator(SimulatorOptions{})

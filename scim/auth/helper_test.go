@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -189,12 +190,15 @@ func (is *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if jwks == "" {
 			jwks = is.url + "keys"
 		}
-		_ = json.NewEncoder(w).Encode(map[string]string{
-			"issuer": name, "jwks_uri": jwks, "authorization_endpoint": is.url + "a", "token_endpoint": is.url + "t",
-		})
+		_, _ = fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"token_endpoint":%q}`, name, jwks, is.url+"token")
 	case "/keys":
 		is.fetches.Add(1)
-		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: is.keys})
+		text, err := json.Marshal(jose.JSONWebKeySet{Keys: is.keys})
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(text)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}

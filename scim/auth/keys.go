@@ -64,6 +64,13 @@ func newKeys(issuer string, client *http.Client) *keys {
 	return &keys{issuer: issuer, client: &c, fetching: make(chan struct{}, 1)}
 }
 
+// Probe asks the issuer for its keys, as the first token would, and returns how many of
+// them count. Nil is a plain client.
+func (j *JWT) Probe(ctx context.Context, client *http.Client) (int, error) {
+	read, err := newKeys(j.Issuer, client).read(ctx)
+	return len(read), err
+}
+
 // find returns the keys that a token with this key id may be signed with; all of them
 // when it has none. errUnknownKey when the issuer has no such key, another error when
 // the issuer cannot be asked.
