@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"github.com/matomo-scim/bridge/config/extension"
+	"github.com/matomo-scim/bridge/config/secret"
 	"github.com/matomo-scim/bridge/config/signin"
 )
 
@@ -39,6 +40,9 @@ const EnvPath = "SCIM_BRIDGE_CONFIG"
 
 // DefaultPath is read when neither --config nor EnvPath is set.
 const DefaultPath = "bridge.yaml"
+
+// Secret is a place where a secret is kept: see secret.Secret.
+type Secret = secret.Secret
 
 // maxSize bounds the file: the largest sensible one has a few hundred lines.
 const maxSize = 1 << 20
@@ -366,7 +370,7 @@ func readLimited(path string) ([]byte, error) {
 
 // fileProblem words why the configuration itself cannot be read.
 func fileProblem(path string, err error) Problem {
-	p := Problem{File: path, Msg: plainPathError(err)}
+	p := Problem{File: path, Msg: secret.PathError(err)}
 	if errors.Is(err, fs.ErrNotExist) {
 		p.Hint = "name the file with --config or " + EnvPath + ", or start one: matomo-scim-bridge config example > " + DefaultPath
 	}

@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/matomo-scim/bridge/config/spelling"
 )
 
 // The library's own decoding into structs reports unknown keys without a column
@@ -227,7 +229,7 @@ func (r *report) text(path string, n *yaml.Node, v reflect.Value) {
 	if e, ok := reflect.TypeAssert[enum](v); ok && !slices.Contains(e.values(), n.Value) {
 		allowed := e.values()
 		hint := "use one of: " + strings.Join(allowed, ", ")
-		if near := nearest(n.Value, allowed); near != "" {
+		if near := spelling.Nearest(n.Value, allowed); near != "" {
 			hint = "did you mean " + near + "? (one of: " + strings.Join(allowed, ", ") + ")"
 		}
 		r.addAt(at, path, fmt.Sprintf("%q is not known here", n.Value), hint)
