@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/database/databasetest"
+	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/scim"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
@@ -151,4 +153,45 @@ func TestExtensions_Rules(t *testing.T) {
 			t.Errorf("%s = %s, want %s", name, got, want)
 		}
 	}
+}
+
+// TestStrictMembers: a source may have members refused that nobody has; the answer names them and nothing is stored.
+func TestStrictMembers(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		dir := directory.New(db, bindings.New(db), directory.Options{
+			Sources: []directory.Source{{Name: "okta", Lifecycle: true}, {Name: "entra", Lifecycle: true, StrictMembers: true}},
+		})
+		s := newServer(t, db, func(o *scim.Options) { o.Directory = dir })
+		ada := s.createUser(t, "entra", "ada")
+		refused := func(what string, a answer) {
+			t.Helper()
+			a.want(t, http.StatusBadRequest)
+			if a.str("scimType") != "invalidValue" || !strings.Contains(a.str("detail"), `"nobody"`) || strings.Contains(a.str("detail"), ada) {
+				t.Errorf("%s: %s", what, a.raw)
+			}
+		}
+		refused("POST", s.do(t, "entra", http.MethodPost, "/Groups", groupDoc("Analysts", ada, "nobody")))
+		group := s.createGroup(t, "entra", "Analysts", ada)
+		refused("PUT", s.do(t, "entra", http.MethodPut, "/Groups/"+group, groupDoc("Renamed", "nobody")))
+		refused("PATCH add", s.do(t, "entra", http.MethodPatch, "/Groups/"+group, patchOp(op("replace", "displayName", "Renamed"), op("add", "members", values("nobody")))))
+		// A replace that named somebody unknown must not have emptied the group first.
+		refused("PATCH replace", s.do(t, "entra", http.MethodPatch, "/Groups/"+group, patchOp(op("replace", "members", values("nobody")))))
+		a := s.do(t, "entra", http.MethodGet, "/Groups/"+group, nil)
+		if a.str("displayName") != "Analysts" || len(a.list("members")) != 1 || a.str("meta.version") != `W/"1"` {
+			t.Errorf("group %s", a.raw)
+		}
+		// Removing who is not there is no error, and by userName is as good as by id.
+		s.do(t, "entra", http.MethodPatch, "/Groups/"+group, patchOp(op("remove", `members[value eq "nobody"]`, nil), op("add", "members", values("ADA")))).want(t, http.StatusNoContent)
+		// Many unknown ones do not make an endless answer.
+		var many []string
+		for i := range 500 {
+			many = append(many, fmt.Sprintf("%03d%s", i, strings.Repeat("x", 500)))
+		}
+		a = s.do(t, "entra", http.MethodPost, "/Groups", groupDoc("Many", many...)).want(t, http.StatusBadRequest)
+		if len(a.raw) > 4096 || !strings.Contains(a.str("detail"), "and 480 more") {
+			t.Errorf("%d bytes: %s", len(a.raw), a.raw)
+		}
+		// The other source has not asked for it.
+		s.createGroup(t, "okta", "Analysts", "nobody")
+	})
 }
