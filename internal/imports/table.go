@@ -59,6 +59,7 @@ var table = map[string]row{
 	"matomo/plan":              {pure: true, imports: []string{"matomo/access"}},
 	"matomo/internal/wire":     {},
 	"matomo/internal/snapshot": {imports: []string{"matomo/access", "matomo/internal/wire", "matomo/plan"}},
+	"matomo/internal/restore":  {imports: []string{"matomo/access", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
 
 	// 1: what can be said with those words. The rules know sites and roles but
 	// no Matomo; the client knows Matomo but no rules.
@@ -67,7 +68,7 @@ var table = map[string]row{
 	"mapping": {pure: true, imports: []string{
 		"mapping/grant", "mapping/match", "mapping/rulefile", "matomo/access",
 	}},
-	"matomo":            {imports: []string{"matomo/access", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
+	"matomo":            {imports: []string{"matomo/access", "matomo/internal/restore", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
 	"matomo/tokendb":    {imports: []string{"matomo"}},
 	"internal/audit":    {imports: []string{"internal/database", "internal/sheet"}},
 	"internal/bindings": {imports: []string{"internal/database"}},
