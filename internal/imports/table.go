@@ -142,8 +142,9 @@ var table = map[string]row{
 	"cmd/matomo-scim-bridge/internal/demo":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
 	"cmd/matomo-scim-bridge/internal/arguments": {},
 	"cmd/matomo-scim-bridge/internal/papers":    {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/door":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
 	"cmd/matomo-scim-bridge": {imports: []string{
-		"cmd/matomo-scim-bridge/internal/arguments",
+		"cmd/matomo-scim-bridge/internal/arguments", "cmd/matomo-scim-bridge/internal/door",
 		"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/papers", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app",
 	}},
 

@@ -1,4 +1,4 @@
-package main
+package door
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/app"
 )
@@ -19,15 +20,15 @@ import (
 // How credentials are shown: as a table for people, as JSON for scripts, never with
 // their secrets, which nobody has.
 
-// credentialList shows all credentials.
-func (c *cli) credentialList() *cobra.Command {
+// list shows all credentials.
+func (h Host) list() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the credentials: what each may do, its end, and when it was last used",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withReadOnly(cmd.Context(), func(ctx context.Context, s *app.Services) error {
+			return h.Open(cmd.Context(), true, func(ctx context.Context, s *app.Services) error {
 				all, err := s.Directory.ListCredentials(ctx)
 				if err != nil {
 					return err
@@ -37,9 +38,9 @@ func (c *cli) credentialList() *cobra.Command {
 					rows[i] = rowOf(s.Config, cred, time.Now())
 				}
 				if asJSON {
-					return c.printJSON(rows)
+					return h.printJSON(rows)
 				}
-				return c.printCredentials(rows)
+				return h.printCredentials(rows)
 			})
 		},
 	}
@@ -90,18 +91,18 @@ func rowOf(cfg *config.Config, cred app.Credential, now time.Time) credentialRow
 }
 
 // printCredentials prints the table.
-func (c *cli) printCredentials(rows []credentialRow) error {
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+func (h Host) printCredentials(rows []credentialRow) error {
+	w := tabwriter.NewWriter(h.Stdout, 0, 0, 2, ' ', 0)
 	if _, err := fmt.Fprintln(w, "NAME\tSOURCE\tSCOPES\tFROM\tCREATED\tENDS\tLAST USED\tSTATE"); err != nil {
 		return err
 	}
 	for _, r := range rows {
 		state := r.State
 		if r.Revoked != nil {
-			state += " " + day(r.Revoked)
+			state += " " + terminal.Day(r.Revoked)
 		}
 		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			r.Name, r.Source, strings.Join(r.Scopes, ","), from(r.CIDRs), day(&r.Created), day(r.Expires), day(r.LastUsed), state)
+			r.Name, r.Source, strings.Join(r.Scopes, ","), from(r.CIDRs), terminal.Day(&r.Created), terminal.Day(r.Expires), terminal.Day(r.LastUsed), state)
 		if err != nil {
 			return err
 		}
@@ -110,8 +111,8 @@ func (c *cli) printCredentials(rows []credentialRow) error {
 }
 
 // printJSON prints one value as indented JSON.
-func (c *cli) printJSON(v any) error {
-	enc := json.NewEncoder(c.stdout)
+func (h Host) printJSON(v any) error {
+	enc := json.NewEncoder(h.Stdout)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
@@ -127,12 +128,4 @@ func from(blocks []netip.Prefix) string {
 		words[i] = b.String()
 	}
 	return strings.Join(words, ",")
-}
-
-// day is a time as lists show it.
-func day(t *time.Time) string {
-	if t == nil || t.IsZero() {
-		return "never"
-	}
-	return t.UTC().Format("2006-01-02 15:04")
 }

@@ -1,14 +1,23 @@
-package main
+// Package door is the commands about the door that identity providers come in by: the
+// credentials that they sign in with, and the journal of what they sent.
+//
+// Rules of this package:
+//
+//   - A mistake is told before anything is done, with what to write instead. An empty flag is a mistake: it must
+//     never mean everything.
+//   - Nothing here shows a secret twice.
+package door
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/app"
 )
@@ -25,10 +34,18 @@ import (
 //     change it at the provider, wait for the old one's end.
 //   - A running bridge learns of a revocation within seconds, without a restart.
 
-// credentialCommand manages what identity providers sign in with.
-func (c *cli) credentialCommand() *cobra.Command {
-	return group("credential", "Manage the secrets that identity providers sign in with",
-		c.credentialCreate(), c.credentialRotate(), c.credentialList(), c.credentialRevoke())
+// Host is what the commands need of the program around them.
+type Host struct {
+	Stdout, Stderr io.Writer
+	// Printer writes to Stdout in the style of its terminal.
+	Printer func() *terminal.Printer
+	// Open runs fn on the wired rooms, which are open to be read only, or for writing.
+	Open func(ctx context.Context, readOnly bool, fn func(context.Context, *app.Services) error) error
+}
+
+// Credentials are the commands below "credential".
+func Credentials(h Host) []*cobra.Command {
+	return []*cobra.Command{h.create(), h.rotate(), h.list(), h.revoke()}
 }
 
 // bounds are the flags that bound a credential, as they were written.
@@ -37,8 +54,8 @@ type bounds struct {
 	expires       string
 }
 
-// credentialCreate prints a new secret, alone, on stdout.
-func (c *cli) credentialCreate() *cobra.Command {
+// create prints a new secret, alone, on stdout.
+func (h Host) create() *cobra.Command {
 	var source string
 	var b bounds
 	cmd := &cobra.Command{
@@ -67,15 +84,15 @@ Without bounds it may do everything from anywhere, and does not expire. Scopes:
 			if err != nil {
 				return fmt.Errorf("credential %q: %w", args[0], err)
 			}
-			return c.withServices(cmd.Context(), func(ctx context.Context, s *app.Services) error {
-				if spec.Source, err = sourceName(s.Config, source); err != nil {
+			return h.Open(cmd.Context(), false, func(ctx context.Context, s *app.Services) error {
+				if spec.Source, err = SourceName(s.Config, source); err != nil {
 					return err
 				}
 				secret, err := s.Directory.IssueCredential(ctx, spec)
 				if err != nil {
 					return fmt.Errorf("credential %q: %w", args[0], err)
 				}
-				return c.printSecret(spec, secret)
+				return h.printSecret(spec, secret)
 			})
 		},
 	}
@@ -132,21 +149,21 @@ func pointInTime(text string, now time.Time, back bool) (time.Time, error) {
 }
 
 // printSecret writes the secret to stdout, and what it is good for to stderr.
-func (c *cli) printSecret(spec app.CredentialSpec, secret string) error {
-	if _, err := fmt.Fprintln(c.stdout, secret); err != nil {
+func (h Host) printSecret(spec app.CredentialSpec, secret string) error {
+	if _, err := fmt.Fprintln(h.Stdout, secret); err != nil {
 		return err
 	}
 	scopes := spec.Scopes
 	if scopes == 0 {
 		scopes = app.AllScopes
 	}
-	_, err := fmt.Fprintf(c.stderr, "credential %q for source %q: scopes %s, from %s, ends %s\nthe secret above is shown only this once\n",
-		spec.Name, spec.Source, scopes, from(spec.CIDRs), day(spec.Expires))
+	_, err := fmt.Fprintf(h.Stderr, "credential %q for source %q: scopes %s, from %s, ends %s\nthe secret above is shown only this once\n",
+		spec.Name, spec.Source, scopes, from(spec.CIDRs), terminal.Day(spec.Expires))
 	return err
 }
 
-// credentialRotate makes the next secret and lets the old one run out.
-func (c *cli) credentialRotate() *cobra.Command {
+// rotate makes the next secret and lets the old one run out.
+func (h Host) rotate() *cobra.Command {
 	var overlap, expires string
 	cmd := &cobra.Command{
 		Use:   "rotate NAME NEXT",
@@ -166,15 +183,15 @@ credential list, and revoke the old one earlier if you like.`,
 			if err != nil {
 				return fmt.Errorf("--overlap: %q: %w; write 7d or 12h", overlap, err)
 			}
-			return c.withServices(cmd.Context(), func(ctx context.Context, s *app.Services) error {
+			return h.Open(cmd.Context(), false, func(ctx context.Context, s *app.Services) error {
 				secret, made, err := s.Directory.RotateCredential(ctx, args[0], args[1], within, spec.Expires)
 				if err != nil {
 					return fmt.Errorf("credential %q: %w", args[0], err)
 				}
-				if err := c.printSecret(made, secret); err != nil {
+				if err := h.printSecret(made, secret); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(c.stderr, "credential %q ends in %s, or with: credential revoke %s\n", args[0], overlap, args[0])
+				_, err = fmt.Fprintf(h.Stderr, "credential %q ends in %s, or with: credential revoke %s\n", args[0], overlap, args[0])
 				return err
 			})
 		},
@@ -184,8 +201,8 @@ credential list, and revoke the old one earlier if you like.`,
 	return cmd
 }
 
-// sourceName is the source a credential is for: the one named, or the only one.
-func sourceName(cfg *config.Config, name string) (string, error) {
+// SourceName is the source that a command is about: the one named, or the only one.
+func SourceName(cfg *config.Config, name string) (string, error) {
 	if name == "" {
 		if len(cfg.Sources) == 1 {
 			return cfg.Sources[0].Name, nil
@@ -209,45 +226,20 @@ func sourceNames(cfg *config.Config) string {
 	return strings.Join(names, ", ")
 }
 
-// credentialRevoke ends a credential.
-func (c *cli) credentialRevoke() *cobra.Command {
+// revoke ends a credential.
+func (h Host) revoke() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke NAME",
 		Short: "End a credential at once",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withServices(cmd.Context(), func(ctx context.Context, s *app.Services) error {
+			return h.Open(cmd.Context(), false, func(ctx context.Context, s *app.Services) error {
 				if err := s.Directory.RevokeCredential(ctx, args[0]); err != nil {
 					return fmt.Errorf("credential %q: %w", args[0], err)
 				}
-				_, err := fmt.Fprintf(c.stderr, "credential %q is revoked; a running bridge refuses it within seconds\n", args[0])
+				_, err := fmt.Fprintf(h.Stderr, "credential %q is revoked; a running bridge refuses it within seconds\n", args[0])
 				return err
 			})
 		},
 	}
-}
-
-// withServices runs fn on the wired rooms, open for writing.
-func (c *cli) withServices(ctx context.Context, fn func(context.Context, *app.Services) error) error {
-	return c.with(ctx, false, fn)
-}
-
-// withReadOnly runs fn on the wired rooms, open for reading.
-func (c *cli) withReadOnly(ctx context.Context, fn func(context.Context, *app.Services) error) error {
-	return c.with(ctx, true, fn)
-}
-
-func (c *cli) with(ctx context.Context, readOnly bool, fn func(context.Context, *app.Services) error) (err error) {
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
-	opt := c.options()
-	opt.ReadOnly = readOnly
-	s, err := app.Open(ctx, cfg, opt)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	return errors.Join(fn(ctx, s), ctx.Err())
 }

@@ -1,4 +1,4 @@
-package main
+package door
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/app"
 )
@@ -19,8 +20,8 @@ import (
 // administrator reads here what was sent, what was answered and why. Nothing is there
 // unless the source has a journal (journal.requests in the configuration).
 
-// requestsCommand shows the request journal.
-func (c *cli) requestsCommand() *cobra.Command {
+// Requests shows the request journal.
+func Requests(h Host) *cobra.Command {
 	var q app.JournalQuery
 	var since string
 	var asJSON bool
@@ -47,8 +48,8 @@ A source has a journal when the configuration says so:
 			if q.Limit < 1 || q.Limit > 10_000 {
 				return errors.New("--limit: use a number from 1 to 10000")
 			}
-			return c.withReadOnly(cmd.Context(), func(ctx context.Context, s *app.Services) error {
-				return c.requests(ctx, s, q, asJSON)
+			return h.Open(cmd.Context(), true, func(ctx context.Context, s *app.Services) error {
+				return h.requests(ctx, s, q, asJSON)
 			})
 		},
 	}
@@ -62,9 +63,9 @@ A source has a journal when the configuration says so:
 }
 
 // requests prints what the query finds, or why there is nothing.
-func (c *cli) requests(ctx context.Context, s *app.Services, q app.JournalQuery, asJSON bool) error {
+func (h Host) requests(ctx context.Context, s *app.Services, q app.JournalQuery, asJSON bool) error {
 	if q.Source != "" {
-		if _, err := sourceName(s.Config, q.Source); err != nil {
+		if _, err := SourceName(s.Config, q.Source); err != nil {
 			return err
 		}
 	}
@@ -76,14 +77,14 @@ func (c *cli) requests(ctx context.Context, s *app.Services, q app.JournalQuery,
 		if found == nil {
 			found = []app.JournalEntry{} // a list, never null
 		}
-		return c.printJSON(found)
+		return h.printJSON(found)
 	}
-	p := c.view()
+	p := &view{h.Printer()}
 	for _, e := range found {
 		p.request(e, q.RequestID != "")
 	}
 	if len(found) == 0 {
-		_, _ = fmt.Fprintln(c.stderr, nothingFound(s.Config, q))
+		_, _ = fmt.Fprintln(h.Stderr, nothingFound(s.Config, q))
 	}
 	return p.Err()
 }
@@ -98,6 +99,9 @@ func nothingFound(cfg *config.Config, q app.JournalQuery) string {
 	}
 	return "no request in the journal fits"
 }
+
+// view prints requests.
+type view struct{ *terminal.Printer }
 
 // request prints one request; whole with all that is known.
 func (p *view) request(e app.JournalEntry, whole bool) {
