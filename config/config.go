@@ -31,7 +31,7 @@ import (
 
 	"github.com/matomo-scim/bridge/config/extension"
 	"github.com/matomo-scim/bridge/config/secret"
-	"github.com/matomo-scim/bridge/config/signin"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // EnvPath is the environment variable that names the configuration file when
@@ -140,18 +140,8 @@ type Source struct {
 	// Basic also lets it sign in with HTTP Basic.
 	Basic bool `yaml:"basic"`
 	// JWT lets it sign in with tokens of its own issuer.
-	JWT     signin.JWT `yaml:"jwt"`
-	Journal Journal    `yaml:"journal"`
-}
-
-// Journal says what is kept of a source's requests.
-type Journal struct {
-	// Requests is how many, the newest ones; 0 is none.
-	Requests int `yaml:"requests"`
-	// Bodies also keeps what was sent and answered, without secrets.
-	Bodies bool `yaml:"bodies"`
-	// Keep is how long they are kept at most.
-	Keep time.Duration `yaml:"keep"`
+	JWT     source.JWT     `yaml:"jwt"`
+	Journal source.Journal `yaml:"journal"`
 }
 
 // Target is one Matomo instance.

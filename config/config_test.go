@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/matomo-scim/bridge/config/signin"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // minimal is the shortest file that is right.
@@ -85,7 +85,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 		Database: Database{URL: "sqlite:bridge.db"},
 		Sources: []Source{{
 			Name: "scim", Type: "scim", Profile: "generic", Lifecycle: true,
-			JWT: signin.JWT{Scopes: []string{"users", "groups", "read"}}, Journal: Journal{Keep: 168 * time.Hour},
+			JWT: source.JWT{Scopes: []string{"users", "groups", "read"}}, Journal: source.Journal{Keep: 168 * time.Hour},
 		}},
 		Targets: []Target{{
 			Name: "main", URL: "https://matomo.example.com/", Login: "bridge", TokenFile: "token",

@@ -4,7 +4,7 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/matomo-scim/bridge/config/signin"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // Every default of the file stands here. example.yaml shows the same values,
@@ -31,8 +31,8 @@ func defaults() *Config {
 func defaultSource() Source {
 	return Source{
 		Type: SourceSCIM, Profile: ProfileGeneric, Lifecycle: true,
-		JWT:     signin.Default(),
-		Journal: Journal{Keep: 7 * 24 * time.Hour},
+		JWT:     source.Default(),
+		Journal: source.DefaultJournal(),
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/matomo-scim/bridge/config/extension"
-	"github.com/matomo-scim/bridge/config/signin"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // The checks of this file look at keys together and touch nothing outside the
@@ -66,7 +66,7 @@ func (c *Config) validateListen(r *report) {
 	if c.Listen.SCIM == c.Listen.Metrics && err == nil && port != "0" {
 		r.add("listen.metrics", "is the same address as listen.scim", "give metrics a port of its own, one that the internet does not reach")
 	}
-	signin.CheckBlocks(c.Listen.TrustedProxies, r.below("listen.trusted_proxies"))
+	source.CheckBlocks(c.Listen.TrustedProxies, r.below("listen.trusted_proxies"))
 	r.between("listen.wrong_tokens_per_minute", c.Listen.WrongTokensPerMinute, 0, 100_000)
 }
 
@@ -225,7 +225,7 @@ func (t *Target) validateURL(r *report, path string) {
 		r.add(path, "secrets do not stand in this file", "take user and password out of the address")
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || strings.HasSuffix(u.Path, ".php"):
 		r.add(path, "is the address of a page", example)
-	case u.Scheme == "http" && !t.InsecureHTTP && !signin.IsLoopback(u.Hostname()):
+	case u.Scheme == "http" && !t.InsecureHTTP && !source.IsLoopback(u.Hostname()):
 		r.add(path, "the token would cross the network unencrypted",
 			"use https; only where the network itself is trusted, set insecure_http: true")
 	}

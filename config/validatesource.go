@@ -3,25 +3,14 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"time"
 
-	"github.com/matomo-scim/bridge/config/signin"
-)
-
-// Bounds of the journal: what one source may leave in the database.
-const (
-	maxJournal     = 10_000
-	minJournalKeep = time.Hour
-	maxJournalKeep = 90 * 24 * time.Hour
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // validate checks one source; path is where it stands in the list.
 func (s *Source) validate(r *report, path string) {
 	r.between(path+".requests_per_second", s.RequestsPerSecond, 0, 100_000)
-	r.between(path+".journal.requests", s.Journal.Requests, 0, maxJournal)
-	if s.Journal.Keep < minJournalKeep || s.Journal.Keep > maxJournalKeep {
-		r.add(path+".journal.keep", fmt.Sprintf("%s is out of range", s.Journal.Keep), "use a duration from 1h to 90d")
-	}
+	s.Journal.Check(r.below(path + ".journal"))
 	s.JWT.Check(r.below(path + ".jwt"))
 }
 
@@ -39,7 +28,7 @@ func (c *Config) validateIssuers(r *report) {
 
 // below reports problems of keys below a path; one that begins with a bracket is an
 // entry of a list.
-func (r *report) below(path string) signin.Report {
+func (r *report) below(path string) source.Report {
 	return func(key, msg, hint string) {
 		if key == "" || key[0] == '[' {
 			r.add(path+key, msg, hint)
@@ -49,5 +38,5 @@ func (r *report) below(path string) signin.Report {
 	}
 }
 
-// ParseBlocks reads address blocks as people write them: see signin.ParseBlocks.
-func ParseBlocks(list []string) ([]netip.Prefix, error) { return signin.ParseBlocks(list) }
+// ParseBlocks reads address blocks as people write them: see source.ParseBlocks.
+func ParseBlocks(list []string) ([]netip.Prefix, error) { return source.ParseBlocks(list) }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/matomo-scim/bridge/config/signin"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // withSources is the minimal file with a list of sources.
@@ -21,33 +21,33 @@ const tenant = "0123ABCD-89ab-cdef-0123-456789abcdef"
 func TestSource_SignsIn(t *testing.T) {
 	for name, tc := range map[string]struct {
 		text string
-		want signin.JWT
+		want source.JWT
 	}{
-		"nothing": {`  - {name: a}`, signin.JWT{Scopes: []string{"users", "groups", "read"}}},
+		"nothing": {`  - {name: a}`, source.JWT{Scopes: []string{"users", "groups", "read"}}},
 		"tenant": {
 			`  - {name: a, jwt: {entra_tenant: ` + tenant + `, app_ids: [x]}}`,
-			signin.JWT{
+			source.JWT{
 				EntraTenant: strings.ToLower(tenant), Issuer: "https://sts.windows.net/" + strings.ToLower(tenant) + "/",
 				Audience: "8adf8e6e-67b2-4cf2-a259-e3dc5476c621", AppIDs: []string{"x"}, ClientClaim: "appid", Scopes: []string{"users", "groups", "read"},
 			},
 		},
 		"tenant of a gallery app": {
 			`  - {name: a, jwt: {entra_tenant: ` + tenant + `, audience: mine, client_claim: azp, app_ids: [x]}}`,
-			signin.JWT{
+			source.JWT{
 				EntraTenant: strings.ToLower(tenant), Issuer: "https://sts.windows.net/" + strings.ToLower(tenant) + "/",
 				Audience: "mine", AppIDs: []string{"x"}, ClientClaim: "azp", Scopes: []string{"users", "groups", "read"},
 			},
 		},
 		"issuer": {
 			`  - {name: a, jwt: {issuer: "https://login.example.com/realms/a", audience: bridge, app_ids: [x, y], scopes: [read], cidrs: [10.0.0.0/8, "2001:db8::1"]}}`,
-			signin.JWT{
+			source.JWT{
 				Issuer: "https://login.example.com/realms/a", Audience: "bridge", AppIDs: []string{"x", "y"}, ClientClaim: "client_id",
 				Scopes: []string{"read"}, CIDRs: []string{"10.0.0.0/8", "2001:db8::1"},
 			},
 		},
 		"issuer on this machine": {
 			`  - {name: a, jwt: {issuer: "http://127.0.0.1:8080", audience: bridge, app_ids: [x], client_claim: "urn:x/y"}}`,
-			signin.JWT{Issuer: "http://127.0.0.1:8080", Audience: "bridge", AppIDs: []string{"x"}, ClientClaim: "urn:x/y", Scopes: []string{"users", "groups", "read"}},
+			source.JWT{Issuer: "http://127.0.0.1:8080", Audience: "bridge", AppIDs: []string{"x"}, ClientClaim: "urn:x/y", Scopes: []string{"users", "groups", "read"}},
 		},
 	} {
 		c, err := Parse("f", withSources(tc.text))

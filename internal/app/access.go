@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/matomo-scim/bridge/config"
-	"github.com/matomo-scim/bridge/config/signin"
+	"github.com/matomo-scim/bridge/config/source"
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/journal"
 	"github.com/matomo-scim/bridge/scim/auth"
@@ -45,7 +45,7 @@ func (s *Services) takesTokens() bool {
 }
 
 // jwtOf is the issuer of a source; nil when it has none.
-func jwtOf(cfg signin.JWT) (*auth.JWT, error) {
+func jwtOf(cfg source.JWT) (*auth.JWT, error) {
 	if cfg.IsZero() {
 		return nil, nil //nolint:nilnil // none is not an error
 	}

@@ -20,7 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/config"
-	"github.com/matomo-scim/bridge/config/signin"
+	"github.com/matomo-scim/bridge/config/source"
 	"github.com/matomo-scim/bridge/internal/directory"
 )
 
@@ -58,8 +58,8 @@ func newAccessWorld(t *testing.T) *accessWorld {
 	cfg.Listen.PublicDiscovery = true
 	cfg.Listen.WrongTokensPerMinute = 2
 	cfg.Sources[0].Basic, cfg.Sources[0].RequestsPerSecond = true, 100
-	cfg.Sources[0].Journal = config.Journal{Requests: 10, Bodies: true, Keep: time.Hour}
-	cfg.Sources[0].JWT = signin.JWT{
+	cfg.Sources[0].Journal = source.Journal{Requests: 10, Bodies: true, Keep: time.Hour}
+	cfg.Sources[0].JWT = source.JWT{
 		Issuer: w.issuer.URL, Audience: "bridge", AppIDs: []string{"client-1"}, ClientClaim: "azp",
 		Scopes: []string{"read"}, CIDRs: []string{"198.51.100.0/24"},
 	}
@@ -255,8 +255,8 @@ func TestNew_WithoutCredential(t *testing.T) {
 	matomo := httptest.NewServer(sim)
 	defer matomo.Close()
 	cfg := writeConfig(t, sim, matomo.URL+"/", testRules)
-	cfg.Sources[0].JWT = signin.JWT{
-		Issuer: "https://login.example.com/", Audience: "bridge", AppIDs: []string{"x"}, ClientClaim: "azp", Scopes: signin.Scopes(),
+	cfg.Sources[0].JWT = source.JWT{
+		Issuer: "https://login.example.com/", Audience: "bridge", AppIDs: []string{"x"}, ClientClaim: "azp", Scopes: source.Scopes(),
 	}
 	a, err := New(t.Context(), cfg, Options{Logger: zap.NewNop()})
 	if err != nil {
@@ -270,9 +270,9 @@ func TestAccess_BadConfiguration(t *testing.T) {
 	a, _, _ := startApp(t, testRules)
 	for name, change := range map[string]func(*config.Config){
 		"proxies": func(c *config.Config) { c.Listen.TrustedProxies = []string{"proxy"} },
-		"scopes":  func(c *config.Config) { c.Sources[0].JWT = signin.JWT{Issuer: "https://x.example"} },
+		"scopes":  func(c *config.Config) { c.Sources[0].JWT = source.JWT{Issuer: "https://x.example"} },
 		"blocks": func(c *config.Config) {
-			c.Sources[0].JWT = signin.JWT{Issuer: "https://x.example", Scopes: []string{"read"}, CIDRs: []string{"x"}}
+			c.Sources[0].JWT = source.JWT{Issuer: "https://x.example", Scopes: []string{"read"}, CIDRs: []string{"x"}}
 		},
 	} {
 		cfg := *a.Config

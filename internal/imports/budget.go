@@ -31,7 +31,7 @@ var small = map[string]string{
 	"cmd/matomo-scim-bridge/internal/terminal":  "how commands look, apart from what they say",
 	"config/extension":                          "SCIM schemas in the file, apart from the keys of the service",
 	"config/secret":                             "where secrets are, apart from the file that says so",
-	"config/signin":                             "the part of the configuration where a gap lets somebody in",
+	"config/source":                             "what is said of a source, where a gap lets somebody in",
 	"config/spelling":                           "a guess at what was meant, about words and not about the file",
 	"scim/discovery":                            "what the front says about itself, apart from what it does",
 	"internal/sheet":                            "CSV that no spreadsheet runs, for every export alike",

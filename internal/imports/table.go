@@ -33,10 +33,10 @@ var table = map[string]row{
 	"internal/sheet":    {},
 	// The configuration declares schemas, and checks them by the tables they extend;
 	// how sources sign in, and where secrets are, are rooms of their own.
-	"config":           {imports: []string{"config/extension", "config/secret", "config/signin", "config/spelling"}},
+	"config":           {imports: []string{"config/extension", "config/secret", "config/source", "config/spelling"}},
 	"config/extension": {pure: true, imports: []string{"scim/schema"}},
 	"config/secret":    {},
-	"config/signin":    {pure: true},
+	"config/source":    {pure: true},
 	"config/spelling":  {pure: true},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.

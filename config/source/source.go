@@ -1,9 +1,9 @@
-// Package signin is the part of the configuration that says how the clients of a source
-// sign in with tokens of their own issuer, and from where. It is apart because it is the
-// part where an entry that says less than it seems to would let somebody in.
+// Package source is what the configuration says of a source beyond its name: how its clients
+// sign in with tokens of their own issuer, from where, and what is kept of their requests.
+// It is apart because an entry here that says less than it seems to would let somebody in.
 //
 // The package is pure: it reads no file and asks no issuer.
-package signin
+package source
 
 import (
 	"cmp"
@@ -13,7 +13,38 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
+
+// Journal says what is kept of a source's requests.
+type Journal struct {
+	// Requests is how many, the newest ones; 0 is none.
+	Requests int `yaml:"requests"`
+	// Bodies also keeps what was sent and answered, without secrets.
+	Bodies bool `yaml:"bodies"`
+	// Keep is how long they are kept at most.
+	Keep time.Duration `yaml:"keep"`
+}
+
+// Bounds of the journal: what one source may leave in the database.
+const (
+	maxJournal = 10_000
+	minKeep    = time.Hour
+	maxKeep    = 90 * 24 * time.Hour
+)
+
+// DefaultJournal is a Journal before its keys are read.
+func DefaultJournal() Journal { return Journal{Keep: 7 * 24 * time.Hour} }
+
+// Check reports what is out of range.
+func (j *Journal) Check(report Report) {
+	if j.Requests < 0 || j.Requests > maxJournal {
+		report("requests", fmt.Sprintf("%d is out of range", j.Requests), fmt.Sprintf("use a number from 0 to %d", maxJournal))
+	}
+	if j.Keep < minKeep || j.Keep > maxKeep {
+		report("keep", fmt.Sprintf("%s is out of range", j.Keep), "use a duration from 1h to 90d")
+	}
+}
 
 // JWT says which tokens of which issuer speak for a source. It is off while it
 // names no issuer and no tenant.
