@@ -14,38 +14,65 @@ import (
 	"github.com/matomo-scim/bridge/config"
 )
 
-// writeConfig writes a configuration for a stand-in at url, with its secrets
-// and rules, and loads it. more may hold texts with further keys of the target,
-// and a func(dir) string that gives further sections.
-func writeConfig(tb testing.TB, sim *Simulator, url, rules string, more ...any) *config.Config {
+// instance is a Matomo and what the bridge has to know to use it.
+type instance struct{ url, login, token, password string }
+
+// setting adds to the configuration that tests write. dir is the folder of the file.
+type setting func(dir string, text *settings)
+
+// settings are further keys of the target, and further sections of the file.
+type settings struct{ target, sections string }
+
+// targetKeys adds keys of the target, as they stand between braces.
+func targetKeys(keys string) setting {
+	return func(_ string, s *settings) { s.target += ", " + keys }
+}
+
+// section adds a section of the file.
+func section(text string) setting {
+	return func(_ string, s *settings) { s.sections += text + "\n" }
+}
+
+// file writes a file beside the configuration.
+func file(tb testing.TB, name string, data []byte) setting {
 	tb.Helper()
-	dir := tb.TempDir()
-	sections, keys := "", ""
-	for _, m := range more {
-		switch m := m.(type) {
-		case func(string) string:
-			sections = m(dir)
-		case string:
-			keys += ", " + m
+	return func(dir string, _ *settings) {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			tb.Fatal(err)
 		}
 	}
-	if !strings.Contains(keys, "requests_per_minute") {
-		keys += ", requests_per_minute: 0"
+}
+
+// writeConfig writes a configuration for a stand-in at url, with its secrets and
+// rules, and loads it.
+func writeConfig(tb testing.TB, sim *Simulator, url, rules string, more ...setting) *config.Config {
+	tb.Helper()
+	return writeConfigFor(tb, instance{url, sim.Login(), sim.Token(), sim.Password()}, rules, more...)
+}
+
+// writeConfigFor does so for any Matomo.
+func writeConfigFor(tb testing.TB, m instance, rules string, more ...setting) *config.Config {
+	tb.Helper()
+	dir := tb.TempDir()
+	var extra settings
+	for _, set := range more {
+		set(dir, &extra)
+	}
+	if !strings.Contains(extra.target, "requests_per_minute") {
+		extra.target += ", requests_per_minute: 0"
 	}
 	for name, text := range map[string]string{
 		"rules.ini": rules,
-		"token":     sim.Token(),
-		"password":  sim.Password(),
+		"token":     m.token,
+		"password":  m.password,
 		"bridge.yaml": fmt.Sprintf(`listen: {scim: "127.0.0.1:0", metrics: "127.0.0.1:0"}
 targets:
-  - {name: main, url: %q, login: bridge, token_file: token, password_file: password, mode: enforce%s}
+  - {name: main, url: %q, login: %q, token_file: token, password_file: password, mode: enforce%s}
 mapping: {files: [rules.ini]}
 reconcile: {settle: 0s}
-%s`, url, keys, sections),
+%s`, m.url, m.login, extra.target, extra.sections),
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			tb.Fatal(err)
-		}
+		file(tb, name, []byte(text))(dir, nil)
 	}
 	cfg, err := config.Load(filepath.Join(dir, "bridge.yaml"), os.Getenv)
 	if err != nil {
@@ -70,7 +97,7 @@ func credentialFor(tb testing.TB, cfg *config.Config, opt Options) (secret strin
 
 // startApp is a running bridge on SQLite, its stand-in Matomo and the secret of
 // its one provider. more is what writeConfig adds.
-func startApp(tb testing.TB, rules string, more ...any) (*App, *Simulator, string) {
+func startApp(tb testing.TB, rules string, more ...setting) (*App, *Simulator, string) {
 	tb.Helper()
 	sim := NewSimulator(SimulatorOptions{Plugin: true, ForgetCalls: true})
 	srv := httptest.NewServer(sim)

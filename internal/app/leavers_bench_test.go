@@ -105,7 +105,7 @@ func leaveTogether(tb testing.TB, perMinute int) (revoked, done []float64) {
 // the requests before they leave: their place is taken when they do.
 func crowd(tb testing.TB, perMinute int) (*App, *Simulator, []directory.User) {
 	tb.Helper()
-	a, sim, _ := startApp(tb, "[RoleMapping]\ngroup[Analysts] = \"site:1:write, site:2:view\"\n", fmt.Sprintf("requests_per_minute: %d", perMinute))
+	a, sim, _ := startApp(tb, "[RoleMapping]\ngroup[Analysts] = \"site:1:write, site:2:view\"\n", targetKeys(fmt.Sprintf("requests_per_minute: %d", perMinute)))
 	ctx := context.Background()
 	var people []directory.User
 	var ids []string

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -117,12 +116,7 @@ func TestApp_WritesCheckpointsAndReplaysTheJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, _, _ := startApp(t, testRules, func(dir string) string {
-		if err := os.WriteFile(filepath.Join(dir, "key.pem"), private, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return "audit: {checkpoint_file: notes, signing_key_file: key.pem}\n"
-	})
+	a, _, _ := startApp(t, testRules, file(t, "key.pem", private), section("audit: {checkpoint_file: notes, signing_key_file: key.pem}"))
 	ada := member(t, a, "ada@example.org", "Analysts")
 	await(t, a, ada.Subject, Converged)
 	entry := audit.Entry{Kind: "outcome.revoke", Login: "ghost", Detail: "from the journal"}
@@ -159,7 +153,7 @@ func TestApp_WritesCheckpointsAndReplaysTheJournal(t *testing.T) {
 
 // leavers.on_inactive: delete ends the account as soon as the access is seen to be gone, with evidence.
 func TestApp_DeletesLeaversAtOnce(t *testing.T) {
-	a, sim, _ := startApp(t, testRules, func(string) string { return "" }, "leavers: {on_inactive: delete}")
+	a, sim, _ := startApp(t, testRules, targetKeys("leavers: {on_inactive: delete}"))
 	ada := member(t, a, "ada@example.org", "Analysts")
 	await(t, a, ada.Subject, Converged)
 	if err := a.Directory.DeleteUser(t.Context(), okta, ada.ID, nil); err != nil {
@@ -176,12 +170,7 @@ func TestApp_DeletesLeaversAtOnce(t *testing.T) {
 }
 
 func TestCheckpoints_AnUnusableKeyIsAnError(t *testing.T) {
-	a, _, _ := startApp(t, testRules, func(dir string) string {
-		if err := os.WriteFile(filepath.Join(dir, "key.pem"), []byte("no key\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return "audit: {checkpoint_file: notes, signing_key_file: key.pem}\n"
-	})
+	a, _, _ := startApp(t, testRules, file(t, "key.pem", []byte("no key\n")), section("audit: {checkpoint_file: notes, signing_key_file: key.pem}"))
 	a.Registry = prometheus.NewRegistry() // the running ones have theirs
 	if _, err := a.checkpoints().Write(t.Context()); err == nil || !strings.Contains(err.Error(), "audit key") {
 		t.Errorf("err = %v, want what to do", err)

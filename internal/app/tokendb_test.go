@@ -72,8 +72,8 @@ func newTokenWorld(t *testing.T, version, action string) *tokenWorld {
 	if err := os.WriteFile(password, []byte(dbPassword), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.cfg = writeConfig(t, w.sim, "http://127.0.0.1/", "[RoleMapping]\ngroup[Analysts] = \"site:1:write\"\ngroup[Editors] = \"site:2:admin\"\n", fmt.Sprintf(
-		"tokens: {database: {socket: %q, name: %s, user: %s, password_file: %q, action: %s}}", db.Socket(), db.Name, user, password, action))
+	w.cfg = writeConfig(t, w.sim, "http://127.0.0.1/", "[RoleMapping]\ngroup[Analysts] = \"site:1:write\"\ngroup[Editors] = \"site:2:admin\"\n", targetKeys(fmt.Sprintf(
+		"tokens: {database: {socket: %q, name: %s, user: %s, password_file: %q, action: %s}}", db.Socket(), db.Name, user, password, action)))
 	var err error
 	if w.s, err = Open(t.Context(), w.cfg, w.options()); err != nil {
 		t.Fatal(err)
