@@ -2,6 +2,7 @@ package matomo
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func (c *Client) checkTokens(ctx context.Context, pol Policy) []Finding {
 func wayFinding(way TokenWay, pol Policy) Finding {
 	f := Finding{Name: "tokens", Level: LevelOK, Text: "strategy " + string(way.Strategy) + ": " + TokenCost(way.Strategy)}
 	if len(way.Fallback) > 0 {
-		f.Text += "; should it fail: " + joinStrategies(way.Fallback)
+		f.Text += fmt.Sprintf("; should it fail: %v", way.Fallback)
 	}
 	if pol.KeepAtLeaving {
 		f.Level = LevelWarn
@@ -94,13 +95,4 @@ func storeFinding(r StoreReport) Finding {
 		f.Advice = "use a database user with this alone: " + r.Grant
 	}
 	return f
-}
-
-// joinStrategies lists strategies for people.
-func joinStrategies(all []Strategy) string {
-	out := make([]string, len(all))
-	for i, s := range all {
-		out[i] = string(s)
-	}
-	return strings.Join(out, ", ")
 }

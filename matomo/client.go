@@ -11,6 +11,7 @@ import (
 
 	"github.com/matomo-scim/bridge/matomo/internal/restore"
 	"github.com/matomo-scim/bridge/matomo/internal/snapshot"
+	"github.com/matomo-scim/bridge/matomo/internal/ways"
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
 )
 
@@ -46,7 +47,7 @@ type Client struct {
 	reader  *snapshot.Reader
 	log     *zap.Logger
 	writers keyLock
-	ways    ways
+	ways    *ways.Ways
 }
 
 // New checks the options and returns a Client. It sends nothing.
@@ -64,12 +65,12 @@ func New(opt Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newTokenMetrics(opt.Registerer, opt.Name)
+	known, err := ways.New(opt.Registerer, opt.Name)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
-		ways: ways{metrics: m, failed: map[deed]int{}, broken: map[Strategy]error{}},
+		ways: known,
 		opt:  opt, conn: conn, log: opt.Logger.With(zap.String("target", opt.Name)),
 		reader:  &snapshot.Reader{Conn: conn, InstanceTimeout: opt.InstanceTimeout},
 		writers: keyLock{held: make(map[string]chan struct{})},

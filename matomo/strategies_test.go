@@ -253,7 +253,7 @@ func TestCheck_TokenStrategies(t *testing.T) {
 		levels map[string]matomo.Level
 		says   string
 	}{
-		"both":              {plugin: true, pol: matomo.Policy{Tokens: matomo.Auto}, levels: map[string]matomo.Level{"tokens": matomo.LevelOK, "token database": matomo.LevelOK}, says: "should it fail: database"},
+		"both":              {plugin: true, pol: matomo.Policy{Tokens: matomo.Auto}, levels: map[string]matomo.Level{"tokens": matomo.LevelOK, "token database": matomo.LevelOK}, says: "should it fail: [database]"},
 		"database":          {pol: matomo.Policy{Tokens: matomo.Auto}, levels: map[string]matomo.Level{"tokens": matomo.LevelOK, "token database": matomo.LevelOK}, says: "strategy database"},
 		"too many rights":   {pol: matomo.Policy{Tokens: matomo.Database}, excess: []string{"ALL PRIVILEGES on *.*"}, levels: map[string]matomo.Level{"tokens": matomo.LevelOK, "token database": matomo.LevelWarn}, says: "GRANT less"},
 		"asked for, broken": {err: refused, pol: matomo.Policy{Tokens: matomo.Database}, levels: map[string]matomo.Level{"tokens": matomo.LevelWarn, "token database": matomo.LevelFail}, says: "the configured strategy database does not work here"},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/matomo-scim/bridge/matomo/internal/restore"
 	"github.com/matomo-scim/bridge/matomo/internal/snapshot"
+	"github.com/matomo-scim/bridge/matomo/internal/ways"
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
 	"github.com/matomo-scim/bridge/matomo/plan"
 )
@@ -67,6 +68,10 @@ type (
 	Restored = restore.Restored
 	// RestoreOptions say what to give back to whom.
 	RestoreOptions = restore.Options
+	// Invalidator ends app tokens past Matomo's API.
+	Invalidator = ways.Invalidator
+	// StoreReport is what an Invalidator found out about its database.
+	StoreReport = ways.StoreReport
 
 	// Error is what every method of Client returns when Matomo did not do as
 	// asked; it never holds a secret.

@@ -39,6 +39,7 @@ var small = map[string]string{
 	"internal/reconcile/trail":                  "what is put on record, apart from when",
 	"internal/reconcile/ruleset":                "which rules decide, apart from what is decided",
 	"internal/database/databasetest":            "a store on both engines for tests, and no more than that",
+	"matomo/internal/ways":                      "how token strategies fare, apart from what they do",
 	"matomo/tokendb/tokendbtest":                "the same for Matomo's table of tokens",
 	"internal/testserver":                       "how a server is run for tests, whichever database it is",
 }

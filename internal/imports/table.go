@@ -58,6 +58,7 @@ var table = map[string]row{
 	// What the Matomo client is made of: thinking, talking, reading.
 	"matomo/plan":              {pure: true, imports: []string{"matomo/access"}},
 	"matomo/internal/wire":     {},
+	"matomo/internal/ways":     {imports: []string{"matomo/internal/wire", "matomo/plan"}},
 	"matomo/internal/snapshot": {imports: []string{"matomo/access", "matomo/internal/wire", "matomo/plan"}},
 	"matomo/internal/restore":  {imports: []string{"matomo/access", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
 
@@ -68,7 +69,10 @@ var table = map[string]row{
 	"mapping": {pure: true, imports: []string{
 		"mapping/grant", "mapping/match", "mapping/rulefile", "matomo/access",
 	}},
-	"matomo":            {imports: []string{"matomo/access", "matomo/internal/restore", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
+	"matomo": {imports: []string{
+		"matomo/access", "matomo/internal/restore", "matomo/internal/snapshot", "matomo/internal/ways", "matomo/internal/wire",
+		"matomo/plan",
+	}},
 	"matomo/tokendb":    {imports: []string{"matomo"}},
 	"internal/audit":    {imports: []string{"internal/database", "internal/sheet"}},
 	"internal/bindings": {imports: []string{"internal/database"}},

@@ -418,7 +418,8 @@ func remarshal(tb interface{ Fatal(args ...any) }, from, to any) {
 
 // I10: a person who comes back never finds an old token alive.
 func TestI10_NoOldTokenAfterAComeBack(t *testing.T) {
-	for name, strategy := range tokenWays {
+	for _, name := range []string{"plugin", "database", "regenerate", "inert, recreate", "recreate at once"} {
+		strategy := tokenWays[name]
 		t.Run(name, func(t *testing.T) {
 			property(t, func(r *rapid.T, w *world) {
 				w.join(ada, "Analysts")

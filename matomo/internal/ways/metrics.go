@@ -1,4 +1,4 @@
-package matomo
+package ways
 
 import (
 	"errors"
@@ -6,14 +6,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
+	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // An attempt and its result are one counter, so that the share of failures is one
 // query; which strategy is in use is a gauge, so that a change shows as one.
 
-// tokenMetrics show by what tokens are ended and how that goes. The clients of all
+// metrics show by what tokens are ended and how that goes. The clients of all
 // targets share the vectors; each fills its own label.
-type tokenMetrics struct {
+type metrics struct {
 	target      string
 	strategy    *prometheus.GaugeVec
 	revocations *prometheus.CounterVec
@@ -21,12 +22,12 @@ type tokenMetrics struct {
 
 // strategyLabels are the values of the label strategy.
 func strategyLabels() []string {
-	return []string{string(Plugin), string(Database), string(Regenerate), "none"}
+	return []string{string(plan.Plugin), string(plan.Database), string(plan.Regenerate), "none"}
 }
 
-// newTokenMetrics registers with reg; nil means nowhere.
-func newTokenMetrics(reg prometheus.Registerer, target string) (*tokenMetrics, error) {
-	m := &tokenMetrics{
+// newMetrics registers with reg; nil means nowhere.
+func newMetrics(reg prometheus.Registerer, target string) (*metrics, error) {
+	m := &metrics{
 		target: target,
 		strategy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "scim_bridge_token_strategy",
@@ -54,9 +55,9 @@ func newTokenMetrics(reg prometheus.Registerer, target string) (*tokenMetrics, e
 }
 
 // use shows s as the one in use.
-func (m *tokenMetrics) use(s Strategy) {
+func (m *metrics) use(s plan.Strategy) {
 	now := string(s)
-	if s == NoStrategy {
+	if s == plan.NoStrategy {
 		now = "none"
 	}
 	for _, label := range strategyLabels() {
@@ -70,9 +71,9 @@ func (m *tokenMetrics) use(s Strategy) {
 
 // count counts one person whose tokens were to be ended. Strategies that are none
 // of the labels cannot be applied.
-func (m *tokenMetrics) count(s Strategy, err error) {
+func (m *metrics) count(s plan.Strategy, err error) {
 	switch s {
-	case Plugin, Database, Regenerate:
+	case plan.Plugin, plan.Database, plan.Regenerate:
 		result := "ok"
 		if err != nil {
 			result = "error"
