@@ -257,3 +257,50 @@ func TestTrail_EvidenceIsPartOfTheChain(t *testing.T) {
 		}
 	})
 }
+
+// The whole database stops taking anything while a pass is under way, as when the disk fills up: the leaver goes all the
+// same, and what was done is found when it works again.
+func TestNoRecord_TheDatabaseTakesNothing(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db, withPlugin())
+		journal := w.journaled()
+		w.join(ada, "Analysts")
+		w.drain()
+		token := w.mint(ada)
+		w.leave(ada)
+		var heal func()
+		w.onRequest("UsersManager.getUsers", func() { heal = w.refuseAll() })
+		if _, err := w.engine.Drain(w.ctx); err == nil || heal == nil {
+			t.Fatalf("a database that takes nothing is no error: %v", err)
+		}
+		w.wantAccess(ada, "")
+		w.wantDead(token)
+		heal()
+		w.exec(`UPDATE bindings SET lease = NULL, lease_until = NULL`) // which runs out by itself in 30 s
+		if n, err := journal.Replay(t.Context()); err != nil || n != 2 {
+			t.Fatalf("Replay = %d, %v; want the intent and the answer", n, err)
+		}
+		w.drain()
+		w.wantState(ada, bindings.Done, "")
+		w.traced(ada)
+	})
+}
+
+// refuseAll makes everything that a pass writes fail; the function returned ends it.
+func (w *world) refuseAll() (heal func()) {
+	w.tb.Helper()
+	added := w.refuse("audit", "evidence", "removals")
+	if w.db.Dialect().Name() == "sqlite" {
+		w.exec(`CREATE TRIGGER refuse_update BEFORE UPDATE ON bindings BEGIN SELECT RAISE(FAIL, 'disk full'); END`)
+	} else {
+		w.exec(`CREATE TRIGGER refuse_update BEFORE UPDATE ON bindings FOR EACH ROW EXECUTE FUNCTION refuse()`)
+	}
+	return func() {
+		if w.db.Dialect().Name() == "sqlite" {
+			w.exec(`DROP TRIGGER refuse_update`)
+		} else {
+			w.exec(`DROP TRIGGER refuse_update ON bindings`)
+		}
+		added()
+	}
+}
