@@ -10,6 +10,7 @@ package ways
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -147,11 +148,7 @@ func (w *Ways) Choose(all []plan.Strategy) (first plan.Strategy, rest []plan.Str
 func (w *Ways) Broken() map[plan.Strategy]error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := make(map[plan.Strategy]error, len(w.broken))
-	for s, err := range w.broken {
-		out[s] = err
-	}
-	return out
+	return maps.Clone(w.broken)
 }
 
 // Use shows s as the strategy in use, and reports whether that is news.
