@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/matomo-scim/bridge/internal/database/databasetest"
+	"github.com/matomo-scim/bridge/scim"
 )
 
 var discoveryLines = map[string]line{
@@ -62,8 +65,13 @@ var discoveryLines = map[string]line{
 		equal(t, "startIndex", a.get("startIndex"), 1)
 	},
 	"D08": func(t *testing.T, c *client) {
-		// A server whose administrator has made discovery public; the others answer 401.
+		// Closed by default; open where an administrator wants it, and nothing else is.
 		c.do(t, http.MethodGet, "/ServiceProviderConfig", nil, "Authorization", "").want(t, http.StatusUnauthorized)
+		open := newServer(t, databasetest.SQLite(t), func(o *scim.Options) { o.PublicDiscovery = true })
+		for _, path := range []string{"/ServiceProviderConfig", "/Schemas", "/ResourceTypes", "/ResourceTypes/User"} {
+			open.do(t, "", http.MethodGet, path, nil).want(t, http.StatusOK)
+		}
+		open.do(t, "", http.MethodGet, "/Users", nil).want(t, http.StatusUnauthorized)
 	},
 	"D09": func(t *testing.T, c *client) {
 		for _, path := range []string{"/Schemas", "/ResourceTypes", "/ServiceProviderConfig"} {
