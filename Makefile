@@ -78,6 +78,10 @@ budget: ## Print the size budget and what is over it
 docs: ## Check links and commands in README and docs/
 	scripts/check-docs
 
+.PHONY: metrics-page
+metrics-page: ## Write docs/metrics.md from the code
+	TEST_ENGINES=sqlite go test -count=1 -run '^TestMetricsPage$$' ./internal/app -args -update-docs
+
 .PHONY: clean
 clean: ## Remove what build left behind
 	rm -rf $(DIST)

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // Change is a key whose value differs between two configurations.
@@ -11,6 +13,20 @@ type Change struct {
 	// Live says that a running bridge takes the new value over; everything else
 	// needs a restart.
 	Live bool
+	// From and To are the values as the file would write them; empty for an entry
+	// that is not there. Secrets never stand in the file, so none is here.
+	From, To string
+}
+
+// String is the change on one line.
+func (c Change) String() string {
+	switch {
+	case c.From == "" && c.To != "":
+		return c.Key + ": added"
+	case c.To == "" && c.From != "":
+		return c.Key + ": removed"
+	}
+	return fmt.Sprintf("%s: %s -> %s", c.Key, c.From, c.To)
 }
 
 // Changed compares two loaded configurations, the running one first, and lists
@@ -37,7 +53,7 @@ func compare(path string, a, b reflect.Value) []Change {
 		case isEmptyList(x) && isEmptyList(y): // absent and [] mean the same
 		case !reflect.DeepEqual(x.Interface(), y.Interface()):
 			_, live := f.Tag.Lookup("live")
-			out = append(out, Change{at, live})
+			out = append(out, Change{at, live, shown(x), shown(y)})
 		}
 	}
 	return out
@@ -62,13 +78,58 @@ func compareLists(path string, a, b reflect.Value) []Change {
 			out = append(out, compare(at, v, other)...)
 			delete(theirs, name)
 		} else {
-			out = append(out, Change{Key: at})
+			out = append(out, Change{Key: at, From: name})
 		}
 	}
 	for _, v := range b.Seq2() {
 		if name := v.FieldByName("Name").String(); theirs[name].IsValid() {
-			out = append(out, Change{Key: fmt.Sprintf("%s[%s]", path, name)})
+			out = append(out, Change{Key: fmt.Sprintf("%s[%s]", path, name), To: name})
 		}
 	}
 	return out
+}
+
+// shown is a value as one line of JSON, which YAML reads too.
+func shown(v reflect.Value) string {
+	if d, ok := reflect.TypeAssert[fmt.Stringer](v); ok { // durations
+		return d.String()
+	}
+	text, err := json.Marshal(v.Interface())
+	if err != nil {
+		return fmt.Sprint(v.Interface())
+	}
+	return string(text)
+}
+
+// WithLive is running with what a reload takes over from next: the keys whose change
+// is live. Everything else stays as it is until a restart, so the result is what the
+// bridge works with afterwards. Neither argument is changed.
+func WithLive(running, next *Config) *Config {
+	out := *running
+	out.Sources, out.Targets = slices.Clone(running.Sources), slices.Clone(running.Targets)
+	takeLive(reflect.ValueOf(&out).Elem(), reflect.ValueOf(*next))
+	return &out
+}
+
+// takeLive copies live keys from one struct to another of its type.
+func takeLive(to, from reflect.Value) {
+	for f := range to.Type().Fields() {
+		x, y := to.FieldByIndex(f.Index), from.FieldByIndex(f.Index)
+		_, live := f.Tag.Lookup("live")
+		switch {
+		case keyOf(f) == "":
+		case live:
+			x.Set(y)
+		case x.Kind() == reflect.Struct:
+			takeLive(x, y)
+		case x.Kind() == reflect.Slice && x.Type().Elem().Kind() == reflect.Struct:
+			for i := range x.Len() {
+				for _, other := range y.Seq2() {
+					if other.FieldByName("Name").String() == x.Index(i).FieldByName("Name").String() {
+						takeLive(x.Index(i), other)
+					}
+				}
+			}
+		}
+	}
 }

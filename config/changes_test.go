@@ -5,7 +5,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
+
+// keysOnly compares which keys changed, not the values.
+var keysOnly = cmpopts.IgnoreFields(Change{}, "From", "To")
 
 func TestChanged(t *testing.T) {
 	base := minimal + "sources: [{name: okta}, {name: entra}]\nguards: {max_superusers: 3}\n"
@@ -17,23 +21,23 @@ func TestChanged(t *testing.T) {
 		"comment":       {"guards:", "# hello\nguards:", nil},
 		"empty list":    {"login:", "protected: []\n    login:", nil},
 		"default named": {"login:", "mode: observe\n    login:", nil},
-		"protected":     {"login:", "protected: [root]\n    login:", []Change{{"targets[main].protected", true}}},
-		"guard":         {"max_superusers: 3", "max_superusers: 4", []Change{{"guards.max_superusers", true}}},
+		"protected":     {"login:", "protected: [root]\n    login:", []Change{{Key: "targets[main].protected", Live: true}}},
+		"guard":         {"max_superusers: 3", "max_superusers: 4", []Change{{Key: "guards.max_superusers", Live: true}}},
 		"sources of superusers": {
 			"max_superusers: 3", "max_superusers: 3, superuser_sources: [okta]",
-			[]Change{{"guards.superuser_sources", true}},
+			[]Change{{Key: "guards.superuser_sources", Live: true}},
 		},
-		"rule files": {"[mapping.ini]", "[mapping.ini, b.yaml]", []Change{{"mapping.files", true}}},
-		"mode":       {"login:", "mode: enforce\n    login:", []Change{{"targets[main].mode", false}}},
-		"below":      {"login:", "leavers: {delete_after: never}\n    login:", []Change{{"targets[main].leavers.delete_after", false}}},
+		"rule files": {"[mapping.ini]", "[mapping.ini, b.yaml]", []Change{{Key: "mapping.files", Live: true}}},
+		"mode":       {"login:", "mode: enforce\n    login:", []Change{{Key: "targets[main].mode"}}},
+		"below":      {"login:", "leavers: {delete_after: never}\n    login:", []Change{{Key: "targets[main].leavers.delete_after"}}},
 		"several": {
 			"guards:", "log: {level: debug}\nreconcile: {settle: 1s}\nguards:",
-			[]Change{{"log.level", false}, {"reconcile.settle", false}},
+			[]Change{{Key: "log.level"}, {Key: "reconcile.settle"}},
 		},
-		"source added":   {"{name: okta}", "{name: new}, {name: okta}", []Change{{"sources[new]", false}}},
-		"source removed": {"{name: okta}, ", "", []Change{{"sources[okta]", false}, {"guards.superuser_sources", true}}},
+		"source added":   {"{name: okta}", "{name: new}, {name: okta}", []Change{{Key: "sources[new]"}}},
+		"source removed": {"{name: okta}, ", "", []Change{{Key: "sources[okta]"}, {Key: "guards.superuser_sources", Live: true}}},
 		"source moved":   {"{name: okta}, {name: entra}", "{name: entra}, {name: okta}", nil},
-		"source changed": {"{name: entra}", "{name: entra, profile: entra}", []Change{{"sources[entra].profile", false}}},
+		"source changed": {"{name: entra}", "{name: entra, profile: entra}", []Change{{Key: "sources[entra].profile"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			running, err := Parse("f", []byte(base))
@@ -44,7 +48,7 @@ func TestChanged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tc.want, Changed(running, next)); diff != "" {
+			if diff := cmp.Diff(tc.want, Changed(running, next), keysOnly); diff != "" {
 				t.Errorf("changes (-want +got):\n%s", diff)
 			}
 		})
@@ -71,7 +75,66 @@ func TestChanged_Secrets(t *testing.T) {
 	if next, err = Load(path, noEnv); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Change{{"targets[main].token_file", false}}, Changed(running, next)); diff != "" {
+	if diff := cmp.Diff([]Change{{Key: "targets[main].token_file"}}, Changed(running, next), keysOnly); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
+}
+
+// What is logged of a change is what the file says, on one line.
+func TestChange_String(t *testing.T) {
+	base := minimal + "sources: [{name: okta}]\nguards: {max_superusers: 3}\n"
+	next := strings.NewReplacer("max_superusers: 3", "max_superusers: 4", "{name: okta}", "{name: entra}",
+		"login: bridge", "login: bridge\n    protected: [root, admin]").Replace(base) + "reconcile: {settle: 1m}\n"
+	from, to := mustParse(t, base), mustParse(t, next)
+	var got []string
+	for _, c := range Changed(from, to) {
+		got = append(got, c.String())
+	}
+	want := []string{
+		"sources[okta]: removed", "sources[entra]: added", `targets[main].protected: null -> ["root","admin"]`,
+		"guards.max_superusers: 3 -> 4", `guards.superuser_sources: ["okta"] -> ["entra"]`, "reconcile.settle: 10s -> 1m0s",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+// A reload takes over what is live and nothing else, and leaves both sides alone.
+func TestWithLive(t *testing.T) {
+	base := minimal + "sources: [{name: okta}]\nguards: {max_superusers: 3}\n"
+	running := mustParse(t, base)
+	next := mustParse(t, strings.NewReplacer("max_superusers: 3", "max_superusers: 4", "[mapping.ini]", "[other.ini]",
+		"login: bridge", "login: bridge\n    mode: enforce\n    protected: [root]").Replace(base)+"reconcile: {settle: 1m}\n")
+	got := WithLive(running, next)
+	if diff := cmp.Diff(mustParse(t, base), running, ignoreSecrets); diff != "" {
+		t.Errorf("the running configuration was changed:\n%s", diff)
+	}
+	var live, left []string
+	for _, c := range Changed(running, got) {
+		live = append(live, c.Key)
+	}
+	for _, c := range Changed(got, next) {
+		left = append(left, c.Key)
+	}
+	if diff := cmp.Diff([]string{"targets[main].protected", "mapping.files", "guards.max_superusers"}, live); diff != "" {
+		t.Errorf("taken over (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"targets[main].mode", "reconcile.settle"}, left); diff != "" {
+		t.Errorf("left for a restart (-want +got):\n%s", diff)
+	}
+	// A target that is new in the file is not there before the restart.
+	more := mustParse(t, strings.Replace(minimal, "targets:", "targets:\n  - {name: eu, url: \"https://eu.example.com/\", login: b, token_file: token}", 1)+"  default_target: main\n")
+	if out := WithLive(running, more); len(out.Targets) != 1 {
+		t.Errorf("%d targets, want the running one", len(out.Targets))
+	}
+}
+
+// mustParse reads text that is right.
+func mustParse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := Parse("f", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

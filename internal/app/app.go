@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/scim"
 )
 
@@ -47,6 +48,7 @@ const sweepEvery = time.Minute
 type App struct {
 	*Services
 
+	reloads       *reloader
 	scim, metrics net.Listener
 	servers       []*http.Server
 	cancel        context.CancelFunc
@@ -75,6 +77,9 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 		return nil, ErrNoCredential
 	}
 	if err := a.takeLock(); err != nil {
+		return nil, err
+	}
+	if err := a.observe(opt); err != nil {
 		return nil, err
 	}
 	handler, err := scim.New(a.scimOptions(opt))
@@ -142,6 +147,8 @@ func (a *App) Start(ctx context.Context) {
 	a.work.Go(func() { a.Audit.Run(ctx) })
 	a.work.Go(func() { a.Engine.Run(ctx) })
 	a.work.Go(func() { a.sweep(ctx) })
+	a.work.Go(func() { a.reloads.watch(ctx) })
+	a.work.Go(func() { a.watchStore(ctx) })
 	a.log.Info("serving", zap.String("scim", "http://"+a.SCIMAddr()+scim.DefaultBasePath), zap.String("metrics", "http://"+a.MetricsAddr()+"/metrics"))
 }
 
@@ -156,7 +163,9 @@ func (a *App) sweep(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		a.Health.Report("sweep", monitor.StateOK, "", "", 3*sweepEvery)
 		if _, _, err := a.Directory.Sweep(ctx); err != nil && ctx.Err() == nil {
+			a.Health.Report("sweep", monitor.StateDegraded, err.Error(), "look at the log", 3*sweepEvery)
 			a.log.Warn("let go of pending memberships; it is tried again", zap.Error(err))
 		}
 	}

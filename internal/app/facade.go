@@ -5,6 +5,7 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/internal/reconcile"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
@@ -57,6 +58,9 @@ const (
 	Converged = bindings.Converged
 	Done      = bindings.Done
 )
+
+// StateOK is the state of a part of the service that is well.
+const StateOK = monitor.StateOK
 
 // The versions that the stand-in answers as.
 const (

@@ -53,31 +53,89 @@ func LoadRules(cfg *config.Config) (*mapping.Rules, []mapping.File, error) {
 	return rules, files, nil
 }
 
-// activateRules makes the files' rules the active row when they differ from
-// it, and marks all bindings due at low priority in the same transaction.
-func (s *Services) activateRules(ctx context.Context) error {
-	rules, files, err := LoadRules(s.Config)
+// activateRules makes the files' rules the active row when they differ from it, and marks
+// all bindings due at low priority in the same transaction. It returns the rules of the
+// files.
+func (s *Services) activateRules(ctx context.Context, cfg *config.Config) (*mapping.Rules, error) {
+	rules, files, err := LoadRules(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	active, err := s.Bindings.ActiveRules(ctx)
 	if err != nil && !errors.Is(err, bindings.ErrNotFound) {
-		return fmt.Errorf("active rules: %w", err)
+		return nil, fmt.Errorf("active rules: %w", err)
 	}
 	if active.Hash == rules.Hash() {
-		return nil
+		return rules, nil
 	}
 	text, err := mapping.Marshal(files)
 	if err != nil {
-		return fmt.Errorf("store rules: %w", err)
+		return nil, fmt.Errorf("store rules: %w", err)
 	}
-	set := bindings.RuleSet{Hash: rules.Hash(), Text: text, Origin: strings.Join(s.Config.Mapping.Files, ", ")}
+	set := bindings.RuleSet{Hash: rules.Hash(), Text: text, Origin: strings.Join(cfg.Mapping.Files, ", ")}
 	err = s.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		return s.Bindings.ActivateRules(ctx, tx, set)
 	})
 	if err != nil {
-		return fmt.Errorf("activate rules: %w", err)
+		return nil, fmt.Errorf("activate rules: %w", err)
 	}
-	s.log.Info("rules activated", zap.String("files", set.Origin), zap.Int("rules", len(rules.All())), zap.String("hash", set.Hash))
-	return nil
+	added, removed := ruleDiff(parseActive(active, cfg), rules)
+	s.log.Info("rules activated", zap.String("files", set.Origin), zap.Int("rules", len(rules.All())), zap.String("hash", set.Hash),
+		zap.Strings("added", added), zap.Strings("removed", removed))
+	return rules, nil
+}
+
+// parseActive reads the rules that were active before; nil when there were none, or none
+// that this configuration can read, and then everything counts as added.
+func parseActive(set bindings.RuleSet, cfg *config.Config) *mapping.Rules {
+	if set.Hash == "" {
+		return nil
+	}
+	files, err := mapping.Unmarshal(set.Text)
+	if err != nil {
+		return nil
+	}
+	rules, err := mapping.Parse(files, RuleOptions(cfg))
+	if err != nil {
+		return nil
+	}
+	return rules
+}
+
+// maxDiff is how many lines of a difference are logged: what is longer is looked up in the
+// files.
+const maxDiff = 50
+
+// ruleDiff lists the rules that only one of the two sets has, as they are found in the
+// files. A rule that merely moved is in neither list.
+func ruleDiff(before, after *mapping.Rules) (added, removed []string) {
+	return only(after, before), only(before, after)
+}
+
+// only lists the rules of a that b lacks.
+func only(a, b *mapping.Rules) []string {
+	if a == nil {
+		return nil
+	}
+	known := map[string]bool{}
+	if b != nil {
+		for _, r := range b.All() {
+			known[r.Ref.ID] = true
+		}
+	}
+	var out []string
+	for _, r := range a.All() {
+		if known[r.Ref.ID] {
+			continue
+		}
+		if len(out) == maxDiff {
+			return append(out, "and more")
+		}
+		grants := make([]string, len(r.Grants))
+		for i, g := range r.Grants {
+			grants[i] = g.String()
+		}
+		out = append(out, r.Ref.String()+" = "+strings.Join(grants, ", "))
+	}
+	return out
 }

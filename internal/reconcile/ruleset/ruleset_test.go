@@ -80,3 +80,19 @@ func TestCache_UseWinsOverTheRow(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 }
+
+// Who may confer superuser is no part of the row: other options mean reading it anew.
+func TestCache_ReparseUsesTheNewOptions(t *testing.T) {
+	var r row
+	opt := mapping.Options{Targets: []string{"main"}, Sources: []string{"okta"}, SuperuserSources: []string{"okta"}}
+	c := ruleset.New(&r, opt, func(*mapping.Rules) {})
+	r.activate(t, "[RoleMapping]\ngroup[A] = \"superuser\"\n")
+	if _, err := c.Active(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	opt.SuperuserSources = []string{}
+	c.Reparse(opt)
+	if rules, err := c.Active(t.Context()); err == nil {
+		t.Errorf("%d rules, want an error: no source may confer superuser any more", len(rules.All()))
+	}
+}
