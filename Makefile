@@ -78,6 +78,11 @@ budget: ## Print the size budget and what is over it
 docs: ## Check links and commands in README and docs/
 	scripts/check-docs
 
+.PHONY: alerts
+alerts: ## Check the Prometheus rules and run their unit tests (needs promtool)
+	promtool check rules deploy/prometheus/rules.yaml
+	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yaml
+
 .PHONY: metrics-page
 metrics-page: ## Write docs/metrics.md from the code
 	TEST_ENGINES=sqlite go test -count=1 -run '^TestMetricsPage$$' ./internal/app -args -update-docs

@@ -128,6 +128,9 @@ var table = map[string]row{
 	}},
 	"internal/database/databasetest": {testing: true, imports: []string{"internal/database"}},
 	"internal/imports":               {},
+
+	// What is shipped beside the program, tried with the programs that read it.
+	"deploy": {all: true, testing: true},
 }
 
 // testPackages may be imported by every test.

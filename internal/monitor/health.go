@@ -48,6 +48,7 @@ type Component struct {
 type Health struct {
 	now       func() time.Time
 	heartbeat *prometheus.Desc
+	expires   *prometheus.Desc
 
 	mu    sync.Mutex // guards parts
 	parts map[string]Component
@@ -55,9 +56,13 @@ type Health struct {
 
 // NewHealth returns an empty collection.
 func NewHealth() *Health {
-	return &Health{now: time.Now, parts: map[string]Component{}, heartbeat: prometheus.NewDesc(
-		prefix+"worker_heartbeat_timestamp_seconds", "When a part that reports again and again last did.", []string{"worker"}, nil,
-	)}
+	return &Health{
+		now: time.Now, parts: map[string]Component{},
+		heartbeat: prometheus.NewDesc(prefix+"worker_heartbeat_timestamp_seconds",
+			"When a part that reports again and again last did.", []string{"worker"}, nil),
+		expires: prometheus.NewDesc(prefix+"worker_expires_timestamp_seconds",
+			"When a part that has not reported again counts as silent.", []string{"worker"}, nil),
+	}
 }
 
 // Expect makes a part known before its first report, which is awaited for as long as
@@ -67,7 +72,10 @@ func (h *Health) Expect(name string, validFor time.Duration) {
 }
 
 // Describe implements prometheus.Collector.
-func (h *Health) Describe(ch chan<- *prometheus.Desc) { ch <- h.heartbeat }
+func (h *Health) Describe(ch chan<- *prometheus.Desc) {
+	ch <- h.heartbeat
+	ch <- h.expires
+}
 
 // Collect implements prometheus.Collector. Parts are named after targets and workers, so
 // their number is that of the configuration.
@@ -76,7 +84,8 @@ func (h *Health) Collect(ch chan<- prometheus.Metric) {
 	defer h.mu.Unlock()
 	for _, c := range h.parts {
 		if c.Expires != nil {
-			ch <- prometheus.MustNewConstMetric(h.heartbeat, prometheus.GaugeValue, float64(c.Seen.UnixMicro())/1e6, c.Name)
+			ch <- prometheus.MustNewConstMetric(h.heartbeat, prometheus.GaugeValue, seconds(&c.Seen), c.Name)
+			ch <- prometheus.MustNewConstMetric(h.expires, prometheus.GaugeValue, seconds(c.Expires), c.Name)
 		}
 	}
 }

@@ -105,6 +105,9 @@ func TestHealth_Collect(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP scim_bridge_worker_expires_timestamp_seconds When a part that has not reported again counts as silent.
+# TYPE scim_bridge_worker_expires_timestamp_seconds gauge
+scim_bridge_worker_expires_timestamp_seconds{worker="audit"} 1.70000006e+09
 # HELP scim_bridge_worker_heartbeat_timestamp_seconds When a part that reports again and again last did.
 # TYPE scim_bridge_worker_heartbeat_timestamp_seconds gauge
 scim_bridge_worker_heartbeat_timestamp_seconds{worker="audit"} 1.7e+09
