@@ -83,6 +83,10 @@ alerts: ## Check the Prometheus rules and run their unit tests (needs promtool)
 	promtool check rules deploy/prometheus/rules.yaml
 	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yaml
 
+.PHONY: dashboard-picture
+dashboard-picture: ## Draw docs/dashboard.svg from a live run (needs prometheus)
+	go test -count=1 -run '^TestDashboards_Live$$' ./deploy -args -picture
+
 .PHONY: metrics-page
 metrics-page: ## Write docs/metrics.md from the code
 	TEST_ENGINES=sqlite go test -count=1 -run '^TestMetricsPage$$' ./internal/app -args -update-docs

@@ -31,7 +31,8 @@ func (a *App) observe(opt Options) error {
 		Bindings: a.Bindings, Directory: a.Directory, Audit: a.Audit, Rules: a.Engine.ActiveRules,
 		Sources: sourceNames(a.Config), Targets: a.Engine.Targets(), Logger: opt.Logger.Named("metrics"),
 	})
-	if err := errors.Join(a.Registry.Register(rows), a.Registry.Register(a.Health)); err != nil {
+	credentials := monitor.NewCredentials(a.Directory, opt.Logger.Named("metrics"))
+	if err := errors.Join(a.Registry.Register(rows), a.Registry.Register(a.Health), a.Registry.Register(credentials)); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	for _, worker := range []string{"database", "audit"} {
@@ -44,13 +45,18 @@ func (a *App) observe(opt Options) error {
 	return err
 }
 
-// watchStore reports whether the database answers and the audit trail is sealed, until ctx
-// is done.
+// watchStore reports whether the database answers and the audit trail is sealed, and looks
+// whether secrets that Matomo refused have been replaced, until ctx is done.
 func (a *App) watchStore(ctx context.Context) {
 	ticker := time.NewTicker(lookAtStore)
 	defer ticker.Stop()
 	for {
 		a.lookAtStore(ctx)
+		for _, t := range a.Targets {
+			// Nothing is sent: this compares the file with what was refused, so that a metric
+			// does not go on saying so until the next request.
+			t.Client.Health()
+		}
 		select {
 		case <-ctx.Done():
 			return

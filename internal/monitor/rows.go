@@ -47,7 +47,6 @@ type RowsOptions struct {
 // rows shows what only the database knows: it is the same from whichever replica.
 type rows struct {
 	opt                                  RowsOptions
-	expiry, used                         *prometheus.Desc
 	users, deletions, grants             *prometheus.Desc
 	groups, unmatched, unused            *prometheus.Desc
 	auditWaiting, auditOldest, auditHead *prometheus.Desc
@@ -57,15 +56,13 @@ type rows struct {
 	last []prometheus.Metric
 }
 
-// NewRows returns the collector of people, groups, grants, credentials and the audit trail.
+// NewRows returns the collector of people, groups, grants and the audit trail.
 func NewRows(opt RowsOptions) prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prefix+name, help, labels, nil)
 	}
 	return &rows{
 		opt:       opt,
-		expiry:    desc("token_expiry_timestamp_seconds", "When a live credential stops working; absent for one without an end.", "token"),
-		used:      desc("token_last_used_timestamp_seconds", "When a live credential was last used, right to about a minute; 0 before the first time.", "token"),
 		users:     desc("users", "People with an account that is ours, by what becomes of it: active, suspended (kept for good) or pending_delete.", "target", "state"),
 		deletions: desc("deletions_pending", "Suspended accounts whose deletion has a date.", "target"),
 		grants:    desc("grants", "Grants in force that rules gave to people, by role.", "target", "role"),
@@ -82,7 +79,7 @@ func NewRows(opt RowsOptions) prometheus.Collector {
 // Describe implements prometheus.Collector.
 func (r *rows) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		r.expiry, r.used, r.users, r.deletions, r.grants, r.groups, r.unmatched, r.unused,
+		r.users, r.deletions, r.grants, r.groups, r.unmatched, r.unused,
 		r.auditWaiting, r.auditOldest, r.auditHead,
 	} {
 		ch <- d
@@ -114,7 +111,7 @@ func (r *rows) Collect(ch chan<- prometheus.Metric) {
 func (r *rows) read(ctx context.Context) ([]prometheus.Metric, error) {
 	var out series
 	err := errors.Join(
-		r.readCredentials(ctx, &out), r.readPeople(ctx, &out), r.readGrants(ctx, &out), r.readGroups(ctx, &out), r.readAudit(ctx, &out),
+		r.readPeople(ctx, &out), r.readGrants(ctx, &out), r.readGroups(ctx, &out), r.readAudit(ctx, &out),
 	)
 	return out.all, err
 }
@@ -125,38 +122,6 @@ type series struct{ all []prometheus.Metric }
 // add adds one gauge.
 func (s *series) add(d *prometheus.Desc, value float64, labels ...string) {
 	s.all = append(s.all, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...))
-}
-
-// readCredentials shows the live credentials; names are unique among them.
-func (r *rows) readCredentials(ctx context.Context, out *series) error {
-	all, err := r.opt.Directory.ListCredentials(ctx)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	for _, c := range all {
-		if c.Revoked != nil || c.Expires != nil && c.Expires.Before(now.AddDate(0, 0, -1)) {
-			continue // one that ran out is shown for a day, for the alert to be seen
-		}
-		name := tokenLabel(c.Name)
-		out.add(r.used, seconds(c.LastUsed), name)
-		if c.Expires != nil {
-			out.add(r.expiry, seconds(c.Expires), name)
-		}
-	}
-	return nil
-}
-
-// tokenLabel is a credential's name as a label. Some people name credentials after
-// themselves; an address does not become a label.
-func tokenLabel(name string) string {
-	out := []rune(name)
-	for i, c := range out {
-		if c == '@' {
-			out[i] = '_'
-		}
-	}
-	return string(out)
 }
 
 // readPeople counts accounts by what becomes of them.
