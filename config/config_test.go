@@ -77,7 +77,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 	}
 	want := &Config{
 		Path:     "bridge.yaml",
-		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464"},
+		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", TLS: TLS{ACMEDir: "acme"}},
 		Log:      Log{Format: "auto", Level: "info"},
 		Database: Database{URL: "sqlite:bridge.db"},
 		Sources:  []Source{{Name: "scim", Type: "scim", Profile: "generic", Lifecycle: true}},

@@ -65,9 +65,9 @@ func TestDecode_Refuses(t *testing.T) {
 			"it belongs to sources[].name or targets[].name",
 		},
 		"key of a later version": {
-			"listen: {tls: {}}",
-			[]string{"9:10 listen.tls: unknown key"},
-			"known here: scim, metrics",
+			"listen: {quic: {}}",
+			[]string{"9:10 listen.quic: unknown key"},
+			"known here: scim, tls, monitor_token_file, monitor_token_env, metrics",
 		},
 		"merge key": {
 			"guards: {<<: {}}",

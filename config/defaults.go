@@ -11,7 +11,7 @@ import (
 // defaults is a Config before the file is laid over it.
 func defaults() *Config {
 	return &Config{
-		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464"},
+		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", TLS: TLS{ACMEDir: "acme"}},
 		Log:      Log{Format: LogAuto, Level: LevelInfo},
 		Database: Database{URL: sqliteScheme + "bridge.db"},
 		Mapping: Mapping{

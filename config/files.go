@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"os"
@@ -30,6 +31,7 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 			return Secret{}
 		}
 	}
+	c.Listen.MonitorToken = bind(c.Listen.MonitorTokenFile, c.Listen.MonitorTokenEnv)
 	c.Database.Password = bind(c.Database.PasswordFile, c.Database.PasswordEnv)
 	for i := range c.Targets {
 		t := &c.Targets[i]
@@ -42,6 +44,8 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 // files that are not there.
 func (c *Config) checkFiles(r *report, rules fileRules) {
 	rules.checkSecret(r, "database.password", c.Database.Password)
+	rules.checkSecret(r, "listen.monitor_token", c.Listen.MonitorToken)
+	c.checkCertificate(r, rules)
 	for i := range c.Targets {
 		path := fmt.Sprintf("targets[%d]", i)
 		rules.checkSecret(r, path+".token", c.Targets[i].Token)
@@ -57,6 +61,18 @@ func (c *Config) checkFiles(r *report, rules fileRules) {
 		case info.IsDir():
 			r.add(path, file+" is a folder", "name the files one by one")
 		}
+	}
+}
+
+// checkCertificate reports a certificate that cannot be served. A key is a secret.
+func (c *Config) checkCertificate(r *report, rules fileRules) {
+	t := c.Listen.TLS
+	if t.CertFile == "" || t.KeyFile == "" {
+		return
+	}
+	rules.checkSecret(r, "listen.tls.key", fileSecret(c.Resolve(t.KeyFile)))
+	if _, err := tls.LoadX509KeyPair(c.Resolve(t.CertFile), c.Resolve(t.KeyFile)); err != nil {
+		r.add("listen.tls.cert_file", plainPathError(err), "name a certificate in PEM, and the key that belongs to it")
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 // small names packages that are complete below minPackage, and why.
 var small = map[string]string{
 	"cmd/matomo-scim-bridge/internal/terminal": "how commands look, apart from what they say",
+	"internal/listen":                          "certificates and the monitor's credential, apart from what is served",
 	"internal/reconcile/lease":                 "what keeps two writers from one login, tested by itself",
 	"internal/reconcile/ruleset":               "which rules decide, apart from what is decided",
 }

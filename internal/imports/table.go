@@ -30,6 +30,7 @@ var table = map[string]row{
 	"matomo/access":     {pure: true},
 	"internal/database": {},
 	"internal/web":      {},
+	"internal/listen":   {},
 	"config":            {},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.
