@@ -25,7 +25,7 @@ const (
 	exitOK       = 0
 	exitError    = 1 // something is wrong; stderr says what and what to do
 	exitChanges  = 2 // plan, sync: there is something to change
-	exitTampered = 3 // audit verify: the chain is broken
+	exitTampered = 3 // audit verify, restore: the chain is broken
 )
 
 // exitCode is an error that carries the exit code of a command whose answer is
@@ -104,6 +104,8 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 		c.syncCommand(),
 		c.credentialCommand(),
 		c.auditCommand(),
+		c.backupCommand(),
+		c.restoreCommand(),
 		c.simulateCommand(),
 		c.configCommand(),
 		c.versionCommand(),

@@ -98,6 +98,9 @@ func TestMetricsPage(t *testing.T) {
 		}
 	}
 	overTLS, _, _ := startTLS(t)
+	if err := overTLS.DB.Backup(t.Context(), filepath.Join(t.TempDir(), "b.db")); err != nil {
+		t.Fatal(err)
+	}
 	for name, f := range families(t, overTLS) {
 		if later[name] == nil {
 			later[name] = f

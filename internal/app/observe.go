@@ -31,8 +31,9 @@ func (a *App) observe(opt Options) error {
 		Bindings: a.Bindings, Directory: a.Directory, Audit: a.Audit, Rules: a.Engine.ActiveRules,
 		Sources: sourceNames(a.Config), Targets: a.Engine.Targets(), Logger: opt.Logger.Named("metrics"),
 	})
+	store := monitor.NewStore(a.DB.LastBackup, a.Restored)
 	credentials := monitor.NewCredentials(a.Directory, opt.Logger.Named("metrics"))
-	if err := errors.Join(a.Registry.Register(rows), a.Registry.Register(a.Health), a.Registry.Register(credentials)); err != nil {
+	if err := errors.Join(a.Registry.Register(rows), a.Registry.Register(a.Health), a.Registry.Register(credentials), a.Registry.Register(store)); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	for _, worker := range []string{"database", "audit"} {
@@ -40,6 +41,12 @@ func (a *App) observe(opt Options) error {
 	}
 	a.Health.Expect("sweep", 3*sweepEvery)
 	a.Health.Expect("reload", 10*lookEvery)
+	if a.Restored {
+		a.log.Warn("the database was restored from a backup: nothing is written to Matomo before somebody has looked at the plan",
+			zap.String("then", "matomo-scim-bridge restore --confirm"))
+		a.Health.Report("restore", monitor.StateDegraded, "the database was restored from a backup; nothing is written to Matomo",
+			"let the identity providers send everything again, look at `matomo-scim-bridge plan`, then `matomo-scim-bridge restore --confirm` and restart", 0)
+	}
 	var err error
 	a.reloads, err = newReloader(a, opt)
 	return err

@@ -50,6 +50,9 @@ type Services struct {
 	Targets   []reconcile.TargetOptions
 	Registry  *prometheus.Registry
 	Health    *monitor.Health
+	// Restored says that the database was put back from a backup and nobody has looked at
+	// the plan yet: every target is in mode observe.
+	Restored bool
 
 	log     *zap.Logger
 	cleanup cleanup
@@ -77,6 +80,11 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 	s.Directory = directory.New(s.DB, s.Bindings, directory.Options{Sources: sourcesOf(cfg)})
 	if s.Targets, err = newTargets(cfg, opt, s.Registry); err != nil {
 		return nil, err
+	}
+	if s.Restored = isRestored(cfg); s.Restored {
+		for i := range s.Targets {
+			s.Targets[i].Mode = reconcile.Observe
+		}
 	}
 	if s.Engine, err = reconcile.New(s.engineOptions(opt)); err != nil {
 		return nil, err
