@@ -28,11 +28,15 @@ build: ## Build the static binary into dist/
 
 .PHONY: cross
 cross: ## Build for every platform we ship, to see that it compiles
-	for p in linux/amd64 linux/arm64 darwin/arm64; do \
+	for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
 	  echo "$$p"; \
 	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} \
 	    go build -trimpath -ldflags '$(LDFLAGS)' -o "$(DIST)/$(BINARY)-$${p%/*}-$${p#*/}" ./cmd/$(BINARY); \
 	done
+
+.PHONY: dist
+dist: ## Archives for every platform, with checksums and SBOM, built twice alike
+	scripts/dist '$(VERSION)' '$(DIST)'
 
 .PHONY: test
 test: ## Vet and test everything, on both database engines

@@ -101,6 +101,11 @@ func shown(v reflect.Value) string {
 	return string(text)
 }
 
+// What is live is a property of the key and not of the change, so that an administrator can
+// know beforehand what a reload will do. Lists with names are walked by name; an entry that is
+// new, or gone, is never live, because clients, metrics and workers are made for each entry
+// when the bridge starts.
+
 // WithLive is running with what a reload takes over from next: the keys whose change
 // is live. Everything else stays as it is until a restart, so the result is what the
 // bridge works with afterwards. Neither argument is changed.

@@ -121,6 +121,9 @@ func (c *cli) restore(ctx context.Context, file string, force bool) error {
 	return p.Err()
 }
 
+// The head that is printed is worth keeping where nobody who can write to the database can:
+// two heads with the same number must be equal, in a backup as in the original.
+
 // printRecord prints the verdict on the record of a backup.
 func (c *cli) printRecord(out *app.Restoration) error {
 	p := c.printer()

@@ -264,6 +264,10 @@ func (a *App) back() http.Handler {
 	return mux
 }
 
+// Only SCIM gets the certificate. Metrics stay on the host, or behind the token and whatever
+// network the two share; a Prometheus that had to trust a certificate for another name would
+// be told not to look at it.
+
 // secure gives the SCIM server its certificate, when one is configured.
 func (a *App) secure(srv *http.Server, opt Options) error {
 	cfg := a.Config.Listen.TLS

@@ -25,6 +25,10 @@ const (
 	sealedWithin = 30 * time.Second
 )
 
+// Reports come from here only for parts that cannot report for themselves: the database
+// has no worker of its own, and the sealer sleeps until there is something to seal. Everybody
+// else reports where the work is done, so that a report means that the work goes on.
+
 // observe registers what only a running service shows.
 func (a *App) observe(opt Options) error {
 	rows := monitor.NewRows(monitor.RowsOptions{
@@ -76,6 +80,7 @@ func (a *App) watchStore(ctx context.Context) {
 func (a *App) lookAtStore(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	// One question answers both: whether the database answers, and whether the record grows.
 	backlog, err := a.Audit.Backlog(ctx)
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {

@@ -39,6 +39,8 @@ type reloader struct {
 	getenv func(string) string
 	log    *zap.Logger
 
+	// Held for a whole reload: a hangup and a changed file may come together, and the second
+	// must see what the first has done.
 	mu      sync.Mutex     // one reload at a time; guards the fields below
 	running *config.Config // what is in force
 	rules   string         // the hash of this replica's rule files, when they were last good
@@ -87,6 +89,11 @@ func (r *reloader) reload(ctx context.Context) error {
 	r.log.Error("reload refused; the last good state goes on", zap.Error(err))
 	return err
 }
+
+// The order matters. Rules are activated first, in a transaction of their own: it makes
+// everybody due, and whoever is looked at before the limits below are in place is looked at
+// with the old ones, which held a moment ago and harm nobody. A rule that needs a target or
+// source which is new in the same change is refused until a restart has brought it.
 
 // takeOver reads everything, checks it, and makes it count.
 func (r *reloader) takeOver(ctx context.Context) error {

@@ -93,8 +93,10 @@ func Restore(ctx context.Context, cfg *config.Config, from string, force bool, o
 	if err := os.WriteFile(markOf(path), []byte("restored from "+from+" at "+time.Now().UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	out.Kept, err = database.Replace(path, part+wholeSuffix, time.Now())
-	return out, err
+	if out.Kept, err = database.Replace(path, part+wholeSuffix, time.Now()); err != nil {
+		return out, err
+	}
+	return out, giveToService(path, markOf(path), path+".lock")
 }
 
 // CheckBackup examines a copy of the backup at from, without any configuration: what a

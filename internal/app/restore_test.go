@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/zap"
@@ -247,5 +248,34 @@ func TestRestore_PostgreSQLHasItsOwn(t *testing.T) {
 	_, err := Restore(t.Context(), cfg, "x", false, Options{Logger: zap.NewNop()})
 	if err := errors.Join(err, ConfirmRestore(cfg)); !errors.Is(err, database.ErrNoFile) || isRestored(cfg) {
 		t.Errorf("error = %v", err)
+	}
+}
+
+// Root restores, and the service can write what was restored.
+func TestRestore_BelongsToTheOwnerOfTheFolder(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	w := newRestoreWorld(t)
+	file := filepath.Join(t.TempDir(), "b.db")
+	if err := w.app.DB.Backup(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	path := strings.TrimPrefix(w.cfg.Database.URL, "sqlite:")
+	if err := os.Chown(filepath.Dir(path), 65532, 65532); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), w.cfg, file, false, Options{Logger: zap.NewNop()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + ".restored", path + ".lock"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner, ok := info.Sys().(*syscall.Stat_t); !ok || owner.Uid != 65532 {
+			t.Errorf("%s belongs to %+v, want to the owner of its folder", name, info.Sys())
+		}
 	}
 }

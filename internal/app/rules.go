@@ -106,6 +106,9 @@ func parseActive(set bindings.RuleSet, cfg *config.Config) *mapping.Rules {
 // files.
 const maxDiff = 50
 
+// The difference is by what rules say and not by lines of a file: a file that was sorted
+// anew, or commented, gives nobody more or less, and its log line should say so.
+
 // ruleDiff lists the rules that only one of the two sets has, as they are found in the
 // files. A rule that merely moved is in neither list.
 func ruleDiff(before, after *mapping.Rules) (added, removed []string) {

@@ -16,6 +16,9 @@ type Backlog struct {
 	Oldest  *time.Time // when the first of those was written; nil when none waits
 }
 
+// A sealer that hangs is silent, and an idle one is too. What tells them apart is not a sign
+// of life but an entry that waits.
+
 // Backlog looks without sealing anything: entries that wait for longer than a moment mean that
 // nobody seals.
 func (l *Log) Backlog(ctx context.Context) (Backlog, error) {

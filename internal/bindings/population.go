@@ -15,6 +15,9 @@ const (
 	PendingDelete Life = "pending_delete" // of somebody who left, until the day of its deletion
 )
 
+// These counts read whole tables and are meant for monitoring, which asks every half minute at
+// most and shows the same answer in between. Decisions never use them.
+
 // Lives returns how many accounts of each target lead which life; those at zero are missing. It
 // reads the whole table, as Counts.
 func (s *Store) Lives(ctx context.Context) (map[string]map[Life]int, error) {

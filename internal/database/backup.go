@@ -38,7 +38,8 @@ func (db *DB) Backup(ctx context.Context, to string) (err error) {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("backup to %s: %w", to, errors.Join(err, fs.ErrExist))
 	}
-	// SQLite takes an existing empty file, and with it the mode that it has.
+	// Written beside its place and renamed when it is whole: a job that copies backups away
+	// must never meet half of one. SQLite takes an existing empty file, and with it the mode that it has.
 	part := to + ".part"
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
@@ -134,6 +135,9 @@ func (db *DB) pragma(ctx context.Context, query string) ([]string, error) {
 	}
 	return out, rows.Err()
 }
+
+// Replacing is two renames and no copy, so that a power cut leaves either database under a
+// name that tells which it is, and never half of one under the name that the service opens.
 
 // Replace puts the file at from in the place of the database at path, which must not be open:
 // hold its lock. What was there is kept under the returned name, with its log; empty when

@@ -94,6 +94,10 @@ func (c *Certificates) TLS() *tls.Config {
 	return cfg
 }
 
+// A handshake must never wait for a disk, so the certificate of the moment is kept in memory
+// and files are read by Watch alone. An authority is another matter: the first handshake for a
+// name waits for it, and there is nothing to show before.
+
 // get is asked at every handshake.
 func (c *Certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if c.acme == nil {
@@ -125,6 +129,8 @@ func (c *Certificates) load() error {
 	if err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
+	// The content decides, not a time: links that are switched and clocks that are set back do
+	// not fool it, and a file that was merely touched costs nothing.
 	sum := sha256.Sum256(append(append([]byte{}, cert...), key...))
 	c.mu.Lock()
 	known := sum == c.seen && c.current != nil

@@ -62,6 +62,10 @@ func (c *credentials) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// A credential that was replaced is revoked and gone from here at once; the new one has a
+// name of its own. So an alert on an end stops with the rotation, and nobody has to remember
+// to silence it.
+
 // show turns credentials into gauges; names are unique among the live ones. One that ran
 // out is shown for a day more, for the alert to be seen.
 func (c *credentials) show(all []directory.Credential, now time.Time) series {

@@ -67,6 +67,9 @@ func NewHealth() *Health {
 
 // Expect makes a part known before its first report, which is awaited for as long as
 // validFor: a worker that never starts must be missed too.
+//
+// The time it is given should be that of its later reports, so that one threshold serves
+// both the worker that never came up and the one that fell silent.
 func (h *Health) Expect(name string, validFor time.Duration) {
 	h.Report(name, StateOK, "starting", "", validFor)
 }

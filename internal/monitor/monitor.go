@@ -23,6 +23,9 @@ const prefix = "scim_bridge_"
 // shortHash is how many characters of a hash people compare.
 const shortHash = 12
 
+// What runs is told by one metric whose labels change with a deployment, so that a graph of
+// anything else can be laid over it.
+
 // BuildInfo is the metric that tells what runs: always 1, the facts are its labels.
 func BuildInfo(version string) prometheus.Collector {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{

@@ -11,6 +11,9 @@ import (
 // went well, and when one last did. A file that is broken shows in the first; one that was
 // never picked up, because nobody can read it, in the second.
 
+// A third says whether this replica's files are what decides at all: rules are a row that
+// replicas share, so files can be in perfect order and still be ignored.
+
 // Reloads shows what became of the configuration on disk. It is safe for concurrent use.
 type Reloads struct {
 	ok      prometheus.Gauge

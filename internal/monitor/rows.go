@@ -124,12 +124,18 @@ func (s *series) add(d *prometheus.Desc, value float64, labels ...string) {
 	s.all = append(s.all, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...))
 }
 
+// What follows reads one part each. A part asks for what it needs in one statement: a
+// scrape must cost the database the same whether there are a hundred people or a hundred
+// thousand rows more to walk through in Go.
+
 // readPeople counts accounts by what becomes of them.
 func (r *rows) readPeople(ctx context.Context, out *series) error {
 	counts, err := r.opt.Bindings.Lives(ctx)
 	if err != nil {
 		return err
 	}
+	// Targets and states without anybody are shown at zero: a query that groups leaves them
+	// out, and a gap in a graph would look like a failure.
 	for _, t := range r.opt.Targets {
 		for _, state := range userStates {
 			out.add(r.users, float64(counts[t][state]), t, string(state))
@@ -198,6 +204,8 @@ func (r *rows) readGroups(ctx context.Context, out *series) error {
 	if err != nil {
 		return err
 	}
+	// A rule counts as used when any group of any source matches it, members or not: that
+	// somebody misspelt a name is what this is to show.
 	used := map[string]bool{}
 	mapped, unmapped := map[string]int{}, map[string]int{}
 	err = r.opt.Directory.EachGroupName(ctx, func(source, name string) error {
@@ -220,6 +228,8 @@ func (r *rows) readGroups(ctx context.Context, out *series) error {
 		out.add(r.groups, float64(unmapped[s]), s, "false")
 		out.add(r.unmatched, float64(unmapped[s]), s)
 	}
+	// Rules over attributes match people, not groups; whether they match anybody is not known
+	// without deciding for everybody.
 	unused := 0
 	for _, rule := range rules.All() {
 		if rule.Ref.Kind == mapping.KindGroup && !used[rule.Ref.ID] {

@@ -13,6 +13,9 @@ type store struct {
 	backup, unreviewed *prometheus.Desc
 }
 
+// The two belong together: what was never saved cannot be put back, and what was put back is
+// not to be trusted before somebody has looked.
+
 // NewStore returns the collector of backups. lastBackup is zero when none was made with the
 // backup command; then nothing is shown, because PostgreSQL is saved by other means.
 func NewStore(lastBackup func() time.Time, restored bool) prometheus.Collector {

@@ -173,6 +173,9 @@ func (m *Metrics) zero(targets []string) {
 	}
 }
 
+// Gauges of closed sets are always set as a whole: a value that is no longer current must not
+// go on being shown beside the one that is.
+
 // SetRules shows how many rules of each kind are active.
 func (m *Metrics) SetRules(byKind map[string]int) {
 	for _, kind := range allKinds {
