@@ -41,7 +41,7 @@ const DefaultPath = "bridge.yaml"
 const maxSize = 1 << 20
 
 // Config is the whole file with defaults filled in. The yaml tags are the keys;
-// the tag `live` marks what a reload takes over without a restart (Changed).
+// the tag `live` marks what a reload takes over without a restart (package changes).
 type Config struct {
 	Listen    Listen    `yaml:"listen"`
 	Log       Log       `yaml:"log"`

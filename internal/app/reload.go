@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/config/changes"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/mapping"
@@ -101,8 +102,8 @@ func (r *reloader) takeOver(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	changes := config.Changed(r.running, next)
-	effective := config.WithLive(r.running, next)
+	found := changes.Changed(r.running, next)
+	effective := changes.WithLive(r.running, next)
 	before := r.rules
 	// The rules are checked as they will be read: by targets and sources that run.
 	rules, err := r.app.activateRules(ctx, effective)
@@ -110,7 +111,7 @@ func (r *reloader) takeOver(ctx context.Context) error {
 		return fmt.Errorf("rules: %w", err)
 	}
 	live := false
-	for _, c := range changes {
+	for _, c := range found {
 		if c.Live {
 			live = true
 			r.log.Info("configuration changed", zap.Stringer("change", c))
@@ -125,7 +126,7 @@ func (r *reloader) takeOver(ctx context.Context) error {
 	}
 	r.running = effective
 	r.succeeded(rules)
-	if !live && before == r.rules && len(changes) == 0 {
+	if !live && before == r.rules && len(found) == 0 {
 		r.log.Info("reloaded; nothing changed")
 	}
 	return nil

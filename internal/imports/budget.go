@@ -28,9 +28,9 @@ const (
 // small names packages that are complete below minPackage, and why.
 var small = map[string]string{
 	"cmd/matomo-scim-bridge/internal/terminal": "how commands look, apart from what they say",
-	"internal/listen":                          "certificates and the monitor's credential, apart from what is served",
-	"internal/reconcile/lease":                 "what keeps two writers from one login, tested by itself",
-	"internal/reconcile/ruleset":               "which rules decide, apart from what is decided",
+	"config/changes":             "what differs and what is live, apart from what a key means",
+	"internal/reconcile/lease":   "what keeps two writers from one login, tested by itself",
+	"internal/reconcile/ruleset": "which rules decide, apart from what is decided",
 }
 
 // Sizes are the figures of a package, or of the module as a whole.

@@ -32,6 +32,7 @@ var table = map[string]row{
 	"internal/web":      {},
 	"internal/listen":   {},
 	"config":            {},
+	"config/changes":    {imports: []string{"config"}},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.
 	"scim/schema/jsonobject": {pure: true},

@@ -1,10 +1,15 @@
-package config
+// Package changes tells two configurations apart, and what of a difference a running bridge
+// takes over. It knows the form of the configuration and none of its keys: which of them are
+// live stands at the keys, so a new one is compared at once.
+package changes
 
 import (
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/matomo-scim/bridge/config"
 )
 
 // Change is a key whose value differs between two configurations.
@@ -32,7 +37,7 @@ func (c Change) String() string {
 // Changed compares two loaded configurations, the running one first, and lists
 // the keys that differ, in the order of the file. Where a list has an entry more
 // or less, the whole entry counts as one change.
-func Changed(running, next *Config) []Change {
+func Changed(running, next *config.Config) []Change {
 	return compare("", reflect.ValueOf(*running), reflect.ValueOf(*next))
 }
 
@@ -109,7 +114,7 @@ func shown(v reflect.Value) string {
 // WithLive is running with what a reload takes over from next: the keys whose change
 // is live. Everything else stays as it is until a restart, so the result is what the
 // bridge works with afterwards. Neither argument is changed.
-func WithLive(running, next *Config) *Config {
+func WithLive(running, next *config.Config) *config.Config {
 	out := *running
 	out.Sources, out.Targets = slices.Clone(running.Sources), slices.Clone(running.Targets)
 	takeLive(reflect.ValueOf(&out).Elem(), reflect.ValueOf(*next))
@@ -137,4 +142,20 @@ func takeLive(to, from reflect.Value) {
 			}
 		}
 	}
+}
+
+// keyOf is the key of a field in the file; empty when the file does not set it.
+func keyOf(f reflect.StructField) string {
+	if key := f.Tag.Get("yaml"); key != "-" {
+		return key
+	}
+	return ""
+}
+
+// join appends a key to a path.
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
 }
