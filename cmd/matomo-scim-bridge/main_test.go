@@ -10,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/demo"
+	"github.com/matomo-scim/bridge/internal/app"
 )
 
 // TestMain makes the test binary the program as well: scripts and the crash
@@ -36,6 +37,8 @@ func TestScripts(t *testing.T) {
 			"expand":  expandFile,
 			"waitfor": waitForPort,
 			"push":    pushPerson,
+
+			"until-down": untilDown,
 		},
 	})
 }
@@ -89,4 +92,16 @@ func pushPerson(ts *testscript.TestScript, _ bool, args []string) {
 		"displayName": args[2], "members": []any{map[string]any{"value": id}},
 	})
 	ts.Check(err)
+}
+
+// untilDown waits until /health says that a part is down.
+func untilDown(ts *testscript.TestScript, _ bool, _ []string) {
+	for range 2000 {
+		page, err := askHealth(context.Background(), ts.Getenv("METRICS_ADDR"))
+		if err == nil && page.Status == app.StateDown {
+			return
+		}
+		pause()
+	}
+	ts.Fatalf("nothing is down")
 }

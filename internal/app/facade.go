@@ -39,6 +39,8 @@ type (
 	AuditRow = audit.Row
 	// AuditFilter chooses entries of the audit trail.
 	AuditFilter = audit.Filter
+	// HealthPage is what /health answers.
+	HealthPage = monitor.Page
 	// Simulator is the stand-in Matomo.
 	Simulator = matomotest.Server
 	// SimulatorOptions configure it.
@@ -59,8 +61,12 @@ const (
 	Done      = bindings.Done
 )
 
-// StateOK is the state of a part of the service that is well.
-const StateOK = monitor.StateOK
+// States of the parts of the service that commands tell apart.
+const (
+	StateOK       = monitor.StateOK
+	StateDegraded = monitor.StateDegraded
+	StateDown     = monitor.StateDown
+)
 
 // The versions that the stand-in answers as.
 const (

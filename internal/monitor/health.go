@@ -143,9 +143,11 @@ func (h *Health) Status() string {
 	return status
 }
 
-// page is the answer of /health.
-type page struct {
-	Status     string      `json:"status"`
+// Page is the answer of /health.
+type Page struct {
+	// Status is the worst state of all parts: ok, degraded or down.
+	Status string `json:"status"`
+	// Components are the parts in the order of their names.
 	Components []Component `json:"components"`
 }
 
@@ -161,5 +163,5 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	// The client may have gone away; there is nobody left to tell.
-	_ = enc.Encode(page{Status: status, Components: h.Components()}) //nolint:errchkjson // plain texts and times
+	_ = enc.Encode(Page{Status: status, Components: h.Components()}) //nolint:errchkjson // plain texts and times
 }
