@@ -78,6 +78,16 @@ soak: ## Long randomised run of the whole bridge for SOAK (10m)
 budget: ## Print the size budget and what is over it
 	go test -count=1 -v -run '^TestSizeBudget$$' ./internal/imports
 
+.PHONY: plugin
+plugin: ## Pack the companion plugin for Matomo into dist/
+	scripts/test-deps plugin
+	scripts/plugin-zip $(DIST)
+
+.PHONY: plugin-test
+plugin-test: ## Check the companion plugin: php -l and PHPUnit
+	scripts/test-deps plugin
+	scripts/plugin-test
+
 .PHONY: docs
 docs: ## Check links and commands in README and docs/
 	scripts/check-docs

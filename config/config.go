@@ -28,6 +28,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/matomo-scim/bridge/config/extension"
 )
 
 // EnvPath is the environment variable that names the configuration file when
@@ -43,14 +45,17 @@ const maxSize = 1 << 20
 // Config is the whole file with defaults filled in. The yaml tags are the keys;
 // the tag `live` marks what a reload takes over without a restart (package changes).
 type Config struct {
-	Listen    Listen    `yaml:"listen"`
-	Log       Log       `yaml:"log"`
-	Database  Database  `yaml:"database"`
-	Sources   []Source  `yaml:"sources"`
-	Targets   []Target  `yaml:"targets"`
-	Mapping   Mapping   `yaml:"mapping"`
-	Guards    Guards    `yaml:"guards"`
-	Reconcile Reconcile `yaml:"reconcile"`
+	Listen    Listen             `yaml:"listen"`
+	SCIM      SCIM               `yaml:"scim"`
+	Log       Log                `yaml:"log"`
+	Database  Database           `yaml:"database"`
+	Sources   []Source           `yaml:"sources"`
+	Schemas   []extension.Schema `yaml:"schemas"`
+	Targets   []Target           `yaml:"targets"`
+	Mapping   Mapping            `yaml:"mapping"`
+	Guards    Guards             `yaml:"guards"`
+	Reconcile Reconcile          `yaml:"reconcile"`
+	Audit     Audit              `yaml:"audit"`
 
 	// Path is the file this came from, as it was named; Dir its absolute
 	// folder, which relative paths in the file start from.
@@ -95,6 +100,21 @@ type TLS struct {
 // Enabled reports whether the listener speaks TLS.
 func (t TLS) Enabled() bool { return t.CertFile != "" || len(t.ACMEHosts) > 0 }
 
+// SCIM bounds what one request of an identity provider may ask. What is beyond is
+// refused with an answer that names the limit.
+type SCIM struct {
+	// MaxBody is the largest body in bytes.
+	MaxBody int `yaml:"max_body"`
+	// MaxOperations is how many operations a PATCH or a bulk request may have.
+	MaxOperations int `yaml:"max_operations"`
+	// MaxPage is the largest page of a listing, and the one for who asks for none.
+	MaxPage int `yaml:"max_page"`
+	// MaxFilter is the longest filter in bytes.
+	MaxFilter int `yaml:"max_filter"`
+	// Cursors lets listings be paged by cursor (RFC 9865), and announces it.
+	Cursors bool `yaml:"cursors"`
+}
+
 // Log says how the bridge writes its log.
 type Log struct {
 	Format LogFormat `yaml:"format"`
@@ -126,6 +146,9 @@ type Source struct {
 	// Lifecycle says whether this source decides who is active: a person is a
 	// leaver as soon as one source with it says so.
 	Lifecycle bool `yaml:"lifecycle"`
+	// StrictMembers refuses groups with members that nobody has, instead of
+	// keeping these aside until they arrive.
+	StrictMembers bool `yaml:"strict_members"`
 }
 
 // Target is one Matomo instance.
@@ -160,13 +183,6 @@ type Target struct {
 	// zero when none is configured.
 	Token    Secret `yaml:"-"`
 	Password Secret `yaml:"-"`
-}
-
-// Tokens says how API tokens of people who lost access are made useless.
-type Tokens struct {
-	Strategy TokenStrategy `yaml:"strategy"`
-	// On lists the occasions; empty means never.
-	On []TokenEvent `yaml:"on"`
 }
 
 // Leavers says what happens to the Matomo account of a person who left.
@@ -226,6 +242,23 @@ type Reconcile struct {
 	FullCompare time.Duration `yaml:"full_compare"`
 }
 
+// Audit says what is kept of the record outside the database.
+type Audit struct {
+	// CheckpointFile takes signed notes of how long the record was, made with the
+	// private key in SigningKeyFile; empty: none are written. After Load both are
+	// absolute.
+	CheckpointFile string `yaml:"checkpoint_file"`
+	SigningKeyFile string `yaml:"signing_key_file"`
+	// Every is the time between two notes: a minute to a day.
+	Every time.Duration `yaml:"every"`
+	// JournalFile takes revocations while the record cannot be written; empty:
+	// beside the database, or beside the configuration with PostgreSQL.
+	JournalFile string `yaml:"journal_file"`
+
+	// SigningKey is the place of the private key; zero when none is configured.
+	SigningKey Secret `yaml:"-"`
+}
+
 // Find says which file to read: the flag, else the environment, else
 // DefaultPath in the working directory.
 func Find(flag string, getenv func(string) string) string {
@@ -271,6 +304,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	if p, ok := strings.CutPrefix(c.Database.URL, sqliteScheme); ok {
 		c.Database.URL = sqliteScheme + c.Resolve(p)
 	}
+	c.Audit.resolve(c)
 	return c, nil
 }
 
@@ -281,6 +315,26 @@ func (c *Config) Resolve(path string) string {
 		return path
 	}
 	return filepath.Join(c.Dir, path)
+}
+
+// The journal has a place whether or not somebody thought of it: it is needed on the day when nobody has time
+// to configure anything. Beside the database it is on a disk that is written to anyway, and is found by
+// whoever restores that.
+
+// resolve makes paths absolute and gives the journal its place.
+func (a *Audit) resolve(c *Config) {
+	for _, path := range []*string{&a.CheckpointFile, &a.SigningKeyFile, &a.JournalFile} {
+		if *path != "" {
+			*path = c.Resolve(*path)
+		}
+	}
+	if a.JournalFile != "" {
+		return
+	}
+	a.JournalFile = c.Resolve("audit-journal.jsonl")
+	if p, ok := strings.CutPrefix(c.Database.URL, sqliteScheme); ok {
+		a.JournalFile = p + ".audit-journal" // SQLite's own journal is called -journal
+	}
 }
 
 // parse is Parse with the report still open, for Load to add to. The Config is

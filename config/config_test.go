@@ -78,13 +78,14 @@ func TestParse_FillsInDefaults(t *testing.T) {
 	want := &Config{
 		Path:     "bridge.yaml",
 		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", TLS: TLS{ACMEDir: "acme"}},
+		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: "auto", Level: "info"},
 		Database: Database{URL: "sqlite:bridge.db"},
 		Sources:  []Source{{Name: "scim", Type: "scim", Profile: "generic", Lifecycle: true}},
 		Targets: []Target{{
 			Name: "main", URL: "https://matomo.example.com/", Login: "bridge", TokenFile: "token",
 			Mode: "observe", Manage: "exclusive", RequestsPerMinute: 100, SignIn: "sso",
-			Tokens: Tokens{Strategy: "auto", On: []TokenEvent{"deprovision", "role_change"}},
+			Tokens: Tokens{Strategy: "auto", On: []TokenEvent{"deprovision", "role_change"}, Database: TokenDatabase{TLS: "auto", Action: "delete"}},
 			Leavers: Leavers{
 				OnInactive: "suspend", OnUnmapped: "remove_access", Tokens: "revoke_or_inert",
 				DeleteAfter: 720 * time.Hour, RandomisePassword: true,
@@ -96,6 +97,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 		},
 		Guards:    Guards{MaxSuperusers: 3, MinSuperusers: 1, SuperuserSources: []string{"scim"}},
 		Reconcile: Reconcile{Settle: 10 * time.Second, FullCompare: 15 * time.Minute},
+		Audit:     Audit{Every: time.Hour},
 	}
 	if diff := cmp.Diff(want, got, ignoreSecrets); diff != "" {
 		t.Errorf("Parse (-want +got):\n%s", diff)
@@ -105,6 +107,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 func TestParse_ReadsEveryKind(t *testing.T) {
 	const text = `
 listen: {scim: "127.0.0.1:0", metrics: "[::1]:0"}
+scim: {max_body: 2097152, max_operations: 2000, max_page: 200, max_filter: 1024, cursors: false}
 log: {format: json, level: debug}
 database: {url: "postgres://bridge@db/bridge?sslmode=verify-full", password_env: PGPW}
 sources:
@@ -121,8 +124,9 @@ targets:
     manage: additive
     requests_per_minute: 0
     sign_in: ldap
-    tokens: {strategy: recreate, on: []}
+    tokens: {strategy: recreate, on: [], max_age: 365d}
     leavers:
+      on_inactive: delete
       tokens: revoke_or_delete
       delete_after: never
       randomise_password: false
@@ -137,6 +141,7 @@ mapping:
   create_unmapped: true
 guards: {max_superusers: 0, min_superusers: 2, superuser_sources: [okta, entra]}
 reconcile: {settle: 0s, full_compare: 24h}
+audit: {checkpoint_file: notes, signing_key_file: key.pem, every: 1m, journal_file: journal}
 `
 	c, err := Parse("bridge.yaml", []byte(text))
 	if err != nil {
@@ -146,9 +151,9 @@ reconcile: {settle: 0s, full_compare: 24h}
 		{
 			Name: "main", URL: "http://localhost:8081/matomo/", TokenEnv: "TOKEN", PasswordFile: "/run/secrets/pw",
 			Login: "bridge", Protected: []string{"admin", "1234"}, Mode: ModeEnforce, Manage: ManageAdditive,
-			SignIn: SignInLDAP, Tokens: Tokens{Strategy: TokensRecreate, On: []TokenEvent{}},
+			SignIn: SignInLDAP, Tokens: Tokens{Strategy: TokensRecreate, On: []TokenEvent{}, MaxAge: 365 * 24 * time.Hour, Database: TokenDatabase{TLS: TokenTLSAuto, Action: TokenDBDelete}},
 			Leavers: Leavers{
-				OnInactive: InactiveSuspend, OnUnmapped: UnmappedRemoveAccess, Tokens: LeaverTokensDelete,
+				OnInactive: InactiveDelete, OnUnmapped: UnmappedRemoveAccess, Tokens: LeaverTokensDelete,
 				DeleteSuperusersWithoutPassword: true,
 			},
 		},
@@ -157,10 +162,20 @@ reconcile: {settle: 0s, full_compare: 24h}
 	want[1].Name, want[1].URL, want[1].InsecureHTTP = "eu", "http://matomo.internal/", true
 	want[1].Login, want[1].TokenFile = "b", "t"
 	want[1].Leavers.DeleteAfter = 36 * time.Hour
+	wantAudit := Audit{CheckpointFile: "notes", SigningKeyFile: "key.pem", Every: time.Minute, JournalFile: "journal"}
+	if diff := cmp.Diff(wantAudit, c.Audit, ignoreSecrets); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff(want, c.Targets, ignoreSecrets); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
-	wantSources := []Source{{"okta", SourceSCIM, ProfileStrict, false}, {"entra", SourceSCIM, ProfileEntra, true}}
+	if want := (SCIM{MaxBody: 2 << 20, MaxOperations: 2000, MaxPage: 200, MaxFilter: 1024}); c.SCIM != want {
+		t.Errorf("scim = %+v, want %+v", c.SCIM, want)
+	}
+	wantSources := []Source{
+		{Name: "okta", Type: SourceSCIM, Profile: ProfileStrict},
+		{Name: "entra", Type: SourceSCIM, Profile: ProfileEntra, Lifecycle: true},
+	}
 	if diff := cmp.Diff(wantSources, c.Sources); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}

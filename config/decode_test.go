@@ -37,7 +37,7 @@ func TestDecode_Refuses(t *testing.T) {
 		"unknown key at the top": {
 			"colour: red",
 			[]string{"9:1 colour: unknown key"},
-			"known here: listen, log, database, sources, targets, mapping, guards, reconcile",
+			"known here: listen, scim, log, database, sources, schemas, targets, mapping, guards, reconcile, audit",
 		},
 		"misspelt key": {
 			"guards: {max_superuser: 3}",
@@ -62,7 +62,7 @@ func TestDecode_Refuses(t *testing.T) {
 		"key with several homes": {
 			"name: x",
 			[]string{"9:1 name: unknown key here"},
-			"it belongs to sources[].name or targets[].name",
+			"it belongs to sources[].name or schemas[].name or schemas[].attributes[].name or schemas[].attributes[].sub_attributes[].name or targets[].name or targets[].tokens.database.name",
 		},
 		"key of a later version": {
 			"listen: {quic: {}}",
@@ -271,11 +271,11 @@ func TestDecode_NoYAML(t *testing.T) {
 		},
 		"a word": {
 			"nonsense",
-			"1:1 : must be keys and values, like listen, log, database, sources, targets, mapping, guards, reconcile",
+			"1:1 : must be keys and values, like listen, scim, log, database, sources, schemas, targets, mapping, guards, reconcile, audit",
 		},
 		"a list": {
 			"- a\n- b",
-			"1:1 : must be keys and values, like listen, log, database, sources, targets, mapping, guards, reconcile",
+			"1:1 : must be keys and values, like listen, scim, log, database, sources, schemas, targets, mapping, guards, reconcile, audit",
 		},
 		"unknown anchor": {"a: *b", "1:1 : this is not YAML: unknown anchor 'b' referenced"},
 	} {

@@ -12,6 +12,7 @@ import (
 func defaults() *Config {
 	return &Config{
 		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", TLS: TLS{ACMEDir: "acme"}},
+		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: LogAuto, Level: LevelInfo},
 		Database: Database{URL: sqliteScheme + "bridge.db"},
 		Mapping: Mapping{
@@ -20,6 +21,7 @@ func defaults() *Config {
 		},
 		Guards:    Guards{MaxSuperusers: 3, MinSuperusers: 1},
 		Reconcile: Reconcile{Settle: 10 * time.Second, FullCompare: 15 * time.Minute},
+		Audit:     Audit{Every: time.Hour},
 	}
 }
 
@@ -39,6 +41,7 @@ func defaultTarget() Target {
 		Tokens: Tokens{
 			Strategy: TokensAuto,
 			On:       []TokenEvent{TokensOnDeprovision, TokensOnRoleChange},
+			Database: TokenDatabase{TLS: TokenTLSAuto, Action: TokenDBDelete},
 		},
 		Leavers: Leavers{
 			OnInactive:        InactiveSuspend,

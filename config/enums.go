@@ -104,12 +104,17 @@ type TokenStrategy string
 const (
 	TokensAuto     TokenStrategy = "auto"     // the first that works and destroys nothing
 	TokensPlugin   TokenStrategy = "plugin"   // the companion plugin in Matomo
+	TokensDatabase TokenStrategy = "database" // Matomo's own database
+
+	// TokensRegenerate is Matomo 3's own call, which later versions lack.
+	TokensRegenerate TokenStrategy = "regenerate"
+
 	TokensRecreate TokenStrategy = "recreate" // delete the account and add it again
 	TokensNone     TokenStrategy = "none"     // never; tokens stay inert
 )
 
 func (TokenStrategy) values() []string {
-	return words(TokensAuto, TokensPlugin, TokensRecreate, TokensNone)
+	return words(TokensAuto, TokensPlugin, TokensDatabase, TokensRegenerate, TokensRecreate, TokensNone)
 }
 
 // TokenEvent is an occasion on which tokens are invalidated.
@@ -118,10 +123,15 @@ type TokenEvent string
 // The occasions.
 const (
 	TokensOnDeprovision TokenEvent = "deprovision" // the person left
-	TokensOnRoleChange  TokenEvent = "role_change" // the person's access became less or other
+	TokensOnRoleChange  TokenEvent = "role_change" // the person's access became less, more or other
+
+	// TokensOnDecrease is only when something was taken away.
+	TokensOnDecrease TokenEvent = "privilege_decrease"
 )
 
-func (TokenEvent) values() []string { return words(TokensOnDeprovision, TokensOnRoleChange) }
+func (TokenEvent) values() []string {
+	return words(TokensOnDeprovision, TokensOnRoleChange, TokensOnDecrease)
+}
 
 // OnInactive is what becomes of the account of a person who left.
 type OnInactive string
@@ -129,9 +139,10 @@ type OnInactive string
 // What may become of it.
 const (
 	InactiveSuspend OnInactive = "suspend" // no access, no tokens, no password that works
+	InactiveDelete  OnInactive = "delete"  // the same, and the account is deleted at once
 )
 
-func (OnInactive) values() []string { return words(InactiveSuspend) }
+func (OnInactive) values() []string { return words(InactiveSuspend, InactiveDelete) }
 
 // OnUnmapped is what becomes of a person's access when the last rule that gave
 // it no longer matches.

@@ -40,7 +40,7 @@ func TestExample_MentionsEveryKey(t *testing.T) {
 	seen := 0
 	walkKeys(reflect.TypeFor[Config](), "", func(path, key string) {
 		seen++
-		if !regexp.MustCompile(`(?m)^ *(# |- )?` + regexp.QuoteMeta(key) + `:`).MatchString(Example()) {
+		if !regexp.MustCompile(`(?m)^ *(# *)?(- )?` + regexp.QuoteMeta(key) + `:`).MatchString(Example()) {
 			t.Errorf("%s is not in the example", path)
 		}
 	})
@@ -66,6 +66,12 @@ func TestExample_CommentedAlternativesAreRight(t *testing.T) {
 			switch {
 			case j == i:
 				text = append(text, m[1]+strings.TrimPrefix(strings.TrimSpace(line), "# "))
+			case strings.Contains(strings.ToLower(line), "token_database") && strings.HasSuffix(other, `: ""`):
+				other = strings.Replace(other, `address: ""`, "address: db:3306", 1)
+				other = strings.Replace(other, `name: ""`, "name: matomo", 1)
+				text = append(text, strings.Replace(other, `user: ""`, "user: bridge", 1))
+			case m[2] == "checkpoint_file" && strings.Contains(other, "# signing_key_file:"), m[2] == "signing_key_file" && strings.Contains(other, "# checkpoint_file:"):
+				text = append(text, strings.Replace(other, "# ", "", 1)) // the one needs the other
 			case m[2] == "token_env" && strings.Contains(other, "token_file: "):
 			case strings.HasPrefix(other, "  url: sqlite:") && strings.Contains(line, "DATABASE_PASSWORD") || strings.HasPrefix(other, "  url: sqlite:") && strings.Contains(line, "database_password"):
 				text = append(text, "  url: postgres://bridge@db/bridge")
@@ -79,6 +85,22 @@ func TestExample_CommentedAlternativesAreRight(t *testing.T) {
 	}
 	if tried < 5 {
 		t.Errorf("only %d alternatives were tried", tried)
+	}
+}
+
+// The schemas that the example shows in comments are right, too.
+func TestExample_SchemasAreRight(t *testing.T) {
+	block := regexp.MustCompile(`(?m)^schemas: \[\]\n((?:  # .*\n)+)`).FindStringSubmatch(Example())
+	if block == nil {
+		t.Fatal("no schemas in the example")
+	}
+	text := regexp.MustCompile(`(?m)^  # `).ReplaceAllString(block[1], "  ")
+	c, err := Parse("f", []byte(minimal+"schemas:\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Schemas) != 1 || len(c.Schemas[0].Attributes) != 2 || len(c.Schemas[0].Attributes[1].SubAttributes) != 2 {
+		t.Errorf("read as %+v", c.Schemas)
 	}
 }
 

@@ -33,10 +33,12 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 	}
 	c.Listen.MonitorToken = bind(c.Listen.MonitorTokenFile, c.Listen.MonitorTokenEnv)
 	c.Database.Password = bind(c.Database.PasswordFile, c.Database.PasswordEnv)
+	c.Audit.SigningKey = bind(c.Audit.SigningKeyFile, "")
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		t.Token = bind(t.TokenFile, t.TokenEnv)
 		t.Password = bind(t.PasswordFile, t.PasswordEnv)
+		t.Tokens.Database.Password = bind(t.Tokens.Database.PasswordFile, t.Tokens.Database.PasswordEnv)
 	}
 }
 
@@ -46,10 +48,12 @@ func (c *Config) checkFiles(r *report, rules fileRules) {
 	rules.checkSecret(r, "database.password", c.Database.Password)
 	rules.checkSecret(r, "listen.monitor_token", c.Listen.MonitorToken)
 	c.checkCertificate(r, rules)
+	rules.checkSecret(r, "audit.signing_key", c.Audit.SigningKey)
 	for i := range c.Targets {
 		path := fmt.Sprintf("targets[%d]", i)
 		rules.checkSecret(r, path+".token", c.Targets[i].Token)
 		rules.checkSecret(r, path+".password", c.Targets[i].Password)
+		rules.checkSecret(r, path+".tokens.database.password", c.Targets[i].Tokens.Database.Password)
 	}
 	for i, name := range c.Mapping.Files {
 		path, file := fmt.Sprintf("mapping.files[%d]", i), c.Resolve(name)

@@ -183,3 +183,44 @@ func TestMemoryOnly(t *testing.T) {
 		t.Error("/dev/shm does not count as memory")
 	}
 }
+
+// The journal is beside the database, and beside the configuration when the database is elsewhere.
+func TestLoad_JournalHasAPlace(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                     "bridge.db.audit-journal",
+		"database: {url: 'sqlite:state/b.db'}": "state/b.db.audit-journal",
+		"database: {url: 'postgres://u@h/d'}":  "audit-journal.jsonl",
+		"audit: {journal_file: j}":             "j",
+	} {
+		dir, path := project(t, "")
+		write(t, dir, "bridge.yaml", minimal+text+"\n")
+		c, err := Load(path, noEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Audit.JournalFile != filepath.Join(dir, want) {
+			t.Errorf("%s: journal %s, want %s", text, c.Audit.JournalFile, want)
+		}
+	}
+}
+
+func TestLoad_SigningKeyIsASecret(t *testing.T) {
+	dir, path := project(t, minimal+"audit: {checkpoint_file: notes, signing_key_file: key.pem}\n")
+	if _, err := Load(path, noEnv); err == nil || !strings.Contains(err.Error(), "audit.signing_key_file") {
+		t.Errorf("without the key: %v", err)
+	}
+	write(t, dir, "key.pem", "x\n")
+	if err := os.Chmod(filepath.Join(dir, "key.pem"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path, noEnv); err == nil || !strings.Contains(err.Error(), "can be read by others") {
+		t.Errorf("with a key that others can read: %v", err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "key.pem"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path, noEnv)
+	if err != nil || c.Audit.CheckpointFile != filepath.Join(dir, "notes") || c.Audit.SigningKey.IsZero() {
+		t.Fatalf("audit of %+v: %v", c, err)
+	}
+}

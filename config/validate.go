@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/matomo-scim/bridge/config/extension"
 )
 
 // The checks of this file look at keys together and touch nothing outside the
@@ -39,12 +41,17 @@ func (c *Config) validate(r *report) {
 	c.validateListen(r)
 	c.validateTLS(r)
 	validatePlace(r, "listen", "monitor_token", c.Listen.MonitorTokenFile, c.Listen.MonitorTokenEnv)
+	c.SCIM.validate(r)
 	c.Database.validate(r)
 	c.validateSources(r)
+	for _, p := range extension.Check(c.Schemas) {
+		r.add("schemas"+p.Path, p.Msg, p.Hint)
+	}
 	c.validateTargets(r)
 	c.validateMapping(r)
 	c.validateGuards(r)
 	c.validateReconcile(r)
+	c.Audit.validate(r)
 }
 
 // validateListen checks the form of the addresses; whether they are free shows
@@ -88,6 +95,15 @@ func (c *Config) validateTLS(r *report) {
 			r.add(path+".acme_url", "is no https address", "remove the key for Let's Encrypt")
 		}
 	}
+}
+
+// validate keeps the limits where a request fits into memory and the usual ones are
+// not refused: the largest group that a provider sends at once is a megabyte.
+func (s *SCIM) validate(r *report) {
+	r.between("scim.max_body", s.MaxBody, 64<<10, 64<<20)
+	r.between("scim.max_operations", s.MaxOperations, 10, 10_000)
+	r.between("scim.max_page", s.MaxPage, 10, 10_000)
+	r.between("scim.max_filter", s.MaxFilter, 256, 16<<10)
 }
 
 // validate checks the URL's form; that the server answers is for `check`.
@@ -214,7 +230,7 @@ func (t *Target) validate(r *report, path string) {
 		}
 	}
 	r.between(path+".requests_per_minute", t.RequestsPerMinute, 0, 100_000)
-	validateUnique(r, path+".tokens.on", t.Tokens.On)
+	t.Tokens.validate(r, path+".tokens")
 }
 
 // validateURL checks the address of a Matomo and gives it a trailing slash.
@@ -334,13 +350,29 @@ func (c *Config) validateGuards(r *report) {
 
 // validateReconcile keeps the pace within what the loop is made for.
 func (c *Config) validateReconcile(r *report) {
-	span := func(path string, v, lo, hi time.Duration) {
-		if v < lo || v > hi {
-			r.add(path, fmt.Sprintf("%s is out of range", v), fmt.Sprintf("use a duration from %s to %s", lo, hi))
-		}
+	r.span("reconcile.settle", c.Reconcile.Settle, 0, time.Minute)
+	r.span("reconcile.full_compare", c.Reconcile.FullCompare, time.Minute, 24*time.Hour)
+}
+
+// validate wants a key for notes and notes for a key: one without the other is
+// a file that somebody believes in and that is not there.
+func (a *Audit) validate(r *report) {
+	r.span("audit.every", a.Every, time.Minute, 24*time.Hour)
+	switch {
+	case a.CheckpointFile != "" && a.SigningKeyFile == "":
+		r.add("audit.checkpoint_file", "checkpoints need a key to sign them with", "make one with: matomo-scim-bridge audit key FILE, and name it as signing_key_file")
+	case a.CheckpointFile == "" && a.SigningKeyFile != "":
+		r.add("audit.signing_key_file", "there is nothing to sign", "say where to write checkpoints with checkpoint_file, or remove the key")
+	case a.CheckpointFile != "" && (a.CheckpointFile == a.SigningKeyFile || a.CheckpointFile == a.JournalFile):
+		r.add("audit.checkpoint_file", "is the same file as another one", "give each a file of its own")
 	}
-	span("reconcile.settle", c.Reconcile.Settle, 0, time.Minute)
-	span("reconcile.full_compare", c.Reconcile.FullCompare, time.Minute, 24*time.Hour)
+}
+
+// span reports a duration that is out of range.
+func (r *report) span(path string, v, lo, hi time.Duration) {
+	if v < lo || v > hi {
+		r.add(path, fmt.Sprintf("%s is out of range", v), fmt.Sprintf("use a duration from %s to %s", lo, hi))
+	}
 }
 
 // validateUnique reports what a list names twice.

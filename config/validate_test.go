@@ -17,10 +17,43 @@ func TestValidate_Refuses(t *testing.T) {
 		want []string
 		hint string // of the first; empty: not compared
 	}{
+		"checkpoints without a key": {
+			minimal + "audit: {checkpoint_file: notes}",
+			[]string{"9:26 audit.checkpoint_file: checkpoints need a key to sign them with"},
+			"make one with: matomo-scim-bridge audit key FILE, and name it as signing_key_file",
+		},
+		"a key without checkpoints": {
+			minimal + "audit: {signing_key_file: key.pem}",
+			[]string{"9:27 audit.signing_key_file: there is nothing to sign"},
+			"say where to write checkpoints with checkpoint_file, or remove the key",
+		},
+		"checkpoints over the key": {
+			minimal + "audit: {checkpoint_file: key.pem, signing_key_file: key.pem}",
+			[]string{"9:26 audit.checkpoint_file: is the same file as another one"},
+			"",
+		},
+		"checkpoints all the time": {
+			minimal + "audit: {every: 1s}",
+			[]string{"9:16 audit.every: 1s is out of range"},
+			"use a duration from 1m0s to 24h0m0s",
+		},
+		"tokens of a moment": {
+			with("token_file: token", "token_file: token\n    tokens: {max_age: 1h}"),
+			[]string{"7:23 targets[0].tokens.max_age: 1h0m0s is out of range"},
+			"use a duration from 24h0m0s to 87600h0m0s",
+		},
 		"no port": {
 			minimal + "listen: {scim: localhost}",
 			[]string{`9:16 listen.scim: "localhost" is no address to listen on`},
 			`write "host:port", or ":port" for every interface`,
+		},
+		"limits of requests": {
+			minimal + "scim: {max_body: 65535, max_operations: 9, max_page: 10001, max_filter: 255}",
+			[]string{
+				"9:18 scim.max_body: 65535 is out of range", "9:41 scim.max_operations: 9 is out of range",
+				"9:54 scim.max_page: 10001 is out of range", "9:73 scim.max_filter: 255 is out of range",
+			},
+			"use a number from 65536 to 67108864",
 		},
 		"port by name": {
 			minimal + "listen: {metrics: ':http'}",
@@ -346,6 +379,30 @@ func TestValidate_Accepts(t *testing.T) {
 	} {
 		if _, err := Parse("f", []byte(text)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What the declarations of schemas get wrong is shown where it stands.
+func TestValidate_Schemas(t *testing.T) {
+	_, err := Parse("f", []byte(minimal+`schemas:
+  - id: urn:example:acme:2.0:User
+    name: AcmeUser
+    attributes:
+      - {name: costUnit, type: text}
+      - name: department
+      - {name: desk, typ: complex}
+`))
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		`f:13:32: schemas[0].attributes[0].type: "text" is no type here`,
+		`f:14:15: schemas[0].attributes[1].name: "department" is an attribute of the standard already`,
+		`f:15:22: schemas[0].attributes[2].typ: unknown key`, "did you mean type?",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in\n%v", want, err)
 		}
 	}
 }

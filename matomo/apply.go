@@ -18,6 +18,9 @@ type StepResult struct {
 	Err       error  // nil: Matomo said yes
 	Uncertain bool   // it failed, and yet Matomo may have done it: only a read tells
 	Answer    string // Matomo's answer, shortened
+
+	// FellBack says which token strategies failed before that of Step, and how.
+	FellBack []string
 }
 
 // Result is what became of one plan, step by step.
@@ -369,53 +372,60 @@ func (a *application) sendAlone(ctx context.Context, jobs []job) {
 	}
 }
 
-// sendJobs sends jobs as one bulk request, and those for the token database
-// after it.
+// sendJobs sends jobs as one bulk request. What goes to the token database goes
+// first: any call about access or passwords in the request then empties the cache
+// of Matomo's tracker, which is why such a job brings one along.
 func (a *application) sendJobs(ctx context.Context, jobs []job) {
-	var calls []wire.Call
-	var members []job
-	for _, j := range jobs {
-		if !j.direct {
-			calls, members = append(calls, j.call), append(members, j)
-		}
+	if len(jobs) == 0 || a.stop != nil {
+		return
 	}
 	if err := before(ctx); err != nil {
 		a.abort(err)
 		return
 	}
-	if len(calls) > 0 && a.stop == nil {
+	a.revokeDirectly(ctx, jobs)
+	var calls []wire.Call
+	var members []job
+	for _, j := range jobs {
+		if !j.direct || j.result.Err == nil && len(j.call.Params) > 0 {
+			calls, members = append(calls, j.call), append(members, j)
+		}
+	}
+	if len(calls) > 0 {
 		errs, err := a.c.conn.Bulk(ctx, calls, false, 0)
 		for i, j := range members {
-			j.result.Sent = true
-			if err != nil {
-				a.settle(j, err)
-			} else {
-				a.settle(j, errs[i])
+			answer := err
+			if err == nil {
+				answer = errs[i]
 			}
+			a.answered(j, answer, err == nil)
 		}
 	}
-	for _, j := range jobs {
-		if j.direct && a.stop == nil {
-			a.revokeDirectly(ctx, j)
-		}
-	}
+	a.fallBack(ctx, jobs)
 }
 
-// revokeDirectly ends tokens in Matomo's database, and then makes Matomo's
-// tracker forget them.
-func (a *application) revokeDirectly(ctx context.Context, j job) {
-	j.result.Sent = true
-	if a.c.opt.TokenDB == nil {
-		a.settle(j, &Error{Kind: Refused, Method: string(RevokeTokens), Message: "no token database is configured"})
-		return
+// The order within a request matters twice. Leavers' steps are first because their
+// plans are; and ended tokens come before the call that makes the tracker forget them,
+// because a tracker that reads the table in between would remember them for another
+// five minutes.
+
+// answered records the answer to one member of a request; alone says that it is
+// the member's own and not that of the whole request.
+func (a *application) answered(j job, err error, alone bool) {
+	switch {
+	case j.direct && err != nil:
+		a.c.log.Warn("Matomo's tracker may accept ended tokens for five minutes", zap.Error(err))
+	case j.direct:
+	case alone && j.result.Step.Kind == RevokeTokens && (KindOf(err) == ServerFailure || KindOf(err) == Malformed):
+		// A plugin that breaks is not Matomo that breaks: the others go on.
+		j.result.Sent = true
+		e, _ := errors.AsType[*Error](err)
+		j.result.Err = &Error{Kind: Refused, Method: e.Method, Message: e.Message, Err: err}
+		j.result.Uncertain = true
+	default:
+		j.result.Sent = true
+		a.settle(j, err)
 	}
-	_, err := a.c.opt.TokenDB.Revoke(ctx, j.result.Step.Login)
-	if err == nil && len(j.call.Params) > 0 {
-		if err := a.c.conn.Single(ctx, j.call, false); err != nil {
-			a.c.log.Warn("Matomo's tracker may accept ended tokens for five minutes", zap.Error(err))
-		}
-	}
-	a.settle(j, err)
 }
 
 // settle records the answer to one job. A failure of the instance stops all

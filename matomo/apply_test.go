@@ -328,6 +328,8 @@ type tokenDB struct {
 	b     *bench
 	err   error
 	calls []string
+
+	excess []string
 }
 
 func (d *tokenDB) Revoke(_ context.Context, login string) (int, error) {
@@ -344,6 +346,10 @@ func (d *tokenDB) Tokens(_ context.Context, login string) ([]matomo.Token, error
 		out = append(out, matomo.Token{ID: t.ID})
 	}
 	return out, d.err
+}
+
+func (d *tokenDB) Check(context.Context) (matomo.StoreReport, error) {
+	return matomo.StoreReport{Table: "matomo.matomo_user_token_auth", Generation: "Matomo 5", Action: "delete", Excess: d.excess, Grant: "GRANT less"}, d.err
 }
 
 func TestApply_TokenDatabase(t *testing.T) {
@@ -373,12 +379,14 @@ func TestApply_TokenDatabase(t *testing.T) {
 	if !g.Revoked || g.Tokens != matomo.TokensDead {
 		t.Errorf("gone: %+v", g)
 	}
-	db.err = &matomo.Error{Kind: matomo.Unreachable, Method: "database"}
+	db.err = &matomo.Error{Kind: matomo.StoreDown, Method: "database"}
 	r := b.bring(t, person("alice", "1:view", comeBack))
-	wantKind(t, r.Err, matomo.Unreachable)
+	wantKind(t, r.Err, matomo.StoreDown)
 	wantAccess(t, b, "alice", "")
-	if _, err := b.c.ReadAccounts(context.Background(), []string{"alice"}, matomo.Read{Tokens: true}); err == nil {
-		t.Error("tokens unread, and yet a snapshot")
+	// What the database does not show is unknown, and everything else is there.
+	s := b.accounts(t, matomo.Read{Tokens: true, Orphans: true}, "alice")
+	if a, known := s.Account("alice"); !known || !a.Exists || a.TokensKnown || s.TokenTrouble[matomo.Database] == nil {
+		t.Errorf("account %+v, trouble %v", a, s.TokenTrouble)
 	}
 }
 

@@ -2,6 +2,7 @@ package matomo
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/matomo-scim/bridge/matomo/access"
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
@@ -14,6 +15,9 @@ func newJob(s *StepResult) job {
 	step := s.Step
 	j := job{result: s, direct: step.Kind == RevokeTokens && step.Strategy == Database}
 	j.call = stepCall(step)
+	if step.Strategy == Regenerate {
+		return j // nothing of an answer about a new token is kept
+	}
 	var raw json.RawMessage
 	decode := wire.Raw(&raw)
 	j.call.Decode = func(dec *json.Decoder) error {
@@ -115,7 +119,11 @@ func accessCall(s Step) wire.Call {
 func tokenCall(s Step) wire.Call {
 	switch s.Strategy {
 	case Plugin:
-		return wire.Call{Method: plan.Companion + ".revokeTokens", Params: []wire.Param{wire.P("userLogin", s.Login)}}
+		k := wire.Call{Method: plan.Companion + ".revokeTokens", Params: []wire.Param{wire.P("userLogin", s.Login)}}
+		if s.Token != 0 {
+			k.Params = append(k.Params, wire.P("idTokenAuth", strconv.Itoa(s.Token)))
+		}
+		return k
 	case Regenerate:
 		return wire.Call{Method: "UsersManager.regenerateTokenAuth", Params: []wire.Param{wire.P("userLogin", s.Login)}}
 	case Database:

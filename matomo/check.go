@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
-	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // Level says how bad a finding is.
@@ -47,7 +46,9 @@ func (c *Client) Check(ctx context.Context, pol Policy) []Finding {
 		c.checkLogin(snap),
 	}
 	out = append(out, c.checkPassword(ctx, pol)...)
-	out = append(out, checkVersion(snap.Version), c.checkTokens(snap, pol), checkAnonymous(snap))
+	out = append(out, checkVersion(snap.Version))
+	out = append(out, c.checkTokens(ctx, pol)...)
+	out = append(out, checkAnonymous(snap))
 	return append(out, c.checkPlugins(ctx)...)
 }
 
@@ -88,7 +89,7 @@ func (c *Client) checkPassword(ctx context.Context, pol Policy) []Finding {
 	if pol.RandomisePassword {
 		out = append(out, Finding{
 			"mail", LevelHint, "Matomo mails a person whose password the bridge changes when they leave",
-			"set enable_update_users_email=0 in Matomo's config.ini.php, or leavers.randomise_Password: false (then only the companion plugin ends sessions)",
+			"set enable_update_users_email=0 in Matomo's config.ini.php, or leavers.randomise_password: false (then only the companion plugin ends sessions)",
 		})
 	}
 	return out
@@ -104,27 +105,6 @@ func checkVersion(version string) Finding {
 	default:
 		return Finding{"version", LevelWarn, "Matomo reports the version " + version, "make sure that url is that of a Matomo"}
 	}
-}
-
-// checkTokens tells which strategy applies and what it costs.
-func (c *Client) checkTokens(snap *Snapshot, pol Policy) Finding {
-	s := ChooseTokens(pol.Tokens, snap.Version, snap.CanRevoke, c.opt.TokenDB != nil)
-	f := Finding{Name: "tokens", Level: LevelOK, Text: "strategy " + string(s) + ": " + TokenCost(s)}
-	switch {
-	case s == NoStrategy && pol.LeaverTokens == RevokeOrRecreate:
-		f.Level, f.Text = LevelWarn, "strategy recreate for leavers: "+TokenCost(Recreate)
-	case s == NoStrategy && pol.LeaverTokens == RevokeOrDelete:
-		f.Level, f.Text = LevelWarn, "leavers are deleted at once, because nothing else ends their tokens"
-	case s == NoStrategy:
-		f.Level, f.Text = LevelWarn, "no strategy: "+TokenCost(s)
-	default:
-		return f
-	}
-	if pol.Tokens != Auto && pol.Tokens != NoStrategy && pol.Tokens != Recreate {
-		f.Text = "the configured strategy " + string(pol.Tokens) + " does not work here; " + f.Text
-	}
-	f.Advice = "install the companion plugin " + plan.Companion + " (deploy/matomo-plugin)"
-	return f
 }
 
 // checkAnonymous looks at what everybody may see: leavers keep that.

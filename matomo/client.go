@@ -46,6 +46,7 @@ type Client struct {
 	reader  *snapshot.Reader
 	log     *zap.Logger
 	writers keyLock
+	ways    ways
 
 	mu        sync.Mutex // guards protected
 	protected []string   // with Login; replaced, never changed
@@ -66,8 +67,13 @@ func New(opt Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	m, err := newTokenMetrics(opt.Registerer, opt.Name)
+	if err != nil {
+		return nil, err
+	}
 	c := &Client{
-		opt: opt, conn: conn, log: opt.Logger.With(zap.String("target", opt.Name)),
+		ways: ways{metrics: m, failed: map[deed]int{}, broken: map[Strategy]error{}},
+		opt:  opt, conn: conn, log: opt.Logger.With(zap.String("target", opt.Name)),
 		reader:  &snapshot.Reader{Conn: conn, InstanceTimeout: opt.InstanceTimeout},
 		writers: keyLock{held: make(map[string]chan struct{})},
 	}
@@ -131,12 +137,20 @@ func (c *Client) ReadInstance(ctx context.Context) (*Snapshot, error) { return c
 // Logins that do not exist are in the snapshot as such. With no logins it reads
 // sites and capabilities only.
 func (c *Client) ReadAccounts(ctx context.Context, logins []string, opt Read) (*Snapshot, error) {
-	return c.reader.Accounts(ctx, logins, opt)
+	snap, err := c.reader.Accounts(ctx, logins, opt)
+	if err == nil && opt.Tokens && len(logins) > 0 {
+		c.noteReads(snap)
+	}
+	return snap, err
 }
 
 // ReadTokens reads the app tokens of a few accounts and nothing of their
 // access: the accounts of this snapshot show none. Where tokens cannot be seen,
-// TokensKnown is unset.
+// TokensKnown is unset, and TokenTrouble says why when they should have been.
 func (c *Client) ReadTokens(ctx context.Context, logins []string) (*Snapshot, error) {
-	return c.reader.TokensOnly(ctx, logins)
+	snap, err := c.reader.TokensOnly(ctx, logins)
+	if err == nil {
+		c.noteReads(snap)
+	}
+	return snap, err
 }

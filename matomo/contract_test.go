@@ -35,6 +35,7 @@ type party struct {
 	password string
 	prefix   string
 	addSites bool
+	real     bool // has pages, too
 	sites    []access.SiteID
 }
 
@@ -44,7 +45,7 @@ func parties(t *testing.T) map[string]*party {
 	if u := os.Getenv("MATOMO_URL"); u != "" {
 		out["real"] = &party{
 			url: u, login: os.Getenv("MATOMO_LOGIN"), token: os.Getenv("MATOMO_TOKEN"), password: os.Getenv("MATOMO_PASSWORD"),
-			http: &http.Transport{}, addSites: os.Getenv("MATOMO_SITES") != "",
+			http: &http.Transport{}, real: true, addSites: os.Getenv("MATOMO_SITES") != "",
 		}
 	}
 	for _, v := range versions {
@@ -263,6 +264,11 @@ func TestContract(t *testing.T) {
 		{"more than a hundred people in one Apply", contractMany},
 		{"more than a hundred sites", contractManySites},
 		{"evidence", contractEvidence},
+		{"things that are given back", contractRestore},
+		{"companion plugin: what it refuses", contractPluginRefusals},
+		{"companion plugin: list and end tokens", contractPluginTokens},
+		{"companion plugin: tracking ends at once", contractPluginTracking},
+		{"companion plugin: web sessions end", contractPluginSessions},
 	}
 	for name, p := range parties(t) {
 		t.Run(name, func(t *testing.T) {

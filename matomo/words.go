@@ -96,6 +96,8 @@ const (
 	Validation     = wire.Validation
 	LastSuperuser  = wire.LastSuperuser
 	IsSuperuser    = wire.IsSuperuser
+	StoreDown      = wire.StoreDown
+	StoreRefused   = wire.StoreRefused
 	Protected      = wire.Protected
 	Skipped        = wire.Skipped
 	Refused        = wire.Refused
@@ -112,6 +114,7 @@ const (
 	EvidenceNone    = snapshot.EvidenceNone
 	EvidenceReports = snapshot.EvidenceReports
 	EvidenceAll     = snapshot.EvidenceAll
+	EvidenceAccount = snapshot.EvidenceAccount
 )
 
 // The kinds of steps, the reasons for blocks, the ways of managing and of
@@ -200,12 +203,6 @@ func ValidateLogin(login string) *Block { return plan.ValidateLogin(login) }
 // ValidateEmail reports why Matomo would refuse an address; nil when it would
 // not.
 func ValidateEmail(email string) *Block { return plan.ValidateEmail(email) }
-
-// ChooseTokens returns the token strategy that works on an instance; see
-// plan.ChooseTokens.
-func ChooseTokens(setting Strategy, version string, canRevoke, hasDB bool) Strategy {
-	return plan.ChooseTokens(setting, version, canRevoke, hasDB)
-}
 
 // TokenCost tells in one sentence what a strategy means for the people
 // concerned.

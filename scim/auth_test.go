@@ -76,9 +76,10 @@ func TestRouting_OddPathsWithCredential(t *testing.T) {
 	s := newServer(t, databasetest.SQLite(t))
 	id := s.createUser(t, "okta", "ada@example.org")
 	for path, status := range map[string]int{
-		"/Users/": 200, "/Users/" + id + "/": 200, "/%55sers": 200,
-		"/users": 404, "//Users": 404, "/./Users": 404, "/Users//" + id: 404, "/Users%2F" + id: 404, "/Users/..%2f" + id: 404,
-		"/Users/%2e%2e/Groups": 404, "/Users%00": 404, "": 404, "/": 404, "/Me": 404, "/Users/" + id + "/x": 404, "/Users/%00": 404,
+		"/Users/": 200, "/Users/" + id + "/": 200, "/%55sers": 200, "/users": 200,
+		"//Users": 404, "/./Users": 404, "/Users//" + id: 404, "/Users%2F" + id: 404, "/Users/..%2f" + id: 404,
+		"/Users/%2e%2e/Groups": 404, "/Users%00": 404, "": 200, "/": 200, "/Users/" + id + "/x": 404, "/Users/%00": 404,
+		"/Me":        501, // M01
 		"/Users/%ff": 404, "/Users/" + strings.Repeat("a", 5000): 404, "/Users/" + strings.ToUpper(id): 404,
 	} {
 		rec := s.raw(t, http.MethodGet, scim.DefaultBasePath+path, "Bearer "+s.tokens["okta"])

@@ -11,6 +11,8 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/bulk"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -20,6 +22,9 @@ var errNoEndpoint = errors.New("no such endpoint")
 // errForbiddenFilter says that a discovery endpoint was filtered (RFC 7644
 // section 4).
 var errForbiddenFilter = errors.New("discovery endpoints cannot be filtered")
+
+// errNoAlias says that /Me means nobody; see handler.me.
+var errNoAlias = errors.New("/Me is not supported: a credential of an identity provider stands for no user")
 
 // methodError says that an endpoint lacks the method.
 type methodError struct{ allow string }
@@ -33,12 +38,15 @@ type rateError struct{ after time.Duration }
 // Error says no more: the time to wait is in a header.
 func (e *rateError) Error() string { return "too many requests" }
 
-// tooManyOperations says that a PATCH has more operations than allowed.
-type tooManyOperations struct{ max int }
+// tooManyOperations says that a PATCH or a bulk request has more operations than allowed.
+type tooManyOperations struct {
+	what string
+	max  int
+}
 
 // Error names the limit.
 func (e *tooManyOperations) Error() string {
-	return fmt.Sprintf("a PATCH may have at most %d operations", e.max)
+	return fmt.Sprintf("%s may have at most %d operations", e.what, e.max)
 }
 
 // problem is an error as the client sees it (RFC 7644 section 3.12).
@@ -58,6 +66,7 @@ func problemOf(err error, requestID string) problem {
 	var limit *rateError
 	var operations *tooManyOperations
 	var body *http.MaxBytesError
+	var reference *bulk.ReferenceError
 	switch {
 	// What a client did wrong is said by the packages that noticed.
 	case errors.As(err, &known):
@@ -73,8 +82,12 @@ func problemOf(err error, requestID string) problem {
 		return problem{http.StatusRequestEntityTooLarge, schema.TooMany, operations.Error()}
 	case errors.As(err, &body):
 		return problem{http.StatusRequestEntityTooLarge, schema.TooMany, fmt.Sprintf("the body is larger than %d bytes", body.Limit)}
-	case errors.Is(err, errNoEndpoint):
-		return problem{http.StatusNotFound, "", errNoEndpoint.Error()}
+	case errors.Is(err, errNoEndpoint), errors.Is(err, bulk.ErrEndpoint):
+		return problem{http.StatusNotFound, "", err.Error()}
+	case errors.As(err, &reference):
+		return problem{http.StatusConflict, "", reference.Error()}
+	case errors.Is(err, errNoAlias):
+		return problem{http.StatusNotImplemented, "", errNoAlias.Error()}
 	case errors.Is(err, errForbiddenFilter):
 		return problem{http.StatusForbidden, "", errForbiddenFilter.Error()}
 	// A resource of another source is not there either.
@@ -121,7 +134,7 @@ func (h *handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 		ScimType string   `json:"scimType,omitempty"`
 		Detail   string   `json:"detail"`
 	}{[]string{schema.ErrorURN}, strconv.Itoa(p.status), p.scimType, p.detail})
-	header.Set("Content-Type", ContentType)
+	header.Set("Content-Type", render.ContentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.status)
 	_, _ = w.Write(body)

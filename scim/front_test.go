@@ -22,14 +22,14 @@ func TestDiscovery(t *testing.T) {
 	s := newServer(t, databasetest.SQLite(t))
 	config := s.do(t, "okta", http.MethodGet, "/ServiceProviderConfig", nil).want(t, http.StatusOK) // D01
 	for path, want := range map[string]any{
-		"patch.supported": true, "filter.supported": true, "bulk.supported": false, "changePassword.supported": false,
-		"sort.supported": false, "etag.supported": true, "authenticationSchemes.0.type": "oauthbearertoken", "meta.resourceType": "ServiceProviderConfig",
+		"patch.supported": true, "filter.supported": true, "bulk.supported": true, "changePassword.supported": false,
+		"sort.supported": true, "pagination.cursor": true, "pagination.defaultPaginationMethod": "index", "etag.supported": true, "authenticationSchemes.0.type": "oauthbearertoken", "meta.resourceType": "ServiceProviderConfig",
 	} {
 		if got := lookup(config.json, path); got != want {
 			t.Errorf("ServiceProviderConfig: %s = %v, want %v", path, got, want)
 		}
 	}
-	for _, path := range []string{"bulk.maxOperations", "filter.maxResults", "bulk.maxPayloadSize"} {
+	for _, path := range []string{"bulk.maxOperations", "filter.maxResults", "bulk.maxPayloadSize", "pagination.maxPageSize", "pagination.cursorTimeout"} {
 		if n, err := strconv.Atoi(jsonText(config.get(path))); err != nil || n < 100 {
 			t.Errorf("%s = %v", path, config.get(path))
 		}

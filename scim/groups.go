@@ -1,13 +1,13 @@
 package scim
 
 import (
-	"bytes"
-	"context"
+	"encoding/json"
 	"maps"
 	"net/http"
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/scim/patch"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
@@ -15,63 +15,6 @@ import (
 // split into changes of the head and an ordered delta of members, which the
 // directory runs as set operations. A group of 10,000 is read only by who asks for
 // its members, and then streamed.
-
-// streamChunk is how much of an answer is collected before it is sent. A group
-// without many members is one piece.
-const streamChunk = 64 << 10
-
-// writeMembers writes the members of a group and the closing brace of the group,
-// sending on the way when there are many.
-func (h *handler) writeMembers(ctx context.Context, w http.ResponseWriter, b *bytes.Buffer, v view, id string) error {
-	if v.projection.Wants("members") {
-		first := true
-		err := h.dir.Members(ctx, id, func(m directory.Member) error {
-			mark := b.Len()
-			if first {
-				b.WriteString(`,"members":[`)
-			} else {
-				b.WriteByte(',')
-			}
-			start := b.Len()
-			if err := v.member(b, m); err != nil {
-				return err
-			}
-			if b.Len() == start { // nothing of it is wanted
-				b.Truncate(mark)
-				return nil
-			}
-			first = false
-			return flush(w, b, streamChunk)
-		})
-		if err != nil {
-			return err
-		}
-		if !first {
-			b.WriteByte(']')
-		}
-	}
-	b.WriteByte('}')
-	return nil
-}
-
-// sendGroup answers with one group. The head is read before the members: when
-// they change in between, the version in the answer is older than its content,
-// and a client that relies on it is told so.
-func (h *handler) sendGroup(w http.ResponseWriter, r *http.Request, status int, v view, g directory.Group) error {
-	b := buffer()
-	defer release(b)
-	if err := v.group(b, g); err != nil {
-		return err
-	}
-	header := w.Header()
-	header.Set("Content-Type", ContentType)
-	header.Set("ETag", etag(g.Version))
-	if err := h.writeMembers(r.Context(), statusWriter{w, status}, b, v, g.ID); err != nil {
-		return err
-	}
-	_, err := statusWriter{w, status}.Write(b.Bytes())
-	return err
-}
 
 // createGroup is POST /Groups (RFC 7644 section 3.3). Members that nobody has yet are
 // no error: one of them must not sink the whole push.
@@ -84,32 +27,57 @@ func (h *handler) createGroup(w http.ResponseWriter, r *http.Request, s *session
 	if err != nil {
 		return err
 	}
-	members, err := takeMembers(doc)
+	members, err := takeMembers(doc, directory.Add)
 	if err != nil {
 		return err
 	}
-	g, err := h.dir.CreateGroup(r.Context(), s.actor, doc, members)
+	g, err := h.dir.CreateGroupWith(r.Context(), s.actor, doc, members)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", v.groupMeta(g).location)
-	return h.sendGroup(w, r, http.StatusCreated, v, g)
+	h.countFixups(s, shared(g.LabelTaken))
+	w.Header().Set("Location", v.GroupLocation(g.ID))
+	return v.SendGroup(r.Context(), w, http.StatusCreated, g, h.dir.Members)
 }
 
-// takeMembers takes the members out of a document and returns their values.
-func takeMembers(doc schema.Document) ([]string, error) {
+// takeMembers takes the members out of a document and returns what is to be done
+// with them.
+func takeMembers(doc schema.Document, kind directory.MemberOpKind) (directory.MemberOp, error) {
 	members, err := patch.MembersOf(doc)
 	delete(doc, "members")
-	return memberValues(members), err
+	return memberOp(kind, members), err
 }
 
-// memberValues returns the values of members.
-func memberValues(members []patch.Member) []string {
-	values := make([]string, len(members))
-	for i, m := range members {
-		values[i] = m.Value
+// labelOf is what a client says about a member and gets back, "" for nothing. That a
+// member is a user goes without saying.
+func labelOf(m patch.Member) string {
+	if m.Type == "User" {
+		m.Type = ""
 	}
-	return values
+	if m.Display+m.Type+m.DisplayName == "" {
+		return ""
+	}
+	label, _ := json.Marshal(struct { //nolint:errchkjson // texts always encode
+		Display     string `json:"display,omitempty"`
+		Type        string `json:"type,omitempty"`
+		DisplayName string `json:"displayName,omitempty"`
+	}{m.Display, m.Type, m.DisplayName})
+	return string(label)
+}
+
+// memberOp is a step over members.
+func memberOp(kind directory.MemberOpKind, members []patch.Member) directory.MemberOp {
+	op := directory.MemberOp{Kind: kind, Values: make([]string, len(members))}
+	for i, m := range members {
+		op.Values[i] = m.Value
+		if label := labelOf(m); label != "" {
+			if op.Labels == nil {
+				op.Labels = map[string]string{}
+			}
+			op.Labels[m.Value] = label
+		}
+	}
+	return op
 }
 
 // getGroup is GET /Groups/{id} (RFC 7644 section 3.4.1).
@@ -126,50 +94,10 @@ func (h *handler) getGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	if err != nil {
 		return err
 	}
-	if unmodified(r, g.Version) {
-		w.Header().Set("ETag", etag(g.Version))
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	return h.sendGroup(w, r, http.StatusOK, v, g)
-}
-
-// listGroups is GET /Groups (RFC 7644 section 3.4.2). Entra and many others ask with
-// excludedAttributes=members; then no member is read.
-func (h *handler) listGroups(w http.ResponseWriter, r *http.Request, s *session) error {
-	q, err := query(r)
-	if err != nil {
+	if done, err := fresh(w, r, g.Version); done || err != nil {
 		return err
 	}
-	v := view{base: h.baseURL(r), projection: projection(h.groups, q)}
-	ask, err := h.listQuery(q, s, h.groups)
-	if err != nil {
-		return err
-	}
-	page, err := h.dir.Groups(r.Context(), ask)
-	if err != nil {
-		return err
-	}
-	// The heads of the page are in memory, the members come while the answer is on
-	// its way: a page of large groups would not fit.
-	b := buffer()
-	defer release(b)
-	w.Header().Set("Content-Type", ContentType)
-	listHead(b, page.Total, ask.Start, len(page.Items))
-	for i, g := range page.Items {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		if err := v.group(b, g); err != nil {
-			return err
-		}
-		if err := h.writeMembers(r.Context(), w, b, v, g.ID); err != nil {
-			return err
-		}
-	}
-	b.WriteString("]}")
-	_, err = w.Write(b.Bytes())
-	return err
+	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }
 
 // putGroup is PUT /Groups/{id} (RFC 7644 section 3.5.1): head and members are
@@ -187,7 +115,7 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) e
 	if err != nil {
 		return err
 	}
-	members, err := takeMembers(doc)
+	members, err := takeMembers(doc, directory.ReplaceAll)
 	if err != nil {
 		return err
 	}
@@ -195,12 +123,13 @@ func (h *handler) putGroup(w http.ResponseWriter, r *http.Request, s *session) e
 		after := maps.Clone(doc)
 		return after, h.groups.CheckImmutable(before, after)
 	}
-	ops := []directory.MemberOp{{Kind: directory.ReplaceAll, Values: members}}
+	ops := []directory.MemberOp{members}
 	g, _, err := h.dir.UpdateGroup(r.Context(), s.actor, id, expect(r), replace, ops)
 	if err != nil {
 		return err
 	}
-	return h.sendGroup(w, r, http.StatusOK, v, g)
+	h.countFixups(s, shared(g.LabelTaken))
+	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }
 
 // patchGroup is PATCH /Groups/{id} (RFC 7644 section 3.5.2). The members never
@@ -238,14 +167,14 @@ func (h *handler) patchGroup(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
-	h.countFixups(s, fixups, split, applied)
+	h.countFixups(s, fixups, split, applied, shared(g.LabelTaken))
 	// A body with ten thousand members helps nobody who has just sent them.
-	if !s.profile.answersGroup() && !v.projection.Given() {
-		w.Header().Set("ETag", etag(g.Version))
+	if !s.profile.answersGroup() && !v.Projection.Given() {
+		w.Header().Set("ETag", render.ETag(g.Version))
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return h.sendGroup(w, r, http.StatusOK, v, g)
+	return v.SendGroup(r.Context(), w, http.StatusOK, g, h.dir.Members)
 }
 
 // memberOps hands what a PATCH says about members to the directory.
@@ -256,7 +185,8 @@ func memberOps(ops []patch.MemberOp) []directory.MemberOp {
 	}
 	out := make([]directory.MemberOp, len(ops))
 	for i, op := range ops {
-		out[i] = directory.MemberOp{Kind: kinds[op.Kind], Values: memberValues(op.Members), Where: op.Where}
+		out[i] = memberOp(kinds[op.Kind], op.Members)
+		out[i].Where = op.Where
 	}
 	return out
 }

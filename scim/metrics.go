@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/matomo-scim/bridge/scim/schema"
+	"github.com/matomo-scim/bridge/scim/search"
 )
 
 // metrics are the figures of the SCIM front beside those of its requests.
@@ -47,7 +48,7 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 	}
 	for _, source := range sources {
 		m.lastRequest[source] = last.WithLabelValues(source)
-		for _, kind := range fixups() {
+		for _, kind := range schema.FixupKinds() {
 			m.fixups.WithLabelValues(source, string(kind))
 		}
 		for _, p := range commonProblems() {
@@ -55,17 +56,6 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 		}
 	}
 	return m
-}
-
-// fixups are the kinds of tolerance that there are.
-func fixups() []schema.Fixup {
-	return []schema.Fixup{
-		schema.FixStringBool, schema.FixSingleValue, schema.FixBareValue, schema.FixSingletonArray, schema.FixManagerID,
-		schema.FixEmptyValue, schema.FixNullElement, schema.FixTwoPrimaries, schema.FixUnknownAttribute,
-		schema.FixUnknownSchema, schema.FixSchemasMissing, schema.FixSchemaUnlisted, schema.FixDottedKey, schema.FixURNKey,
-		schema.FixShortExtension, schema.FixOpCase, schema.FixValueArrayRemove, schema.FixReadOnlyIgnored,
-		schema.FixFilteredCreate, schema.FixUnquotedValue, schema.FixValuePathSuffix, fixPutWithoutActive,
-	}
 }
 
 // commonProblems are the error answers that are started at zero.
@@ -81,7 +71,7 @@ func commonProblems() []problem {
 	}
 	for _, t := range [...]string{
 		schema.InvalidFilter, schema.InvalidSyntax, schema.InvalidPath, schema.InvalidValue, schema.NoTarget,
-		schema.Mutability, schema.TooMany,
+		schema.Mutability, schema.TooMany, search.InvalidCursor, search.ExpiredCursor, search.InvalidCount,
 	} {
 		out = append(out, problem{status: http.StatusBadRequest, scimType: t})
 	}

@@ -22,11 +22,6 @@ const (
 	Strict Profile = "strict"
 )
 
-// fixPutWithoutActive is a PUT of a user that leaves active out. The RFC would
-// clear it, which would bring a leaver back; the stored value stays, in every
-// profile.
-const fixPutWithoutActive schema.Fixup = "put_without_active"
-
 // valid says whether p is one of the profiles.
 func (p Profile) valid() bool { return p == Generic || p == Entra || p == Strict }
 

@@ -1,45 +1,23 @@
 package scim
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/matomo-scim/bridge/internal/directory"
-	"github.com/matomo-scim/bridge/scim/filter"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
-// buffers are used again for bodies and answers.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// largestKept is the largest buffer that goes back to the pool.
-const largestKept = 256 << 10
-
-// buffer returns an empty buffer, to be released after use.
-func buffer() *bytes.Buffer {
-	b, _ := buffers.Get().(*bytes.Buffer)
-	b.Reset()
-	return b
-}
-
-// release gives a buffer back. A very large one is left to the collector: one
-// import must not keep its memory for ever.
-func release(b *bytes.Buffer) {
-	if b.Cap() <= largestKept {
-		buffers.Put(b)
-	}
-}
-
 // decodeBody reads the body, up to the limit, as one JSON object.
 func decodeBody(r *http.Request) (schema.Document, error) {
-	b := buffer()
-	defer release(b)
+	b := render.Buffer()
+	defer render.Release(b)
 	if _, err := io.Copy(b, r.Body); err != nil {
 		return nil, fmt.Errorf("read body: %w", err)
 	}
@@ -78,70 +56,22 @@ func query(r *http.Request) (url.Values, error) {
 	return q, nil
 }
 
-// projection is what the client wants to see of a resource.
-func projection(rt *schema.ResourceType, q url.Values) schema.Projection {
-	return schema.ParseProjection(rt, q["attributes"], q["excludedAttributes"])
-}
-
-// listQuery reads filter and paging of a listing.
-func (h *handler) listQuery(q url.Values, s *session, rt *schema.ResourceType) (directory.Query, error) {
-	out := directory.Query{Source: s.actor.Source, Start: 1, Count: h.limits.Page}
-	var err error
-	// Whatever cannot be read is refused: a default in its place would answer a
-	// question that nobody asked.
-	if out.Start, err = number(q, "startIndex", 1); err != nil {
-		return out, err
-	}
-	if out.Count, err = number(q, "count", h.limits.Page); err != nil {
-		return out, err
-	}
-	// RFC 7644 section 3.4.2.4: what is too small counts as 1 and 0, and a page
-	// that is too large is lowered, not refused.
-	out.Start = max(out.Start, 1)
-	out.Count = min(max(out.Count, 0), h.limits.Page)
-	if text := q.Get("filter"); text != "" {
-		out.Filter, err = h.filter(text, s, rt)
-	}
-	return out, err
-}
-
-// number reads an integer parameter. One beyond an int is as good as the largest
-// one.
-func number(q url.Values, name string, def int) (int, error) {
-	text := strings.TrimSpace(q.Get(name))
-	if text == "" {
-		return def, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil && n == 0 {
-		return 0, schema.Errorf(schema.InvalidValue, name, "%s must be an integer", name)
-	}
-	const most = 1 << 31
-	return int(min(max(n, -most), most-1)), nil
-}
-
-// filter reads a filter and binds it to the resource type.
-func (h *handler) filter(text string, s *session, rt *schema.ResourceType) (*filter.Bound, error) {
-	if len(text) > h.limits.Filter {
-		return nil, schema.Errorf(schema.InvalidFilter, "", "a filter may have at most %d bytes", h.limits.Filter)
-	}
-	var seen schema.Fixups
-	opt := filter.Options{Tolerant: !s.profile.mode().Strict, OnFixup: func(k schema.Fixup) { seen.Add(k) }}
-	expr, err := filter.Parse(text, opt)
+// view reads the projection of a request.
+func (h *handler) view(r *http.Request, rt *schema.ResourceType) (render.View, error) {
+	q, err := query(r)
 	if err != nil {
-		return nil, err
+		return render.View{}, err
 	}
-	bound, err := filter.Bind(expr, rt, opt)
-	if err != nil {
-		return nil, err
-	}
-	h.metrics.fixed(s.actor.Source, seen...)
-	return &bound, nil
+	return render.View{Base: h.baseURL(r), Projection: schema.ParseProjection(rt, q["attributes"], q["excludedAttributes"])}, nil
 }
 
-// expect reads If-Match. Nil means that there is none, or "*": any version will
-// do.
+// expect reads the preconditions of a change. Nil means that there are none, or
+// If-Match is "*": any version will do. If-None-Match "*" on what is there already
+// is met by no version (RFC 9110 section 13.1.2).
 func expect(r *http.Request) directory.Expect {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && slices.Contains(splitTags(r.Header.Values("If-None-Match")), "*") {
+		return directory.Expect{}
+	}
 	tags := r.Header.Values("If-Match")
 	if len(tags) == 0 {
 		return nil
@@ -159,8 +89,23 @@ func expect(r *http.Request) directory.Expect {
 	return out
 }
 
-// unmodified says whether If-None-Match names the version, so that a GET need not
-// repeat it.
+// fresh says whether a GET need not repeat a version because If-None-Match names it;
+// the answer is then written. A version that If-Match does not name is ErrVersion.
+func fresh(w http.ResponseWriter, r *http.Request, version int64) (bool, error) {
+	// In this order (RFC 9110 section 13.2.2): who expects another version must not be
+	// told that nothing has changed.
+	if !expect(r).Allows(version) {
+		return false, directory.ErrVersion
+	}
+	if !unmodified(r, version) {
+		return false, nil
+	}
+	w.Header().Set("ETag", render.ETag(version))
+	w.WriteHeader(http.StatusNotModified)
+	return true, nil
+}
+
+// unmodified says whether If-None-Match names the version.
 func unmodified(r *http.Request, version int64) bool {
 	for _, tag := range splitTags(r.Header.Values("If-None-Match")) {
 		if v, ok := parseTag(tag); tag == "*" || ok && v == version {
@@ -180,9 +125,6 @@ func splitTags(headers []string) []string {
 	}
 	return out
 }
-
-// etag is a version as an entity tag (RFC 7644 section 3.14).
-func etag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
 
 // parseTag is the version of an entity tag, weak or not.
 func parseTag(tag string) (int64, bool) {

@@ -13,6 +13,7 @@
 package scim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,11 +25,14 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/discovery"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
+	"github.com/matomo-scim/bridge/scim/search"
 )
 
 // ContentType is the media type of every answer (RFC 7644 section 8.1).
-const ContentType = "application/scim+json"
+const ContentType = render.ContentType
 
 // DefaultBasePath is where the endpoints live.
 const DefaultBasePath = "/scim/v2"
@@ -38,7 +42,8 @@ const DefaultBasePath = "/scim/v2"
 type Limits struct {
 	// Body is the largest body in bytes: 1 MiB.
 	Body int64
-	// Operations is the largest number of operations in a PATCH: 1,000.
+	// Operations is the largest number of operations in a PATCH, and in a bulk
+	// request: 1,000.
 	Operations int
 	// Page is the largest and the default number of resources in one answer:
 	// 1,000.
@@ -73,6 +78,9 @@ type Options struct {
 	// Sources are the configured SCIM sources by name. A credential of any other
 	// source is refused.
 	Sources map[string]Profile
+	// Users and Groups are the resource types with the extensions of the
+	// configuration; nil means the standard ones.
+	Users, Groups *schema.ResourceType
 	// PublicURL is how clients reach this server, such as
 	// https://scim.example.com, for meta.location and $ref. Empty takes scheme
 	// and host from the request.
@@ -82,6 +90,9 @@ type Options struct {
 	BasePath string
 	// Limits bounds requests.
 	Limits Limits
+	// NoCursors switches paging by cursor off, with its announcement: some clients
+	// refuse documents with members that they do not know.
+	NoCursors bool
 	// Logger gets one line a request.
 	Logger *zap.Logger
 	// Registerer takes the metrics.
@@ -102,6 +113,10 @@ type handler struct {
 	mux      *http.ServeMux
 	users    *schema.ResourceType
 	groups   *schema.ResourceType
+	docs     *discovery.Documents
+	cursors  *search.Cursors
+
+	noCursors bool
 }
 
 // New returns the handler of all SCIM endpoints. It expects the whole path, base
@@ -135,8 +150,16 @@ func New(opt Options) (http.Handler, error) {
 		dir: opt.Directory, profiles: opt.Sources, base: strings.TrimSuffix(opt.BasePath, "/"),
 		public: strings.TrimSuffix(opt.PublicURL, "/"), limits: opt.Limits, log: opt.Logger,
 		metrics: newMetrics(opt.Registerer, names), rates: newRates(opt.Limits.RequestsPerSecond),
-		users: schema.User(), groups: schema.Group(),
+		users: cmp.Or(opt.Users, schema.User()), groups: cmp.Or(opt.Groups, schema.Group()),
+		cursors: search.NewCursors(opt.Directory.CursorKey), noCursors: opt.NoCursors,
 	}
+	h.docs = discovery.New(discovery.Features{
+		MaxResults:     h.limits.Page,
+		Cursors:        !h.noCursors,
+		CursorTimeout:  search.Timeout,
+		Bulk:           discovery.Bulk{Supported: true, MaxOperations: h.limits.Operations, MaxPayload: h.limits.Body},
+		Authentication: []discovery.Scheme{discovery.BearerToken()},
+	}, h.users, h.groups)
 	// Outside in: observation, errors, authentication, routes.
 	h.mux = h.routes()
 	return web.Observe(web.Handler(h.serve, h.writeError), web.Options{

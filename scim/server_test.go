@@ -45,7 +45,7 @@ func newServer(tb testing.TB, db *database.DB, change ...func(*scim.Options)) *s
 		Sources: []directory.Source{
 			{Name: "okta", Lifecycle: true},
 			{Name: "other", Lifecycle: true},
-			{Name: "entra", Lifecycle: true},
+			{Name: "entra", Lifecycle: true, SharedLabels: true},
 			{Name: "strict", Lifecycle: true},
 		},
 	})
@@ -63,6 +63,20 @@ func newServer(tb testing.TB, db *database.DB, change ...func(*scim.Options)) *s
 		}
 	}
 	return s
+}
+
+// replica is another process on the same database, which knows the same credentials.
+func (s *server) replica(tb testing.TB, change func(*scim.Options)) *server {
+	tb.Helper()
+	opt := scim.Options{
+		Directory: s.dir, Sources: map[string]scim.Profile{"okta": scim.Generic}, Logger: zap.NewNop(), Registerer: prometheus.NewPedanticRegistry(),
+	}
+	change(&opt)
+	handler, err := scim.New(opt)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &server{Handler: handler, db: s.db, dir: s.dir, tokens: s.tokens}
 }
 
 // answer is an answer with its body decoded.

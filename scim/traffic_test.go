@@ -40,7 +40,8 @@ type step struct {
 // sessions are the recorded identity providers and the profile that their administrators are told to take.
 var sessions = map[string]string{
 	"okta-aiw": "okta", "okta-oin": "okta", "authentik": "okta", "keycloak-patch": "okta", "google": "okta",
-	"entra-legacy": "entra", "entra-new": "entra",
+	"entra-legacy": "entra", "entra-new": "entra", "entra-validator": "entra",
+	"onelogin": "okta", "jumpcloud": "okta", "pingfederate": "okta", "pocket-id": "okta", "idp-scim-sync": "okta", "keycloak-put": "okta",
 }
 
 // loadSession reads the steps of a session in order.

@@ -1,29 +1,18 @@
 package scim
 
 import (
-	"bytes"
 	"maps"
 	"net/http"
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/scim/patch"
+	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
 // Users as RFC 7644 section 3 has them. A PATCH runs inside the directory's
 // transaction, on the document as it is there, so that two at once lose nothing;
 // and what it makes is validated as a whole, never only the change.
-
-// sendUser answers with one user.
-func sendUser(w http.ResponseWriter, status int, v view, u directory.User) error {
-	b := buffer()
-	defer release(b)
-	if err := v.user(b, u); err != nil {
-		return err
-	}
-	w.Header().Set("ETag", etag(u.Version))
-	return send(w, status, b)
-}
 
 // createUser is POST /Users (RFC 7644 section 3.3). The answer always has the whole
 // body, since Okta takes an empty 201 for a failure.
@@ -42,8 +31,9 @@ func (h *handler) createUser(w http.ResponseWriter, r *http.Request, s *session)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", v.userMeta(u).location)
-	return sendUser(w, http.StatusCreated, v, u)
+	h.countFixups(s, shared(u.LabelTaken))
+	w.Header().Set("Location", v.UserLocation(u.ID))
+	return v.SendUser(w, http.StatusCreated, u)
 }
 
 // getUser is GET /Users/{id} (RFC 7644 section 3.4.1). An inactive user is shown like
@@ -57,49 +47,14 @@ func (h *handler) getUser(w http.ResponseWriter, r *http.Request, s *session) er
 	if err != nil {
 		return err
 	}
-	u, err := h.dir.User(r.Context(), s.actor.Source, id, v.projection.Wants("groups"))
+	u, err := h.dir.User(r.Context(), s.actor.Source, id, v.Projection.Wants("groups"))
 	if err != nil {
 		return err
 	}
-	if unmodified(r, u.Version) {
-		w.Header().Set("ETag", etag(u.Version))
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	return sendUser(w, http.StatusOK, v, u)
-}
-
-// listUsers is GET /Users (RFC 7644 section 3.4.2). Nothing found is 200 with an
-// empty list; a 404 here makes Entra quarantine the whole job.
-func (h *handler) listUsers(w http.ResponseWriter, r *http.Request, s *session) error {
-	q, err := query(r)
-	if err != nil {
+	if done, err := fresh(w, r, u.Version); done || err != nil {
 		return err
 	}
-	v := view{base: h.baseURL(r), projection: projection(h.users, q)}
-	ask, err := h.listQuery(q, s, h.users)
-	if err != nil {
-		return err
-	}
-	// Decided before anything is read: most look-ups ask for one attribute.
-	ask.Groups = v.projection.Wants("groups")
-	page, err := h.dir.Users(r.Context(), ask)
-	if err != nil {
-		return err
-	}
-	b := buffer()
-	defer release(b)
-	listHead(b, page.Total, ask.Start, len(page.Items))
-	for i, u := range page.Items {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		if err := v.user(b, u); err != nil {
-			return err
-		}
-	}
-	b.WriteString("]}")
-	return send(w, http.StatusOK, b)
+	return v.SendUser(w, http.StatusOK, u)
 }
 
 // putUser is PUT /Users/{id} (RFC 7644 section 3.5.1). A body without active
@@ -131,8 +86,9 @@ func (h *handler) putUser(w http.ResponseWriter, r *http.Request, s *session) er
 		return err
 	}
 	if !active {
-		h.metrics.fixed(s.actor.Source, fixPutWithoutActive)
+		h.metrics.fixed(s.actor.Source, schema.FixPutWithoutActive)
 	}
+	h.countFixups(s, shared(u.LabelTaken))
 	return h.sendChanged(w, r, s, v, u)
 }
 
@@ -163,10 +119,10 @@ func (h *handler) patchUser(w http.ResponseWriter, r *http.Request, s *session) 
 	if err != nil {
 		return err
 	}
-	h.countFixups(s, fixups, applied)
+	h.countFixups(s, fixups, applied, shared(u.LabelTaken))
 	// RFC 7644 section 3.5.2: with attributes asked for the answer is 200.
-	if !s.profile.answersUser() && !v.projection.Given() {
-		w.Header().Set("ETag", etag(u.Version))
+	if !s.profile.answersUser() && !v.Projection.Given() {
+		w.Header().Set("ETag", render.ETag(u.Version))
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
@@ -189,15 +145,15 @@ func (h *handler) deleteUser(w http.ResponseWriter, r *http.Request, s *session)
 
 // sendChanged answers a PUT or PATCH with the user as it is now, groups included
 // when they are wanted.
-func (h *handler) sendChanged(w http.ResponseWriter, r *http.Request, s *session, v view, u directory.User) error {
-	if v.projection.Wants("groups") {
+func (h *handler) sendChanged(w http.ResponseWriter, r *http.Request, s *session, v render.View, u directory.User) error {
+	if v.Projection.Wants("groups") {
 		groups, err := h.dir.GroupsOf(r.Context(), s.actor.Source, u.ID)
 		if err != nil {
 			return err
 		}
 		u.Groups = groups
 	}
-	return sendUser(w, http.StatusOK, v, u)
+	return v.SendUser(w, http.StatusOK, u)
 }
 
 // patch reads the body of a PATCH.
@@ -208,7 +164,7 @@ func (h *handler) patch(r *http.Request, s *session) (patch.Request, []schema.Fi
 	}
 	// Counted before they are parsed: parsing is what a long list would cost.
 	if list, ok := operations(doc); ok && len(list) > h.limits.Operations {
-		return patch.Request{}, nil, &tooManyOperations{max: h.limits.Operations}
+		return patch.Request{}, nil, &tooManyOperations{what: "a PATCH", max: h.limits.Operations}
 	}
 	return patch.FromDocument(doc, s.profile.mode())
 }
@@ -224,6 +180,14 @@ func operations(doc schema.Document) ([]any, bool) {
 	return nil, false
 }
 
+// shared is the tolerance of an externalId that somebody else has.
+func shared(taken bool) []schema.Fixup {
+	if !taken {
+		return nil
+	}
+	return []schema.Fixup{schema.FixSharedExternalID}
+}
+
 // countFixups counts each kind once a request, however many steps needed it.
 func (h *handler) countFixups(s *session, lists ...[]schema.Fixup) {
 	var all schema.Fixups
@@ -231,14 +195,4 @@ func (h *handler) countFixups(s *session, lists ...[]schema.Fixup) {
 		all.Add(list...)
 	}
 	h.metrics.fixed(s.actor.Source, all...)
-}
-
-// flush writes b to w and empties it, when it holds much.
-func flush(w http.ResponseWriter, b *bytes.Buffer, most int) error {
-	if b.Len() < most {
-		return nil
-	}
-	_, err := w.Write(b.Bytes())
-	b.Reset()
-	return err
 }

@@ -91,6 +91,7 @@ func TestUsers_CreateRefused(t *testing.T) {
 		"M06 nested deep":         {`{"schemas":["` + userURN + `"],"userName":"x","a":` + deep + `}`, 400, "invalidSyntax", ""},
 		"NUL":                     {`{"schemas":["` + userURN + `"],"userName":"a\u0000b"}`, 400, "invalidSyntax", ""},
 		"invalid UTF-8":           {"{\"schemas\":[\"" + userURN + "\"],\"userName\":\"\xff\"}", 400, "invalidSyntax", ""},
+		"an externalId of 4 kB":   {user("bob", "externalId", strings.Repeat("ä", 2048)), 400, "invalidValue", "externalId: a text of 4096 bytes; at most 1024"},
 		"a body of more than 1 M": {user("big", "title", strings.Repeat("x", 1<<20)), 413, "tooMany", "1048576"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +115,7 @@ func TestUsers_TolerantBodies(t *testing.T) {
 		"emails as one object":    user("one", "emails", map[string]any{"value": "one@example.org"}),
 		"numbers as externalId":   user("numeric", "externalId", "1"),
 		"empty externalId":        user("none", "externalId", ""),
-		"long externalId":         user("long", "externalId", strings.Repeat("ä", 2048)),
+		"long externalId":         user("long", "externalId", strings.Repeat("ä", 512)),
 		"a 900 kB title":          user("large", "title", strings.Repeat("x", 900_000)),
 		"unknown schema":          user("unknown", "schemas", []string{userURN, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/User"}),
 	} {

@@ -46,6 +46,30 @@ type crashWorld struct {
 	groups  map[string]string // name -> id
 	people  []*crashPerson
 	client  *http.Client
+
+	mu   sync.Mutex          // guards hook
+	hook func(answered bool) // called before and after Matomo's part of each request, when set
+}
+
+// ServeHTTP is the Matomo of this world.
+func (w *crashWorld) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	hook := w.hook
+	w.mu.Unlock()
+	if hook == nil {
+		w.matomo.ServeHTTP(rw, r)
+		return
+	}
+	hook(false)
+	w.matomo.ServeHTTP(rw, r)
+	hook(true)
+}
+
+// onRequest sets the hook; nil removes it.
+func (w *crashWorld) onRequest(hook func(answered bool)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hook = hook
 }
 
 // crashPerson is one person and what was acknowledged about them.
@@ -91,7 +115,7 @@ func newCrashWorld(t *testing.T) *crashWorld {
 		t: t, dir: t.TempDir(), scim: freeAddress(t), admin: freeAddress(t), groups: map[string]string{},
 		matomo: matomotest.New(matomotest.Options{Plugin: true}), client: &http.Client{Timeout: 10 * time.Second},
 	}
-	srv := httptest.NewServer(w.matomo)
+	srv := httptest.NewServer(w)
 	t.Cleanup(srv.Close)
 	w.write("rules.ini", crashRules)
 	w.write("token", w.matomo.Token())

@@ -153,7 +153,14 @@ func (p *view) steps(plan app.Plan, withheld []app.Block, settles time.Time) {
 		if s.Reduces {
 			mark = p.Red("-")
 		}
-		lines = append(lines, fmt.Sprintf("%s %s  %s", mark, s, p.Dim("("+s.Why+")")))
+		why := s.Why
+		if s.Strategy != "" {
+			why += "; by " + string(s.Strategy)
+		}
+		lines = append(lines, fmt.Sprintf("%s %s  %s", mark, s, p.Dim("("+why+")")))
+	}
+	if plan.TokensStay {
+		lines = append(lines, p.Yellow("! tokens made before go on working: nothing here ends them without harm")+"  "+p.Dim("(tokens_stay)"))
 	}
 	for _, b := range withheld {
 		lines = append(lines, p.Yellow("! "+b.Detail)+"  "+p.Dim("("+string(b.Reason)+")"))

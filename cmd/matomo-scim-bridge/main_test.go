@@ -38,6 +38,9 @@ func TestScripts(t *testing.T) {
 			"waitfor": waitForPort,
 			"push":    pushPerson,
 
+			"active":     setActive,
+			"belongings": belongings,
+			"sql":        sqlExec,
 			"until-down": untilDown,
 		},
 	})

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/config/extension"
 	"github.com/matomo-scim/bridge/internal/listen"
 	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/scim"
@@ -84,7 +85,11 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if err := a.observe(opt); err != nil {
 		return nil, err
 	}
-	handler, err := scim.New(a.scimOptions(opt))
+	front, err := a.scimOptions(opt)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := scim.New(front)
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +159,11 @@ func (a *App) Start(ctx context.Context) {
 		})
 	}
 	a.work.Go(func() { a.Audit.Run(ctx) })
+	a.work.Go(func() { a.Journal.Run(ctx) })
+	if notes := a.checkpoints(); notes != nil {
+		a.work.Go(func() { notes.Run(ctx) })
+	}
+	a.work.Go(func() { a.TokenAges.Run(ctx) })
 	a.work.Go(func() { a.Engine.Run(ctx) })
 	a.work.Go(func() { a.sweep(ctx) })
 	a.work.Go(func() { a.reloads.watch(ctx) })
@@ -223,14 +233,24 @@ func (a *App) Stop(ctx context.Context) {
 }
 
 // scimOptions are the options of the SCIM front.
-func (a *App) scimOptions(opt Options) scim.Options {
+func (a *App) scimOptions(opt Options) (scim.Options, error) {
+	users, groups, err := extension.Types(a.Config.Schemas)
+	if err != nil {
+		return scim.Options{}, err
+	}
 	sources := map[string]scim.Profile{}
 	for _, src := range a.Config.Sources {
 		sources[src.Name] = scim.Profile(src.Profile)
 	}
+	limits := a.Config.SCIM
 	return scim.Options{
-		Directory: a.Directory, Sources: sources, Logger: opt.Logger.Named("scim"), Registerer: a.Registry,
-	}
+		Directory: a.Directory, Sources: sources, Users: users, Groups: groups,
+		Logger: opt.Logger.Named("scim"), Registerer: a.Registry,
+		Limits: scim.Limits{
+			Body: int64(limits.MaxBody), Operations: limits.MaxOperations, Page: limits.MaxPage, Filter: limits.MaxFilter,
+		},
+		NoCursors: !limits.Cursors,
+	}, nil
 }
 
 // front is the identity providers' door. Everything but the two probes goes to

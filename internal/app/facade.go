@@ -5,8 +5,11 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/leavers"
 	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/internal/reconcile"
+	"github.com/matomo-scim/bridge/internal/review"
+	"github.com/matomo-scim/bridge/internal/tokenage"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
 	"github.com/matomo-scim/bridge/matomo/matomotest"
@@ -41,6 +44,30 @@ type (
 	AuditFilter = audit.Filter
 	// HealthPage is what /health answers.
 	HealthPage = monitor.Page
+	// AuditFormat is how an export of the audit trail is written.
+	AuditFormat = audit.Format
+	// CheckpointReport is what a check against signed notes found.
+	CheckpointReport = audit.CheckpointReport
+	// Binding is one person on one target.
+	Binding = bindings.Binding
+	// Cause names who asked for something.
+	Cause = bindings.Cause
+	// Leaver is one person who left, on one target.
+	Leaver = leavers.Leaver
+	// Dossier is everything that is known of a login that left.
+	Dossier = leavers.Dossier
+	// RestoreOptions say what to give back to whom.
+	RestoreOptions = leavers.RestoreOptions
+	// Evidence is what Matomo deletes for good.
+	Evidence = matomo.Evidence
+	// Restored is what became of one thing that was to be given back.
+	Restored = matomo.Restored
+	// TokenHolder is one managed person and their app tokens.
+	TokenHolder = tokenage.Holder
+	// Token is one app token with its dates.
+	Token = tokenage.Token
+	// ReviewRow is one account of an access review.
+	ReviewRow = review.Row
 	// Simulator is the stand-in Matomo.
 	Simulator = matomotest.Server
 	// SimulatorOptions configure it.
@@ -55,10 +82,24 @@ const (
 	LevelFail = matomo.LevelFail
 )
 
-// States of bindings that commands wait for.
+// States of bindings that commands wait for, or explain.
 const (
 	Converged = bindings.Converged
 	Done      = bindings.Done
+	Gone      = bindings.Gone
+)
+
+// What is known of tokens that could not be seen.
+const (
+	TokensLive  = bindings.TokensLive
+	TokensDead  = bindings.TokensDead
+	TokensInert = bindings.TokensInert
+)
+
+// The formats of an export of the audit trail.
+const (
+	AuditJSONL = audit.JSONL
+	AuditCSV   = audit.CSV
 )
 
 // States of the parts of the service that commands tell apart.

@@ -28,7 +28,9 @@ type Finding struct {
 // CheckTargets looks at every Matomo of cfg and at the rules against their
 // sites, and changes nothing.
 func CheckTargets(ctx context.Context, cfg *config.Config, rules *mapping.Rules, opt Options) ([]Finding, error) {
-	targets, err := newTargets(cfg, opt, nil)
+	var closers cleanup
+	defer closers.run(opt.Logger)
+	targets, err := newTargets(cfg, opt, nil, &closers)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,9 @@ func DecideGroups(ctx context.Context, cfg *config.Config, source string, names 
 	if err != nil {
 		return nil, nil, err
 	}
-	targets, err := newTargets(cfg, opt, nil)
+	var closers cleanup
+	defer closers.run(opt.Logger)
+	targets, err := newTargets(cfg, opt, nil, &closers)
 	if err != nil {
 		return nil, nil, err
 	}

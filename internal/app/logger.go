@@ -14,7 +14,6 @@ func NewLogger(w io.Writer, console bool, level string) *zap.Logger {
 	enc := zap.NewProductionEncoderConfig()
 	enc.TimeKey, enc.MessageKey = "time", "msg"
 	enc.EncodeTime = zapcore.ISO8601TimeEncoder
-	enc.EncodeDuration = zapcore.MillisDurationEncoder
 	encoder := zapcore.NewJSONEncoder(enc)
 	if console {
 		enc.EncodeLevel = zapcore.CapitalLevelEncoder

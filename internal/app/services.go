@@ -14,8 +14,11 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/leavers"
 	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/internal/reconcile"
+	"github.com/matomo-scim/bridge/internal/reconcile/trail"
+	"github.com/matomo-scim/bridge/internal/tokenage"
 )
 
 // Opening is in the order of the layers: the database first, then what keeps
@@ -44,9 +47,12 @@ type Services struct {
 	Config    *config.Config
 	DB        *database.DB
 	Audit     *audit.Log
+	Journal   *audit.Journal
 	Bindings  *bindings.Store
 	Directory *directory.Store
 	Engine    *reconcile.Engine
+	Leavers   *leavers.Desk
+	TokenAges *tokenage.Watch
 	Targets   []reconcile.TargetOptions
 	Registry  *prometheus.Registry
 	Health    *monitor.Health
@@ -77,8 +83,9 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 	}
 	s.Audit = audit.New(s.DB, opt.Logger.Named("audit"), s.Registry)
 	s.Bindings = bindings.New(s.DB)
+	s.Journal = audit.NewJournal(s.DB, cfg.Audit.JournalFile, trail.Keep(s.Bindings), opt.Logger.Named("audit"), s.Registry)
 	s.Directory = directory.New(s.DB, s.Bindings, directory.Options{Sources: sourcesOf(cfg)})
-	if s.Targets, err = newTargets(cfg, opt, s.Registry); err != nil {
+	if s.Targets, err = newTargets(cfg, opt, s.Registry, &s.cleanup); err != nil {
 		return nil, err
 	}
 	if s.Restored = isRestored(cfg); s.Restored {
@@ -90,6 +97,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 		return nil, err
 	}
 	s.Bindings.OnDue(s.Engine.Wake)
+	s.openDesks(opt)
 	return s, nil
 }
 
@@ -126,7 +134,10 @@ func (s *Services) openDatabase(ctx context.Context, opt Options) error {
 func sourcesOf(cfg *config.Config) []directory.Source {
 	out := make([]directory.Source, len(cfg.Sources))
 	for i, src := range cfg.Sources {
-		out[i] = directory.Source{Name: src.Name, Lifecycle: src.Lifecycle}
+		out[i] = directory.Source{
+			Name: src.Name, Lifecycle: src.Lifecycle, StrictMembers: src.StrictMembers,
+			SharedLabels: src.Profile == config.ProfileEntra,
+		}
 	}
 	return out
 }
@@ -150,6 +161,7 @@ func (s *Services) engineOptions(opt Options) reconcile.Options {
 		CreateUnmapped: s.Config.Mapping.CreateUnmapped,
 		Settle:         s.Config.Reconcile.Settle,
 		FullCompare:    s.Config.Reconcile.FullCompare,
+		Trail:          &trail.Trail{Bindings: s.Bindings, Journal: s.Journal},
 		RuleOptions:    RuleOptions(s.Config),
 		Report:         s.Health.Report,
 		Logger:         opt.Logger.Named("reconcile"),
@@ -160,6 +172,22 @@ func (s *Services) engineOptions(opt Options) reconcile.Options {
 // guardsOf are the guards of a configuration as the engine knows them.
 func guardsOf(cfg *config.Config) reconcile.Guards {
 	return reconcile.Guards{MaxSuperusers: cfg.Guards.MaxSuperusers, MinSuperusers: cfg.Guards.MinSuperusers}
+}
+
+// What admins use shares the clients of the engine, and with them the rate limit, the breaker's knowledge of
+// secrets and the metrics of requests. Beside a running bridge a command has a limit of its own; one person
+// who types is no load.
+
+// openDesks wires what admins use beside the engine.
+func (s *Services) openDesks(opt Options) {
+	desk := leavers.Options{DB: s.DB, Bindings: s.Bindings, Directory: s.Directory}
+	ages := tokenage.Options{DB: s.DB, Bindings: s.Bindings, Logger: opt.Logger.Named("tokens"), Registerer: s.Registry}
+	for i, t := range s.Targets {
+		enforce := t.Mode == reconcile.Enforce
+		desk.Targets = append(desk.Targets, leavers.Target{Name: t.Name, Client: t.Client, Enforce: enforce})
+		ages.Targets = append(ages.Targets, tokenage.Target{Name: t.Name, Client: t.Client, MaxAge: s.Config.Targets[i].Tokens.MaxAge, Enforce: enforce})
+	}
+	s.Leavers, s.TokenAges = leavers.New(desk), tokenage.New(ages)
 }
 
 // ensureTargets makes the targets of the configuration known to the bindings.

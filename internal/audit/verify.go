@@ -22,7 +22,11 @@ import (
 // them: an entry whose subject column was changed would be hidden from a review.
 //
 // Somebody who can write all rows and the head can write a whole new chain. Against that there is
-// only the head hash of an earlier report, kept where they cannot write.
+// only the head hash of an earlier report, or a signed checkpoint, kept where they cannot write.
+
+// What is not sealed yet is outside the chain: an entry that somebody adds to the table by hand is
+// sealed like any other, because nothing here can tell who wrote it. What a forged entry cannot do is
+// take another's place, or be older than the seal that took it up.
 
 // Fault says what is wrong at a place of the chain.
 type Fault string
@@ -33,6 +37,9 @@ const (
 	Moved   Fault = "moved"   // the entry is whole but does not follow the one before: that was replaced, or this one moved
 	Missing Fault = "missing" // no entry has this number
 	Cut     Fault = "cut"     // the chain does not end where the head says
+
+	Rewritten Fault = "rewritten" // a signed checkpoint names another hash: the chain was written anew
+	Forged    Fault = "forged"    // a line of the checkpoints is not what the bridge wrote there
 )
 
 // Problem is one place where the chain is broken.
@@ -50,6 +57,9 @@ func (p Problem) String() string {
 	}
 	return fmt.Sprintf("%s at %d (%s): %s", p.Fault, p.Seq, p.ID, p.Detail)
 }
+
+// A problem names the number and the id of an entry, so that it can be found in a backup or in an export of an
+// earlier day; what stood there before only those can tell.
 
 // Report is the result of Verify.
 type Report struct {

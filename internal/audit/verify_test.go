@@ -61,6 +61,17 @@ func TestVerify_FindsTampering(t *testing.T) {
 			`UPDATE audit SET seq = seq + 1 WHERE seq = 10`,
 			[]audit.Problem{{Fault: audit.Cut, Seq: 10}, {Fault: audit.Cut, Seq: 11}},
 		},
+		"inserted behind the end": {
+			`INSERT INTO audit (id, at, kind, subject, target, login, entry, seq, prev, hash)
+				SELECT 'forged', at, kind, subject, target, login, entry, 11, hash, hash FROM audit WHERE seq = 10`,
+			[]audit.Problem{{Fault: audit.Cut, Seq: 11}},
+		},
+		"replaced by an inserted one": {
+			`INSERT INTO audit (id, at, kind, subject, target, login, entry, seq, prev, hash)
+				SELECT 'forged', at, kind, subject, target, login, replace(entry, 'entry 5', 'entry x'), -5, prev, hash FROM audit WHERE seq = 5;
+			DELETE FROM audit WHERE seq = 5; UPDATE audit SET seq = 5 WHERE seq = -5`,
+			[]audit.Problem{{Fault: audit.Changed, Seq: 5}},
+		},
 		"head set back": {
 			`UPDATE audit_head SET seq = 8, hash = (SELECT hash FROM audit WHERE seq = 8)`,
 			[]audit.Problem{{Fault: audit.Cut, Seq: 9}},
@@ -74,14 +85,16 @@ func TestVerify_FindsTampering(t *testing.T) {
 				for _, r := range f.rows(audit.Filter{}) {
 					ids[r.Seq] = r.ID
 				}
-				f.exec(c.tamper)
+				for statement := range strings.SplitSeq(c.tamper, ";") {
+					f.exec(statement)
+				}
 				report, err := f.Verify(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
 				var got []audit.Problem
 				for _, p := range report.Problems {
-					if p.ID != "" && p.ID != ids[p.Seq] {
+					if p.ID != "" && p.ID != ids[p.Seq] && p.ID != "forged" {
 						t.Errorf("problem names %s, entry %d was %s", p.ID, p.Seq, ids[p.Seq])
 					}
 					if p.Fault == audit.Changed && p.ID == "" {

@@ -96,6 +96,17 @@ const (
 	TokensInert   Tokens = "inert"   // they authenticate but see nothing, because the access is gone
 )
 
+// Cause names who asked for what is about to be done: what is written into Matomo is traced to the
+// request that led to it (I9). The zero Cause is the bridge itself: a compare, a clock, new rules.
+type Cause struct {
+	Actor     string `json:"actor,omitempty"`  // a credential, or a person at the command line
+	Source    string `json:"source,omitempty"` // through which door
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// IsZero reports whether nobody asked.
+func (c Cause) IsZero() bool { return c == Cause{} }
+
 // Binding is one person on one target.
 type Binding struct {
 	ID      string
@@ -134,8 +145,15 @@ type Binding struct {
 	LeftAt     *time.Time // when the person left; set by MarkDue, cleared by a come-back
 	RevokedAt  *time.Time // when Revoked was read back
 	DeleteAt   *time.Time // when the account is to be deleted
+	KeptAt     *time.Time // when an admin said that the leaver's account stays; set by KeepAccount
 	ValidUntil *time.Time // when the decision ends by time alone
 	HoldUntil  *time.Time
+
+	// RevokeTokens are app tokens that were asked to be ended by themselves; cleared by the pass that
+	// reads back that they are.
+	RevokeTokens TokenRequest
+	// Cause is who made the binding due last.
+	Cause Cause
 
 	// OrphanSource and OrphanExternalID say who the person was, when the user is gone.
 	OrphanSource     string

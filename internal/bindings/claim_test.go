@@ -343,3 +343,32 @@ func compare(a, b string) int {
 	}
 	return 0
 }
+
+// Only somebody whose first step nobody has taken waits: not who is being worked, not
+// who waits for the second step, and nobody of another target.
+func TestLeaverWaits(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		waits := func(want bool) {
+			t.Helper()
+			got, err := f.LeaverWaits(t.Context(), "main")
+			if err != nil || got != want {
+				t.Errorf("waits %t, %v; want %t", got, err, want)
+			}
+		}
+		ids := f.people(2)
+		f.mark(bindings.Mark{Event: bindings.Joiner}, ids[0])
+		waits(false)
+		f.mark(bindings.Mark{Event: bindings.Leaver}, ids[1])
+		waits(true)
+		if other, err := f.LeaverWaits(t.Context(), "other"); err != nil || other {
+			t.Errorf("on another target: %t, %v", other, err)
+		}
+		claimed := f.claim("one", 1)
+		waits(false)
+		b := claimed[0]
+		b.State = bindings.Revoked
+		now := time.Now()
+		f.observe(bindings.Outcome{Binding: b, Next: &now, Urgent: true})
+		waits(false)
+	})
+}

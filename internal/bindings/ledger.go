@@ -54,10 +54,13 @@ type Evidence struct {
 	SavedAt  time.Time
 }
 
-// SaveEvidence keeps e; the transaction's time becomes its time.
+// SaveEvidence keeps e, under its ID or a new one; the transaction's time becomes its time.
 func (s *Store) SaveEvidence(ctx context.Context, tx *database.Tx, e Evidence) error {
+	if e.ID == "" {
+		e.ID = database.NewID()
+	}
 	_, err := tx.Exec(ctx, `INSERT INTO evidence (id, target, login, login_key, kind, data, saved_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		database.NewID(), e.Target, e.Login, e.LoginKey, e.Kind, string(e.Data), database.Micros(tx.Now()))
+		e.ID, e.Target, e.Login, e.LoginKey, e.Kind, string(e.Data), database.Micros(tx.Now()))
 	if err != nil {
 		return fmt.Errorf("save evidence of %s: %w", e.Login, err)
 	}

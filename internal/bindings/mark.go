@@ -23,6 +23,8 @@ type Mark struct {
 	Priority Priority
 	// Targets limits the mark; nil means every target of the configuration.
 	Targets []string
+	// Cause is who asked; the zero one is the bridge itself.
+	Cause Cause
 }
 
 // priority is the one that counts.
@@ -34,15 +36,16 @@ func (m Mark) priority() Priority {
 }
 
 // upsert creates a binding or folds an event into the one that is there. Parameters: $1 now,
-// $2 priority, $3 event, $4 accepted_at and unsettled_since, $5 left_at; then id, subject and
-// target of each row.
+// $2 priority, $3 event, $4 accepted_at and unsettled_since, $5 left_at, $6 cause; then id, subject
+// and target of each row.
 //
 //   - A leaver's mark wins over what follows until it is verified.
 //   - The clock runs from the first change that is not verified.
 //   - Work that is scheduled keeps its priority when the mark's is lower.
+//   - The cause goes with the event: what the bridge finds by itself does not hide who asked.
 const (
 	upsertInto = `INSERT INTO bindings (id, subject_id, target, generation, observed, state, due_at, priority, event,
-	accepted_at, changed_at, unsettled_since, left_at, created_at) VALUES `
+	accepted_at, changed_at, unsettled_since, left_at, created_at, cause) VALUES `
 	upsertMerge = ` ON CONFLICT (subject_id, target) DO UPDATE SET
 	generation = bindings.generation + 1, due_at = excluded.due_at, attempts = 0,
 	priority = CASE WHEN bindings.due_at IS NOT NULL AND bindings.priority < excluded.priority
@@ -50,6 +53,9 @@ const (
 	event = CASE WHEN excluded.event = '' OR (excluded.event = 'drift' AND bindings.event <> '')
 		OR (bindings.event = 'leaver' AND bindings.accepted_at IS NOT NULL)
 		THEN bindings.event ELSE excluded.event END,
+	cause = CASE WHEN excluded.cause = '' AND bindings.accepted_at IS NOT NULL
+		OR (bindings.event = 'leaver' AND bindings.accepted_at IS NOT NULL AND excluded.event <> 'leaver')
+		THEN bindings.cause ELSE excluded.cause END,
 	accepted_at = COALESCE(bindings.accepted_at, excluded.accepted_at),
 	changed_at = CASE WHEN excluded.accepted_at IS NULL THEN bindings.changed_at ELSE excluded.changed_at END,
 	unsettled_since = COALESCE(bindings.unsettled_since, excluded.unsettled_since),
@@ -95,7 +101,7 @@ func (s *Store) mark(ctx context.Context, tx *database.Tx, pairs []pair, m Mark)
 	}
 	for len(pairs) > 0 {
 		n := database.Chunk(len(pairs))
-		args := append(make([]any, 0, 5+3*n), now, int64(m.priority()), string(m.Event), accepted, left)
+		args := append(make([]any, 0, 6+3*n), now, int64(m.priority()), string(m.Event), accepted, left, m.Cause.text())
 		for _, p := range pairs[:n] {
 			args = append(args, database.NewID(), p.subject, p.target)
 		}
@@ -115,7 +121,7 @@ func upsert(n int) string {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = fmt.Appendf(text, "($%d,$%d,$%d,1,0,'pending',$1,$2,$3,$4,$1,$4,$5,$1)", 6+3*i, 7+3*i, 8+3*i)
+		text = fmt.Appendf(text, "($%d,$%d,$%d,1,0,'pending',$1,$2,$3,$4,$1,$4,$5,$1,$6)", 7+3*i, 8+3*i, 9+3*i)
 	}
 	return string(text) + upsertMerge
 }

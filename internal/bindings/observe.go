@@ -36,6 +36,8 @@ type Outcome struct {
 	// Verified says that Matomo was read back and agrees (or that there was nothing to do): the
 	// propagation clock stops. Held, blocked and failed bindings keep it running.
 	Verified bool
+	// TokensEnded says that the tokens of RevokeTokens are dead: Observe forgets the request.
+	TokensEnded bool
 }
 
 // priority of the next look.
@@ -71,10 +73,11 @@ func (o Outcome) facts() []any {
 // back and plans the next look. It returns false, and has written nothing, when an event came since
 // the claim or when the lease is lost: the binding stays due, and Record keeps the facts.
 func (s *Store) Observe(ctx context.Context, tx *database.Tx, o Outcome) (bool, error) {
-	args := append(o.facts(), o.ID, o.Lease, o.Generation, database.NullMicros(o.Next), int64(o.priority()), o.Verified)
+	args := append(o.facts(), o.ID, o.Lease, o.Generation, database.NullMicros(o.Next), int64(o.priority()), o.Verified, o.TokensEnded)
 	ok, err := one(ctx, tx, `UPDATE bindings SET `+facts+`$15, observed = $18, due_at = $19, priority = $20, attempts = 0,
 		lease = NULL, lease_until = NULL, claimed = NULL, unsettled_since = NULL,
-		event = CASE WHEN $21 THEN '' ELSE event END, accepted_at = CASE WHEN $21 THEN NULL ELSE accepted_at END
+		event = CASE WHEN $21 THEN '' ELSE event END, accepted_at = CASE WHEN $21 THEN NULL ELSE accepted_at END,
+		revoke_tokens = CASE WHEN $22 THEN '' ELSE revoke_tokens END
 		WHERE id = $16 AND lease = $17 AND generation = $18`, args...)
 	if err != nil {
 		return false, fmt.Errorf("observe binding %s: %w", o.ID, err)

@@ -75,18 +75,3 @@ func (s *Store) IsLoose(ctx context.Context, q database.Querier, subject string)
 	}
 	return loose, nil
 }
-
-// BringDeletionForward makes the deletion of a loose binding's account due now, because another
-// person needs its login.
-func (s *Store) BringDeletionForward(ctx context.Context, tx *database.Tx, id string) error {
-	ok, err := one(ctx, tx, `UPDATE bindings SET generation = generation + 1, delete_at = $1, due_at = $1, attempts = 0, priority = $2
-		WHERE id = $3`, database.Micros(tx.Now()), int64(PriorityLeaver), id)
-	if err == nil && !ok {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("bring deletion forward: %w", err)
-	}
-	tx.AfterCommit(s.onDue)
-	return nil
-}

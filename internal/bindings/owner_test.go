@@ -133,20 +133,3 @@ func TestIsLoose(t *testing.T) {
 		}
 	})
 }
-
-func TestBringDeletionForward(t *testing.T) {
-	run(t, func(t *testing.T, f *fixture) {
-		f.joiner()
-		b := f.claimOne("one")
-		b.State, b.DeleteAt = bindings.Done, new(time.Now().Add(720*time.Hour))
-		f.observe(bindings.Outcome{Binding: b, Next: b.DeleteAt, Verified: true})
-		f.tx(func(ctx context.Context, tx *database.Tx) error { return f.BringDeletionForward(ctx, tx, b.ID) })
-		if got := f.claimOne("two"); got.DeleteAt.After(time.Now()) || got.Generation != 2 || got.Priority != bindings.PriorityLeaver {
-			t.Errorf("binding = %+v", got)
-		}
-		err := f.db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error { return f.BringDeletionForward(ctx, tx, "none") })
-		if !errors.Is(err, bindings.ErrNotFound) {
-			t.Errorf("err = %v", err)
-		}
-	})
-}

@@ -88,6 +88,19 @@ func (s *Store) Due(ctx context.Context, target string) (Backlog, error) {
 	return all, nil
 }
 
+// LeaverWaits reports whether somebody who left waits for the first step of the way
+// out, and nobody works on it.
+func (s *Store) LeaverWaits(ctx context.Context, target string) (bool, error) {
+	var n int
+	err := s.db.Reader().QueryRow(ctx, `SELECT COUNT(*) FROM bindings WHERE target = $1 AND priority = $2 AND due_at <= $3
+		AND state NOT IN ('revoked', 'done') AND (lease IS NULL OR lease_until <= $3)`,
+		target, int64(PriorityLeaver), database.Micros(time.Now())).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for leavers who wait: %w", err)
+	}
+	return n > 0, nil
+}
+
 // UnverifiedLeavers returns the leavers of a target whose access is not read back as gone, and
 // when the first of them left.
 func (s *Store) UnverifiedLeavers(ctx context.Context, target string) (Backlog, error) {

@@ -15,7 +15,7 @@ var ErrNotFound = errors.New("not found")
 const columns = `id, subject_id, target, login, login_key, generation, observed, state, reason, detail,
 	due_at, priority, attempts, lease, lease_until, event, accepted_at, changed_at, unsettled_since,
 	grants, superuser, adopted, created_by_us, tokens, left_at, revoked_at, delete_at, valid_until, hold_until,
-	orphan_source, orphan_external_id, created_at`
+	orphan_source, orphan_external_id, created_at, kept_at, revoke_tokens, cause`
 
 // row is a *sql.Row or *sql.Rows.
 type row interface{ Scan(dest ...any) error }
@@ -27,23 +27,26 @@ func scan(r row) (Binding, error) {
 		login, key, lease                                  sql.NullString
 		due, leaseUntil, accepted, unsettled               sql.NullInt64
 		leftAt, revokedAt, deleteAt, validUntil, holdUntil sql.NullInt64
+		keptAt                                             sql.NullInt64
 		changed, created                                   int64
+		revoke, cause                                      string
 	)
 	err := r.Scan(&b.ID, &b.Subject, &b.Target, &login, &key, &b.Generation, &b.Observed, &b.State, &b.Reason, &b.Detail,
 		&due, &b.Priority, &b.Attempts, &lease, &leaseUntil, &b.Event, &accepted, &changed, &unsettled,
 		&b.Grants, &b.Superuser, &b.Adopted, &b.CreatedByUs, &b.Tokens, &leftAt, &revokedAt, &deleteAt, &validUntil, &holdUntil,
-		&b.OrphanSource, &b.OrphanExternalID, &created)
+		&b.OrphanSource, &b.OrphanExternalID, &created, &keptAt, &revoke, &cause)
 	if err != nil {
 		return Binding{}, err
 	}
 	b.Login, b.LoginKey, b.Lease = login.String, key.String, lease.String
 	b.DueAt, b.LeaseUntil, b.UnsettledSince = database.FromNullMicros(due), database.FromNullMicros(leaseUntil), database.FromNullMicros(unsettled)
 	b.LeftAt, b.RevokedAt, b.DeleteAt = database.FromNullMicros(leftAt), database.FromNullMicros(revokedAt), database.FromNullMicros(deleteAt)
-	b.ValidUntil, b.HoldUntil = database.FromNullMicros(validUntil), database.FromNullMicros(holdUntil)
+	b.ValidUntil, b.HoldUntil, b.KeptAt = database.FromNullMicros(validUntil), database.FromNullMicros(holdUntil), database.FromNullMicros(keptAt)
 	if accepted.Valid {
 		b.AcceptedAt = database.FromMicros(accepted.Int64)
 	}
 	b.ChangedAt, b.CreatedAt = database.FromMicros(changed), database.FromMicros(created)
+	b.RevokeTokens, b.Cause = parseTokens(revoke), parseCause(cause)
 	return b, nil
 }
 

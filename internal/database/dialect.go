@@ -27,6 +27,9 @@ type Dialect interface {
 	// Contains is true where the text of column contains the text of arg, case by case. Both are
 	// SQL expressions. LIKE is not used: its case rules differ.
 	Contains(column, arg string) string
+	// EndsWith is true where the text of column ends with the text of arg, which is not empty, case
+	// by case.
+	EndsWith(column, arg string) string
 	// In is true where column is one of the strings of arg, a placeholder such as "$1" that is
 	// bound to Strings(...). The text does not depend on how many there are.
 	In(column, arg string) string
@@ -65,6 +68,11 @@ func (sqliteDialect) SkipLocked() string { return "" }
 // Contains compares bytes, as strpos does.
 func (sqliteDialect) Contains(column, arg string) string {
 	return "instr(" + column + ", " + arg + ") > 0"
+}
+
+// EndsWith counts from the end, in characters.
+func (sqliteDialect) EndsWith(column, arg string) string {
+	return "substr(" + column + ", -length(" + arg + ")) = " + arg
 }
 
 // In reads the list from one JSON text: SQLite has no arrays.
@@ -143,6 +151,11 @@ func (postgresDialect) SkipLocked() string { return " FOR UPDATE SKIP LOCKED" }
 // Contains compares characters one by one, whatever the collation is.
 func (postgresDialect) Contains(column, arg string) string {
 	return "strpos(" + column + ", " + arg + ") > 0"
+}
+
+// EndsWith counts in characters, as the strings have them.
+func (postgresDialect) EndsWith(column, arg string) string {
+	return "right(" + column + ", length(" + arg + ")) = " + arg
 }
 
 // In compares with an array, which can use an index.

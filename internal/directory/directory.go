@@ -54,6 +54,12 @@ type Source struct {
 	Name string
 	// Lifecycle says that active=false and DELETE of this source make a leaver.
 	Lifecycle bool
+	// StrictMembers refuses member values that nobody has, instead of keeping
+	// them until somebody comes who has them.
+	StrictMembers bool
+	// SharedLabels accepts an externalId that another resource of the source has,
+	// instead of refusing it; see labelTaken.
+	SharedLabels bool
 }
 
 // Options configures a Store.
@@ -77,8 +83,8 @@ type Actor struct{ Credential, Source, RequestID string }
 // accepts every version.
 type Expect []int64
 
-// allows says whether version satisfies the precondition.
-func (e Expect) allows(version int64) bool { return e == nil || slices.Contains(e, version) }
+// Allows says whether version satisfies the precondition.
+func (e Expect) Allows(version int64) bool { return e == nil || slices.Contains(e, version) }
 
 // The words of the packages below that belong to the directory's own language.
 type (
@@ -140,6 +146,12 @@ func New(db *database.DB, marks *bindings.Store, opt Options) *Store {
 func (s *Store) lifecycle(source string) bool {
 	i, ok := s.sources[source]
 	return ok && s.opt.Sources[i].Lifecycle
+}
+
+// strictMembers says whether the source wants unknown members refused.
+func (s *Store) strictMembers(source string) bool {
+	i, ok := s.sources[source]
+	return ok && s.opt.Sources[i].StrictMembers
 }
 
 // rank is the position of a source in the configuration; unknown ones come last.

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -30,6 +31,8 @@ type Group struct {
 	Created, Modified time.Time
 	// Document is the canonical JSON object, without id, meta and members.
 	Document []byte
+	// LabelTaken is as for a User.
+	LabelTaken bool
 }
 
 // Decode returns the document for reading and changing. Numbers are json.Number.
@@ -42,18 +45,27 @@ func (g *Group) assign(doc schema.Document) error {
 	if strings.TrimSpace(g.DisplayName) == "" {
 		return schema.Errorf(schema.InvalidValue, "displayName", "displayName is required")
 	}
-	var err error
-	g.Document, err = encodeDocument(doc)
+	err := cmp.Or(checkLength("displayName", g.DisplayName), checkLength("externalId", g.ExternalID))
+	if err == nil {
+		g.Document, err = encodeDocument(doc)
+	}
 	return err
 }
 
-// ref names the group for the change of its members.
-func (g *Group) ref() membership.Group { return membership.Group{Source: g.Source, ID: g.ID} }
+// ref names a group for the change of its members.
+func (s *Store) ref(g Group) membership.Group {
+	return membership.Group{Source: g.Source, ID: g.ID, Strict: s.strictMembers(g.Source)}
+}
 
 // CreateGroup stores doc, which must be canonical, as a new group of the actor's
 // source with the given members (see MemberOp for what a value may be). A name
 // that is taken is a *schema.Error with scimType uniqueness.
 func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Document, members []string) (Group, error) {
+	return s.CreateGroupWith(ctx, actor, doc, MemberOp{Kind: Add, Values: members})
+}
+
+// CreateGroupWith is CreateGroup for members that are more than their values.
+func (s *Store) CreateGroupWith(ctx context.Context, actor Actor, doc schema.Document, members MemberOp) (Group, error) {
 	var head Group
 	if err := head.assign(doc); err != nil {
 		return Group{}, err
@@ -62,14 +74,21 @@ func (s *Store) CreateGroup(ctx context.Context, actor Actor, doc schema.Documen
 	err := s.inTx(ctx, "create group", func(ctx context.Context, tx *database.Tx) error {
 		g = head
 		g.ID, g.Source, g.Version, g.Created, g.Modified = database.NewID(), actor.Source, 1, tx.Now(), tx.Now()
-		_, err := tx.Exec(ctx, `INSERT INTO groups (id, source, external_id, display_name, display_name_key, document,
+		taken, err := s.labelTaken(ctx, tx, tableGroups, g.Source, g.ExternalID, g.ID)
+		if err != nil {
+			return err
+		}
+		if g.LabelTaken = taken; taken {
+			g.ExternalID = ""
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO groups (id, source, external_id, display_name, display_name_key, document,
 			version, created_at, modified_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7)`,
 			g.ID, g.Source, optional(g.ExternalID), g.DisplayName, schema.Fold(g.DisplayName), string(g.Document),
 			database.Micros(tx.Now()))
 		if err != nil {
 			return s.conflict(err, g.DisplayName, "displayName", g.ExternalID)
 		}
-		d, err := s.members.Apply(ctx, tx, g.ref(), []MemberOp{{Kind: Add, Values: members}})
+		d, err := s.members.Apply(ctx, tx, s.ref(g), []MemberOp{members})
 		if err != nil {
 			return err
 		}
@@ -113,7 +132,7 @@ func (s *Store) UpdateGroup(
 				return err
 			}
 		}
-		d, err := s.members.Apply(ctx, tx, g.ref(), ops)
+		d, err := s.members.Apply(ctx, tx, s.ref(g), ops)
 		if err != nil {
 			return err
 		}
@@ -136,6 +155,15 @@ func (s *Store) UpdateGroup(
 // member.
 func (s *Store) storeGroup(ctx context.Context, tx *database.Tx, actor Actor, old Group, g *Group, d *membership.Delta) error {
 	g.Version, g.Modified = old.Version+1, tx.Now()
+	if g.ExternalID != old.ExternalID {
+		taken, err := s.labelTaken(ctx, tx, tableGroups, g.Source, g.ExternalID, g.ID)
+		if err != nil {
+			return err
+		}
+		if g.LabelTaken = taken; taken {
+			g.ExternalID = ""
+		}
+	}
 	_, err := tx.Exec(ctx, `UPDATE groups SET external_id = $2, display_name = $3, display_name_key = $4, document = $5,
 		version = $6, modified_at = $7 WHERE id = $1`,
 		g.ID, optional(g.ExternalID), g.DisplayName, schema.Fold(g.DisplayName), string(g.Document), g.Version,

@@ -208,6 +208,17 @@ func (s *Store) SubjectsByUserName(ctx context.Context, userName string) ([]stri
 	return ids, nil
 }
 
+// SubjectsEver returns the subjects of the users of that name, and of those who had
+// it when their last user was deleted, in any source and any case, sorted.
+func (s *Store) SubjectsEver(ctx context.Context, userName string) ([]string, error) {
+	ids, err := membership.Strings(ctx, s.db.Reader(), `SELECT subject_id FROM users WHERE user_name_key = $1
+		UNION SELECT id FROM subjects WHERE last_user_name_key = $1 ORDER BY 1`, schema.Fold(userName))
+	if err != nil {
+		return nil, fmt.Errorf("subjects by userName: %w", err)
+	}
+	return ids, nil
+}
+
 // SubjectsOfGroup returns the subjects of the users that are in groups of that
 // displayName in any source, sorted.
 func (s *Store) SubjectsOfGroup(ctx context.Context, displayName string) ([]string, error) {

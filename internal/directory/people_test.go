@@ -3,6 +3,7 @@ package directory_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,6 +70,22 @@ func TestPeople_Emails(t *testing.T) {
 			t.Errorf("%v: primary %q, work %q; want %q and %q", c.emails, p.PrimaryEmail, p.WorkEmail, c.primary, c.work)
 		}
 	}
+}
+
+// A name leads to whoever has it, and to whoever had it when their last user was deleted.
+func TestSubjectsEver(t *testing.T) {
+	run(t, func(t *testing.T, s store) {
+		gone := s.user("okta", "Ada@example.org")
+		s.delete(gone)
+		now := s.user("okta", "ada@example.org")
+		s.user("okta", "bob@example.org")
+		got, err := s.SubjectsEver(t.Context(), "ADA@example.org")
+		want := []string{gone.Subject, now.Subject}
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("subjects: %v\n%s", err, diff)
+		}
+	})
 }
 
 // TestPeople_SeveralSources makes one subject of users of several sources, as linking will.

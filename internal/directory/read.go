@@ -98,7 +98,7 @@ func (s *Store) User(ctx context.Context, source, id string, groups bool) (User,
 // lockUser returns the user for changing, locked, or ErrNotFound or ErrVersion.
 func (s *Store) lockUser(ctx context.Context, tx *database.Tx, source, id string, expect Expect, lock membership.Lock) (User, error) {
 	u, err := s.user(ctx, tx, "r.id = $1 AND r.source = $2"+lock.On(s.db.Dialect()), false, id, source)
-	if err == nil && !expect.allows(u.Version) {
+	if err == nil && !expect.Allows(u.Version) {
 		err = ErrVersion
 	}
 	return u, err
@@ -116,7 +116,7 @@ func (s *Store) Group(ctx context.Context, source, id string) (Group, error) {
 // lockGroup returns the group for changing, locked, or ErrNotFound or ErrVersion.
 func (s *Store) lockGroup(ctx context.Context, tx *database.Tx, source, id string, expect Expect) (Group, error) {
 	g, err := scanGroup(tx.QueryRow(ctx, selectGroups+"r.id = $1 AND r.source = $2"+membership.LockRow.On(s.db.Dialect()), id, source))
-	if err == nil && !expect.allows(g.Version) {
+	if err == nil && !expect.Allows(g.Version) {
 		err = ErrVersion
 	}
 	return g, found(err)

@@ -34,7 +34,7 @@ func (s *Store) record(ctx context.Context, tx *database.Tx, actor Actor, c chan
 	// A change that concerns nobody, such as a pending member, is recorded all the
 	// same.
 	if len(c.subjects) > 0 {
-		if err := s.marks.MarkDue(ctx, tx, c.subjects, bindings.Mark{Event: c.event}); err != nil {
+		if err := s.marks.MarkDue(ctx, tx, c.subjects, bindings.Mark{Event: c.event, Cause: actor.cause()}); err != nil {
 			return fmt.Errorf("mark due: %w", err)
 		}
 	}
@@ -48,6 +48,11 @@ func (s *Store) record(ctx context.Context, tx *database.Tx, actor Actor, c chan
 		e.After = c.after
 	}
 	return audit.Append(ctx, tx, e)
+}
+
+// cause is the actor as bindings remember who asked.
+func (a Actor) cause() bindings.Cause {
+	return bindings.Cause{Actor: a.Credential, Source: a.Source, RequestID: a.RequestID}
 }
 
 // userFacts are the facts of a user.

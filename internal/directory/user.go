@@ -2,6 +2,7 @@ package directory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -40,6 +41,9 @@ type User struct {
 	// Groups are the user's direct groups, ordered by id; nil when they were not
 	// asked for.
 	Groups []GroupRef
+	// LabelTaken says that a change has just set an externalId that another user
+	// holds: ExternalID is empty, and the document has it.
+	LabelTaken bool
 }
 
 // Decode returns the document for reading and changing. Numbers are json.Number.
@@ -85,6 +89,19 @@ type profile struct {
 	document                          []byte
 }
 
+// maxName is how many bytes a name may have that is kept in a column with an
+// index. PostgreSQL refuses an index entry of more than 2,700 bytes, and folding
+// may make a text longer by half.
+const maxName = 1024
+
+// checkLength refuses a name that no index could hold.
+func checkLength(attribute, name string) error {
+	if len(name) > maxName {
+		return schema.Errorf(schema.InvalidValue, attribute, "a text of %d bytes; at most %d are possible here", len(name), maxName)
+	}
+	return nil
+}
+
 // profileOf reads the columns out of a document and encodes it. A document
 // without active is an active user, and says so from then on.
 func profileOf(doc schema.Document) (profile, error) {
@@ -101,7 +118,13 @@ func profileOf(doc schema.Document) (profile, error) {
 	}
 	p.userNameKey = schema.Fold(p.userName)
 	p.emails = emailsOf(doc)
-	var err error
+	err := cmp.Or(checkLength("userName", p.userName), checkLength("externalId", p.externalID), checkLength("displayName", p.displayName))
+	for _, e := range p.emails {
+		err = cmp.Or(err, checkLength("emails.value", e.Value), checkLength("emails.type", e.Type))
+	}
+	if err != nil {
+		return p, err
+	}
 	p.document, err = encodeDocument(doc)
 	return p, err
 }
@@ -145,6 +168,13 @@ func (s *Store) CreateUser(ctx context.Context, actor Actor, doc schema.Document
 // looked up first, since a statement that fails ends a transaction of PostgreSQL.
 func (s *Store) createUser(ctx context.Context, tx *database.Tx, actor Actor, p profile) (User, error) {
 	u := User{ID: database.NewID(), Source: actor.Source, Version: 1, Created: tx.Now(), Modified: tx.Now(), Groups: []GroupRef{}}
+	taken, err := s.labelTaken(ctx, tx, tableUsers, u.Source, p.externalID, u.ID)
+	if err != nil {
+		return User{}, err
+	}
+	if u.LabelTaken = taken; taken {
+		p.externalID = ""
+	}
 	u.assign(p)
 	f, err := s.lookAround(ctx, tx, u, namesOf(u))
 	if err != nil {
@@ -313,8 +343,14 @@ func (s *Store) storeUser(
 	ctx context.Context, tx *database.Tx, actor Actor, old User, u *User, p profile, oldEmails []email,
 ) error {
 	u.Version, u.Modified = old.Version+1, tx.Now()
+	taken, err := s.labelTaken(ctx, tx, tableUsers, u.Source, newNames(old, *u).ExternalID, u.ID)
+	if err != nil {
+		return err
+	}
+	if u.LabelTaken = taken; taken {
+		u.ExternalID, p.externalID = "", ""
+	}
 	var f finding
-	var err error
 	if newNames(old, *u) != (membership.Names{}) {
 		if f, err = s.lookAround(ctx, tx, *u, newNames(old, *u)); err != nil {
 			return err

@@ -31,8 +31,11 @@ var table = map[string]row{
 	"internal/database": {},
 	"internal/web":      {},
 	"internal/listen":   {},
-	"config":            {},
-	"config/changes":    {imports: []string{"config"}},
+	"internal/sheet":    {},
+	// The configuration declares schemas, and checks them by the tables they extend.
+	"config":           {imports: []string{"config/extension"}},
+	"config/changes":   {imports: []string{"config"}},
+	"config/extension": {pure: true, imports: []string{"scim/schema"}},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.
 	"scim/schema/jsonobject": {pure: true},
@@ -57,13 +60,14 @@ var table = map[string]row{
 
 	// 1: what can be said with those words. The rules know sites and roles but
 	// no Matomo; the client knows Matomo but no rules.
+	"scim/bulk":  {pure: true, imports: []string{"scim/schema"}},
 	"scim/patch": {pure: true, imports: []string{"scim/filter", "scim/patch/elements", "scim/schema"}},
 	"mapping": {pure: true, imports: []string{
 		"mapping/grant", "mapping/match", "mapping/rulefile", "matomo/access",
 	}},
 	"matomo":            {imports: []string{"matomo/access", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
 	"matomo/tokendb":    {imports: []string{"matomo"}},
-	"internal/audit":    {imports: []string{"internal/database"}},
+	"internal/audit":    {imports: []string{"internal/database", "internal/sheet"}},
 	"internal/bindings": {imports: []string{"internal/database"}},
 
 	// 2: the truth about people. It marks bindings as due and writes the audit
@@ -71,8 +75,11 @@ var table = map[string]row{
 	// Its rooms below are nobody else's: what callers need of them it re-exports.
 	"internal/directory": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/database",
-		"internal/directory/credentials", "internal/directory/membership", "internal/directory/sqlfilter",
-		"scim/filter", "scim/schema",
+		"internal/directory/credentials", "internal/directory/listing", "internal/directory/membership",
+		"internal/directory/sqlfilter", "scim/filter", "scim/schema",
+	}},
+	"internal/directory/listing": {imports: []string{
+		"internal/database", "internal/directory/membership", "internal/directory/sqlfilter", "scim/filter", "scim/schema",
 	}},
 	"internal/directory/sqlfilter": {imports: []string{"internal/database", "scim/filter", "scim/schema"}},
 	"internal/directory/membership": {imports: []string{
@@ -84,8 +91,14 @@ var table = map[string]row{
 
 	// 3: the doors, which know no Matomo, and the loop, which knows no door.
 	"scim": {imports: []string{
-		"internal/directory", "internal/web", "scim/filter", "scim/patch", "scim/schema",
+		"internal/directory", "internal/web", "scim/bulk", "scim/discovery", "scim/filter", "scim/patch", "scim/render",
+		"scim/schema", "scim/search",
 	}},
+	// Rooms of the SCIM front: what it says about itself, how resources look, and
+	// what a client wants of a listing.
+	"scim/search":         {imports: []string{"internal/directory", "scim/filter", "scim/schema"}},
+	"scim/discovery":      {pure: true, imports: []string{"scim/schema"}},
+	"scim/render":         {imports: []string{"internal/directory", "internal/web", "scim/schema"}},
 	"internal/samlsp":     {imports: []string{"internal/directory", "internal/web"}},
 	"internal/ldapsource": {imports: []string{"internal/directory"}},
 	"internal/reconcile/course": {imports: []string{
@@ -96,9 +109,21 @@ var table = map[string]row{
 	}},
 	"internal/reconcile/lease":   {},
 	"internal/reconcile/ruleset": {imports: []string{"internal/bindings", "mapping"}},
+	"internal/reconcile/trail": {imports: []string{
+		"internal/audit", "internal/bindings", "internal/database", "internal/reconcile/course", "matomo", "matomo/access",
+	}},
 	"internal/reconcile": {imports: []string{
-		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "internal/reconcile/course",
-		"internal/reconcile/lease", "internal/reconcile/ruleset", "internal/reconcile/vitals", "mapping", "matomo", "matomo/access",
+		"internal/bindings", "internal/database", "internal/directory", "internal/reconcile/course", "internal/reconcile/lease",
+		"internal/reconcile/ruleset", "internal/reconcile/trail", "internal/reconcile/vitals", "mapping", "matomo", "matomo/access",
+	}},
+
+	"internal/tokenage": {imports: []string{"internal/audit", "internal/bindings", "internal/database", "matomo"}},
+
+	"internal/leavers": {imports: []string{
+		"internal/audit", "internal/bindings", "internal/database", "internal/directory", "matomo", "matomo/access",
+	}},
+	"internal/review": {imports: []string{
+		"internal/bindings", "internal/directory", "internal/reconcile/course", "internal/sheet", "mapping", "matomo", "matomo/access",
 	}},
 
 	// 4: the pages, and the numbers of the whole, look at everything and own nothing.
@@ -109,9 +134,14 @@ var table = map[string]row{
 
 	// 5 and 6: wiring. The program's entry sees the wiring alone.
 	"internal/app": {all: true},
-	"cmd/matomo-scim-bridge/internal/terminal": {},
-	"cmd/matomo-scim-bridge/internal/demo":     {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
-	"cmd/matomo-scim-bridge":                   {imports: []string{"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/terminal":  {},
+	"cmd/matomo-scim-bridge/internal/demo":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/arguments": {},
+	"cmd/matomo-scim-bridge/internal/papers":    {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "internal/app"}},
+	"cmd/matomo-scim-bridge": {imports: []string{
+		"cmd/matomo-scim-bridge/internal/arguments",
+		"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/papers", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app",
+	}},
 
 	// What tests stand on. The stand-in is in the program too: demo and simulate.
 	// Inside it the layers are PHP's habits, the state, the API around it, and
@@ -128,7 +158,9 @@ var table = map[string]row{
 		"matomo", "matomo/access", "matomo/matomotest/internal/api", "matomo/matomotest/internal/methods",
 		"matomo/matomotest/internal/model", "matomo/matomotest/internal/php",
 	}},
-	"internal/database/databasetest": {testing: true, imports: []string{"internal/database"}},
+	"internal/testserver":            {testing: true},
+	"matomo/tokendb/tokendbtest":     {testing: true, imports: []string{"internal/testserver"}},
+	"internal/database/databasetest": {testing: true, imports: []string{"internal/database", "internal/testserver"}},
 	"internal/imports":               {},
 
 	// What is shipped beside the program, tried with the programs that read it.
@@ -136,7 +168,7 @@ var table = map[string]row{
 }
 
 // testPackages may be imported by every test.
-var testPackages = []string{"matomo/matomotest", "internal/database/databasetest"}
+var testPackages = []string{"matomo/matomotest", "matomo/tokendb/tokendbtest", "internal/database/databasetest"}
 
 // impure packages touch the world outside the process, or its log. Parsing an
 // address is neither: net/url, net/netip and net/mail are not in the list.

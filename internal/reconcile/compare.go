@@ -97,6 +97,10 @@ func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 	}
 	failure := vitals.ErrNotAsked
 	defer func() { done(failure) }()
+	if err := t.tokens.LookOnce(ctx); err != nil {
+		failure = err
+		return err
+	}
 	lease := database.NewID()
 	claimed, err := e.opt.Bindings.ClaimCompare(ctx, t.Name, lease, time.Now().Add(compareLease))
 	if err != nil || !claimed {
@@ -148,6 +152,13 @@ func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison
 	snap, err := t.Client.ReadInstance(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
+	}
+	if mark {
+		// With what was just read of Matomo's version and plugins, and before it counts
+		// whose tokens can be ended.
+		if err := t.tokens.Look(ctx); err != nil {
+			return nil, err
+		}
 	}
 	p.round.SetSnapshot(snap)
 	if p.round.GrantedSuperusers, err = e.opt.Bindings.GrantedSuperusers(ctx, t.Name); err != nil {
@@ -264,20 +275,25 @@ func (p *pass) differs(w *work, mark bool) bool {
 // tokenBatch is how many suspended people are asked for their tokens together.
 const tokenBatch = 80
 
-// minted returns the bindings of suspended people who have a token again: who can
-// still sign in, or reset the password by mail, can mint one. It looks where tokens
-// can be seen, and only for the loop, which ends them.
+// minted returns the bindings of suspended people whose tokens have to end: who can
+// still sign in, or reset the password by mail, can mint one, and those that were
+// left inert can be ended once there is a way. It looks where tokens can be seen,
+// and only for the loop, which ends them.
 func (p *pass) minted(ctx context.Context, out *Comparison) (map[string]bool, error) {
-	if !out.mark || p.round.Observe || !p.round.SeesTokens() {
+	if !out.mark || p.round.Observe || !p.round.EndsTokens() {
 		return nil, nil
 	}
 	var suspended []*work
+	revived := map[string]bool{}
 	for _, w := range p.cases {
-		if w.Work == course.WorkLeave && !w.Concluded && w.Binding.State == bindings.Done {
+		switch {
+		case w.Work != course.WorkLeave || w.Concluded || w.Binding.State != bindings.Done:
+		case w.Binding.Tokens == bindings.TokensInert:
+			revived[w.Binding.ID] = true
+		case p.round.SeesTokens():
 			suspended = append(suspended, w)
 		}
 	}
-	revived := map[string]bool{}
 	for batch := range slices.Chunk(suspended, tokenBatch) {
 		logins := make([]string, len(batch))
 		for i, w := range batch {
@@ -306,9 +322,7 @@ func (c *Comparison) add(w *work) {
 	for _, kind := range vitals.DriftOf(w.Plan) {
 		c.Drift[kind]++
 	}
-	for _, step := range w.Plan.Steps {
-		c.Actions[vitals.ActionOf(step)]++
-	}
+	vitals.CountActions(c.Actions, w.Plan)
 }
 
 // differenceOf describes a case for people.
@@ -351,9 +365,7 @@ func (e *Engine) showDrift(t *target, out *Comparison) {
 	for _, kind := range vitals.Drifts() {
 		e.m.Drift.WithLabelValues(t.Name, kind).Set(float64(out.Drift[kind]))
 	}
-	for _, action := range vitals.Actions() {
-		e.m.Planned.WithLabelValues(t.Name, action).Set(float64(out.Actions[action]))
-	}
+	e.m.SetPlanned(t.Name, out.Actions)
 	e.m.Unresolved.WithLabelValues(t.Name).Set(float64(out.Unresolved))
 	if out.Differing > 0 {
 		e.log.Info("full compare found differences", zap.String("target", t.Name), zap.Int("bindings", out.Bindings),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -41,17 +42,42 @@ func (p *pass) act(ctx context.Context) error {
 	if err := p.record(ctx, p.cases); err != nil {
 		return err
 	}
+	slices.SortStableFunc(changes, func(a, b *work) int { return a.Work.Order() - b.Work.Order() })
 	for {
 		var err error
 		if changes, err = p.stillOurs(ctx, changes); err != nil || len(changes) == 0 {
 			return err
 		}
-		n := min(chunkSize, len(changes))
+		n := together(changes)
+		if changes[0].MayWait(time.Now()) {
+			// Whoever left meanwhile comes first; what is not recorded here is given back.
+			if waits, err := p.opt.Bindings.LeaverWaits(ctx, p.t.Name); err != nil || waits {
+				return err
+			}
+		}
 		if err := p.enforce(ctx, changes[:n]); err != nil {
 			return err
 		}
 		changes = changes[n:]
 	}
+}
+
+// A leaver counts as revoked when a read back says so, and the read back of a chunk
+// comes after all of it was sent. So a chunk never mixes what takes a hundredth of a
+// second with what takes a tenth.
+
+// together is how many of changes go into the next chunk. The first phase of leavers
+// has chunks of its own, so that its clock stops before anything slower is sent.
+func together(changes []*work) int {
+	first, most := changes[0].Work, chunkSize
+	if first == course.WorkSeal {
+		most = sealChunk
+	}
+	n := 1
+	for n < min(most, len(changes)) && changes[n].Work.Order() == first.Order() {
+		n++
+	}
+	return n
 }
 
 // stillOurs drops the cases whose lease was lost, and gives back those that an
@@ -90,6 +116,13 @@ func (p *pass) enforce(ctx context.Context, chunk []*work) error {
 	if err := p.readEvidence(ctx, chunk); err != nil {
 		return err
 	}
+	for _, w := range chunk {
+		p.round.AwaitEvidence(&w.Case)
+	}
+	if err := p.record(ctx, chunk); err != nil {
+		return err
+	}
+	chunk = slices.DeleteFunc(chunk, func(w *work) bool { return w.Concluded })
 	going, err := p.intend(ctx, chunk)
 	if err != nil {
 		return err
@@ -107,11 +140,11 @@ func (p *pass) enforce(ctx context.Context, chunk []*work) error {
 }
 
 // readEvidence reads what plans would delete for good where the first read did
-// not carry it.
+// not carry it, or not all of it.
 func (p *pass) readEvidence(ctx context.Context, chunk []*work) error {
 	var lacking []*work
 	for _, w := range chunk {
-		if w.Deletes() && w.Account.Exists && w.Account.Evidence == nil {
+		if w.LacksEvidence() {
 			lacking = append(lacking, w)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
 	"github.com/matomo-scim/bridge/internal/reconcile/ruleset"
+	"github.com/matomo-scim/bridge/internal/reconcile/trail"
 	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/mapping"
 	"github.com/matomo-scim/bridge/matomo"
@@ -65,7 +66,7 @@ type (
 // rule, and what it gives.
 func ReasonTexts(d mapping.Decision) []string { return course.ReasonTexts(d) }
 
-// Options is what an Engine is made of. Everything but Report and Logger is
+// Options is what an Engine is made of. Everything but Report, Trail and Logger is
 // required.
 type Options struct {
 	DB        *database.DB
@@ -81,6 +82,8 @@ type Options struct {
 	// FullCompare is the time between two full compares of a target; zero
 	// switches them off.
 	FullCompare time.Duration
+	// Trail writes intents and outcomes; nil for the audit trail alone, without a journal.
+	Trail *trail.Trail
 	// RuleOptions are what the stored rules are parsed with.
 	RuleOptions mapping.Options
 	// Report receives the state of each worker and target for /health.
@@ -110,6 +113,7 @@ type Engine struct {
 type target struct {
 	TargetOptions
 	breaker *vitals.Breaker
+	tokens  *vitals.TokenWatch
 	wake    [lanes]chan struct{}
 
 	mu          sync.Mutex // guards what follows
@@ -133,6 +137,9 @@ func New(opt Options) (*Engine, error) {
 	if opt.Report == nil {
 		opt.Report = func(string, string, string, string, time.Duration) {}
 	}
+	if opt.Trail == nil {
+		opt.Trail = &trail.Trail{Bindings: opt.Bindings}
+	}
 	names := make([]string, 0, len(opt.Targets))
 	for _, t := range opt.Targets {
 		if t.Client == nil {
@@ -145,13 +152,14 @@ func New(opt Options) (*Engine, error) {
 	if e.m, err = vitals.New(opt.Registerer, opt.Bindings, names, opt.Logger); err != nil {
 		return nil, fmt.Errorf("reconcile: %w", err)
 	}
-	e.rules = ruleset.New(opt.Bindings, opt.RuleOptions, e.showRules)
+	e.rules = ruleset.New(opt.Bindings, opt.RuleOptions, func(r *mapping.Rules) { e.m.SetRules(ruleset.Kinds(r)) })
 	for _, t := range opt.Targets {
 		rt := &target{TargetOptions: t}
 		for lane := range rt.wake {
 			rt.wake[lane] = make(chan struct{}, 1)
 		}
 		rt.breaker = vitals.NewBreaker(t.Name, e.m)
+		rt.tokens = &vitals.TokenWatch{Target: t.Name, Client: t.Client, Policy: t.Policy, Report: opt.Report, Log: e.log}
 		e.targets = append(e.targets, rt)
 	}
 	return e, nil
@@ -171,15 +179,6 @@ func (e *Engine) currentGuards() Guards {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.guards
-}
-
-// showRules counts the rules that decide.
-func (e *Engine) showRules(rules *mapping.Rules) {
-	byKind := map[string]int{}
-	for _, r := range rules.All() {
-		byKind[r.Ref.Kind]++
-	}
-	e.m.SetRules(byKind)
 }
 
 // ActiveRules returns the rules that decide, parsed.

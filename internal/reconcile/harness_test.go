@@ -52,7 +52,8 @@ type world struct {
 	health   *healthBook
 	hook     func(body string) // called before each request, when set
 	// deaf engines hear of nothing, as when another process writes.
-	deaf atomic.Bool
+	deaf  atomic.Bool
+	store *tokenStore // the token database, when there is one
 	// transport answers instead of the stand-in, when set.
 	transport http.RoundTripper
 	users     map[string]string // userName -> id
@@ -109,6 +110,7 @@ type worldOptions struct {
 	target   reconcile.TargetOptions
 	client   matomo.Options
 	password bool
+	store    bool // there is a token database
 }
 
 func withRules(rules string) setting { return func(o *worldOptions) { o.rules = rules } }
@@ -227,6 +229,10 @@ func (w *world) target(o worldOptions) reconcile.TargetOptions {
 	if o.password && opt.Password == nil {
 		password := w.matomo.Password()
 		opt.Password = func() (string, error) { return password, nil }
+	}
+	if o.store {
+		w.store = &tokenStore{matomo: w.matomo}
+		opt.TokenDB = w.store
 	}
 	client, err := matomo.New(opt)
 	if err != nil {

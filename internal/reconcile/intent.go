@@ -2,14 +2,15 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/matomo-scim/bridge/internal/audit"
+	"go.uber.org/zap"
+
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
+	"github.com/matomo-scim/bridge/internal/reconcile/trail"
 	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/matomo"
 	"github.com/matomo-scim/bridge/matomo/access"
@@ -26,6 +27,51 @@ import (
 // granted, evidence, and the audit entry. Without it nothing is done. It returns
 // the cases that go on; the others are recorded.
 func (p *pass) intend(ctx context.Context, chunk []*work) ([]*work, error) {
+	going, err := p.intendTogether(ctx, chunk)
+	if err != nil {
+		if going, err = p.withoutRecord(ctx, chunk, err); err != nil {
+			return nil, fmt.Errorf("intent: %w", err)
+		}
+	}
+	return going, p.record(ctx, chunk)
+}
+
+// withoutRecord goes on with what only takes away after the record has refused the intents: they are
+// in the journal, and everybody else waits. What can be written of the intents besides is written; a
+// database that takes nothing at all holds up no leaver. cause is returned when nothing may be sent.
+func (p *pass) withoutRecord(ctx context.Context, chunk []*work, cause error) ([]*work, error) {
+	if p.opt.Trail.Journal == nil || ctx.Err() != nil {
+		return nil, cause
+	}
+	p.refused = cause
+	var going []*work
+	var cases []*course.Case
+	for _, w := range chunk {
+		if !w.Concluded && trail.OnlyTakes(&w.Case) {
+			going, cases = append(going, w), append(cases, &w.Case)
+		}
+	}
+	if len(going) == 0 {
+		return nil, nil // the next chunk may hold some
+	}
+	if err := p.opt.Trail.WithoutRecord(cases, cause); err != nil {
+		return nil, err
+	}
+	p.log.Error("the audit trail cannot be written: nothing is granted, and revocations go on with the journal",
+		zap.String("target", p.t.Name), zap.Int("revocations", len(going)), zap.Error(cause))
+	for _, w := range going {
+		w.journaled = true
+	}
+	// The rest of the intent (the state, whose lease it is) goes into the rows if they can be written, so
+	// that a table which refuses entries does not make the loop revoke the same people every second.
+	if kept, err := p.intendTogether(ctx, going); err == nil {
+		return kept, nil
+	}
+	return going, nil
+}
+
+// intendTogether writes intents in one transaction.
+func (p *pass) intendTogether(ctx context.Context, chunk []*work) ([]*work, error) {
 	var going []*work
 	before := make([]work, len(chunk))
 	for i, w := range chunk {
@@ -46,9 +92,11 @@ func (p *pass) intend(ctx context.Context, chunk []*work) ([]*work, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("intent: %w", err)
+		for i, w := range chunk {
+			*w = before[i] // nothing of it was kept
+		}
 	}
-	return going, p.record(ctx, chunk)
+	return going, err
 }
 
 // The steps of an intent, each of which may end it: the superuser's place first,
@@ -79,10 +127,10 @@ func (p *pass) intendOne(ctx context.Context, tx *database.Tx, w *work) (bool, e
 	if w.recorded = !ours; !ours {
 		return false, nil
 	}
-	if err := p.keepEvidence(ctx, tx, w); err != nil {
-		return false, err
+	if w.journaled {
+		return true, nil
 	}
-	return true, audit.Append(ctx, tx, p.intentEntry(w))
+	return true, p.opt.Trail.Intent(ctx, tx, &w.Case)
 }
 
 // reserve takes the place of a superuser. Another replica may have taken the
@@ -119,23 +167,6 @@ func (p *pass) remember(ctx context.Context, tx *database.Tx, w *work) (bool, er
 	return p.opt.Bindings.RecordFacts(ctx, tx, w.Binding.ID, p.lease.ID, facts)
 }
 
-// keepEvidence stores what was read before a plan that deletes it.
-func (p *pass) keepEvidence(ctx context.Context, tx *database.Tx, w *work) error {
-	if !w.Deletes() || w.Account.Evidence == nil {
-		return nil
-	}
-	data, err := json.Marshal(struct {
-		Account  matomo.Account
-		Evidence *matomo.Evidence
-	}{*w.Account, w.Account.Evidence})
-	if err != nil {
-		return fmt.Errorf("evidence of %s: %w", w.Login, err)
-	}
-	return p.opt.Bindings.SaveEvidence(ctx, tx, bindings.Evidence{
-		Kind: w.Work.Label(), Target: p.t.Name, Login: w.Account.Login, LoginKey: access.FoldLogin(w.Account.Login), Data: data,
-	})
-}
-
 // loginTaken concludes a case whose login another binding has. When nobody
 // is behind that one any more, its deletion is brought forward and the new
 // person waits for it; otherwise the first keeps the login.
@@ -152,12 +183,16 @@ func (p *pass) loginTaken(ctx context.Context, tx *database.Tx, w *work, id stri
 		w.Conflict(course.ReasonLoginTaken, fmt.Sprintf("login %q belongs to another person", other.Login))
 		return nil
 	}
+	if course.Kept(other) {
+		w.Conflict(course.ReasonLoginTaken, fmt.Sprintf("login %q belongs to somebody who left and whose account is kept (leaver keep)", other.Login))
+		return nil
+	}
 	w.Postpone(course.ReasonWaitsForDelete, fmt.Sprintf("the account %q of somebody who left is deleted first", other.Login),
 		tx.Now().Add(deletionSoon))
 	if other.DeleteAt != nil && !other.DeleteAt.After(tx.Now()) {
 		return nil // on its way already
 	}
-	return p.opt.Bindings.BringDeletionForward(ctx, tx, other.ID)
+	return p.opt.Bindings.DeleteNow(ctx, tx, other.ID, bindings.Cause{})
 }
 
 // claimLogins looks whose the accounts are that stand in the way of somebody who
@@ -185,13 +220,3 @@ func (p *pass) claimLogins(ctx context.Context) error {
 // deletionSoon is when a person who waits for a deletion is looked at again if
 // nothing says earlier that it is done.
 const deletionSoon = vitals.ProbePause
-
-// intentEntry is the audit entry before a plan is sent.
-func (p *pass) intentEntry(w *work) audit.Entry {
-	return audit.Entry{
-		Kind: "intent." + w.Work.Label(), Actor: "bridge", Subject: w.Binding.Subject, Target: p.t.Name, Login: w.Login,
-		Rule: w.FirstRule(), Before: course.AccountFacts(*w.Account),
-		After:  map[string]any{"steps": w.Plan.Steps, "withheld": w.Blocks(), "reasons": course.ReasonTexts(w.Decision), "event": string(w.Binding.Event)},
-		Detail: course.PlanText(w.Plan, nil),
-	}
-}

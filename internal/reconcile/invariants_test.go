@@ -418,8 +418,8 @@ func remarshal(tb interface{ Fatal(args ...any) }, from, to any) {
 
 // I10: a person who comes back never finds an old token alive.
 func TestI10_NoOldTokenAfterAComeBack(t *testing.T) {
-	for _, plugin := range []bool{true, false} {
-		t.Run(fmt.Sprintf("plugin=%t", plugin), func(t *testing.T) {
+	for name, strategy := range tokenWays {
+		t.Run(name, func(t *testing.T) {
 			property(t, func(r *rapid.T, w *world) {
 				w.join(ada, "Analysts")
 				w.drain()
@@ -453,7 +453,7 @@ func TestI10_NoOldTokenAfterAComeBack(t *testing.T) {
 					w.wantAccess(ada, "1:write, 2:view")
 					w.wantDead(old...)
 				}
-			}, withServer(func(o *matomotest.Options) { o.Plugin = plugin }))
+			}, strategy)
 		})
 	}
 }

@@ -142,19 +142,6 @@ func TestMover_UnmappedKeepsAccountAndPassword(t *testing.T) {
 	})
 }
 
-func TestMover_RoleChangeEndsTokensWithThePlugin(t *testing.T) {
-	each(t, func(t *testing.T, db *database.DB) {
-		w := newWorld(t, db, withPlugin())
-		w.join(ada, "Analysts")
-		w.drain()
-		token := w.mint(ada)
-		w.add("Editors", ada)
-		w.remove("Analysts", ada)
-		w.drain()
-		w.wantDead(token)
-	})
-}
-
 // Tokens that could not be ended at a change are not seen in the account later, so
 // they are remembered and ended.
 func TestMover_RoleChangeTokensAreTriedAgain(t *testing.T) {
@@ -177,22 +164,6 @@ func TestMover_RoleChangeTokensAreTriedAgain(t *testing.T) {
 		w.wantDead(token)
 		w.wantState(ada, bindings.Converged, "")
 		w.wantAccess(ada, "1:write, 2:admin, 3:view")
-	})
-}
-
-func TestMover_RoleChangeWithoutAWayToEndTokensIsCounted(t *testing.T) {
-	each(t, func(t *testing.T, db *database.DB) {
-		w := newWorld(t, db)
-		w.join(ada, "Analysts")
-		w.drain()
-		if n := w.metric("tokens_not_revoked_total"); n != 0 {
-			t.Errorf("%v counted for a joiner", n)
-		}
-		w.remove("Analysts", ada)
-		w.drain()
-		if n := w.metric("tokens_not_revoked_total"); n != 1 {
-			t.Errorf("%v counted, want 1", n)
-		}
 	})
 }
 

@@ -21,6 +21,9 @@ const (
 	claimLimit = 1000
 	// chunkSize bounds what is applied before it is read back and recorded.
 	chunkSize = 50
+	// sealChunk is the same for the second phase of leavers: as many as one request
+	// to Matomo takes, because a leaver who comes next waits that long.
+	sealChunk = 20
 )
 
 // The rules of a pass:
@@ -42,6 +45,8 @@ type pass struct {
 	cases   []*work
 	// freed are the reasons for which nobody has to wait any more.
 	freed map[string]bool
+	// refused is why the audit trail took no intent; nil while it does.
+	refused error
 }
 
 // work is one case with what the pass has done about its row.
@@ -52,6 +57,8 @@ type work struct {
 	recorded bool
 	// audited: what was applied is in the audit trail.
 	audited bool
+	// journaled: the intent is in the journal, and outcome: so is what Matomo answered.
+	journaled, outcome bool
 }
 
 // passed is how a pass went.
@@ -84,7 +91,7 @@ func (e *Engine) pass(ctx context.Context, t *target, l lane, trigger string) (p
 	}
 	stop := p.lease.Keep(ctx, e.opt.Bindings, e.log.With(zap.String("target", t.Name)))
 	defer stop()
-	err = errors.Join(p.run(l.context(ctx)), p.giveBack(ctx), p.callWaiting(ctx))
+	err = errors.Join(p.run(l.context(ctx)), p.refused, p.giveBack(ctx), p.callWaiting(ctx))
 	e.m.Runs.WithLabelValues(t.Name, trigger, p.result(err)).Inc()
 	return passed{claimed: len(claimed), asked: p.round != nil && p.round.Snapshot != nil}, err
 }
@@ -209,9 +216,13 @@ func (p *pass) fetch(ctx context.Context, cases []*work, evidence bool) (*matomo
 }
 
 // evidenceFor is what has to be saved before the plan may run: reports before a
-// site is taken away, everything before an account is deleted.
+// site is taken away, everything before an account is deleted. What a leaver has
+// is saved at once, and looked at again when the time of the account is over.
 func evidenceFor(w *work) matomo.EvidenceLevel {
-	if w.Work == course.WorkDelete || w.Binding.LeftAt != nil {
+	switch {
+	case w.Work == course.WorkDelete, w.Plan.Has(matomo.DeleteUser):
+		return matomo.EvidenceAccount
+	case w.Binding.LeftAt != nil:
 		return matomo.EvidenceAll
 	}
 	return matomo.EvidenceReports

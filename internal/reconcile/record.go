@@ -8,7 +8,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/reconcile/course"
@@ -52,6 +51,9 @@ func (p *pass) recordTogether(ctx context.Context, cases []*work) error {
 	if len(open) == 0 && len(sent) == 0 {
 		return nil
 	}
+	if err := p.journal(sent); err != nil {
+		return err
+	}
 	seen := make([]bool, len(open))
 	// Not cancelled when the service stops: what was done is on record.
 	err := p.opt.DB.InTx(context.WithoutCancel(ctx), func(ctx context.Context, tx *database.Tx) error {
@@ -81,11 +83,31 @@ func (p *pass) recordTogether(ctx context.Context, cases []*work) error {
 	return nil
 }
 
+// An outcome that is only in memory is gone with the process, and Matomo's answer with it.
+
+// journal writes the outcomes of those whose intent is in the journal to it as well, before the rest
+// is tried: the record may still refuse them, and then nothing else would say what Matomo answered.
+func (p *pass) journal(sent []*work) error {
+	var cases []*course.Case
+	for _, w := range sent {
+		if w.journaled && !w.outcome {
+			cases = append(cases, &w.Case)
+			w.outcome = true
+		}
+	}
+	if len(cases) == 0 {
+		return nil
+	}
+	return p.opt.Trail.OutcomesWithoutRecord(cases)
+}
+
 // recordSent writes what Matomo's answers say by themselves: it is true also when
 // nothing can be read back.
 func (p *pass) recordSent(ctx context.Context, tx *database.Tx, w *work) error {
-	if err := audit.Append(ctx, tx, p.outcomeEntry(w)); err != nil {
-		return err
+	if !w.journaled {
+		if err := p.opt.Trail.Outcome(ctx, tx, &w.Case); err != nil {
+			return err
+		}
 	}
 	if w.LostAll() {
 		kind := bindings.ByGroup
@@ -196,29 +218,3 @@ func (p *pass) measure(w *work, observed bool) {
 
 // isPersons reports whether the propagation of an event is measured.
 func isPersons(e bindings.Event) bool { return e != bindings.NoEvent && e != bindings.Drift }
-
-// outcomeEntry is the audit entry of what was sent, with Matomo's answers.
-func (p *pass) outcomeEntry(w *work) audit.Entry {
-	answers := make([]map[string]any, 0, len(w.Applied.Steps))
-	for _, s := range w.Applied.Steps {
-		a := map[string]any{"step": s.Step.String(), "why": s.Step.Why, "answer": "ok"}
-		if s.Err != nil {
-			a["answer"] = s.Err.Error()
-		}
-		answers = append(answers, a)
-	}
-	e := audit.Entry{
-		Kind: "outcome." + w.Work.Label(), Actor: "bridge", Subject: w.Binding.Subject, Target: p.t.Name, Login: w.Login,
-		Rule: w.FirstRule(), Answer: answers, Detail: "not read back",
-	}
-	if w.Concluded {
-		e.Detail = string(w.State)
-		if w.Detail != "" {
-			e.Detail += ": " + w.Detail
-		}
-	}
-	if w.Found != nil {
-		e.After = course.AccountFacts(*w.Found)
-	}
-	return e
-}

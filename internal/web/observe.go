@@ -96,7 +96,7 @@ func logRequest(log *zap.Logger, r *http.Request, in *Info, rec *recorder, took 
 		zap.String("method", methodLabel(r.Method)),
 		zap.String("route", in.Route),
 		zap.Int("status", rec.status),
-		zap.Duration("duration", took),
+		zap.Float64("duration_ms", float64(took.Microseconds())/1000),
 		zap.String("credential", in.Credential),
 		zap.String("source", in.Source),
 		zap.Int64("bytes", rec.bytes),

@@ -78,6 +78,15 @@ func withInfo(r *http.Request, in *Info) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), infoKey{}, in))
 }
 
+// Part returns r as a part of the request it stands for: what a handler tells about the part goes into an Info of its
+// own, which is returned, and the log line and the metrics of the whole request stay as they are. The part belongs to
+// the same client and has the same request id.
+func Part(r *http.Request) (*http.Request, *Info) {
+	whole := InfoOf(r.Context())
+	in := &Info{RequestID: whole.RequestID, Credential: whole.Credential, Source: whole.Source}
+	return withInfo(r, in), in
+}
+
 // newRequestID returns 16 hexadecimal digits. It need not be secret, only unlike
 // the others in the log.
 func newRequestID() string {

@@ -267,6 +267,15 @@ func (s *Server) ExpireTokens(login string, at time.Time) bool {
 	})
 }
 
+// AgeToken makes the person's youngest token as old as age.
+func (s *Server) AgeToken(login string, age time.Duration) bool {
+	return s.change(login, func(a *model.Account) {
+		if n := len(a.Tokens); n > 0 {
+			a.Tokens[n-1].Created = model.Now().Add(-age)
+		}
+	})
+}
+
 // ClearTrackerCache does what every write in the user management does.
 func (s *Server) ClearTrackerCache() {
 	s.api.Lock()

@@ -49,6 +49,7 @@ func TestSession(t *testing.T) {
 			c.must("ScimBridge.logoutUser", "userLogin", "alice")
 			open(b, http.StatusForbidden, "anonymous")
 
+			time.Sleep(time.Second) // sessions of the second of the logout are over too
 			b = signIn("Another-Passw0rd")
 			c.must(updateUser, "userLogin", "alice", "email", "new@example.test", "passwordConfirmation", c.s.Password())
 			c.must("UsersManager.setSuperUserAccess", "userLogin", "alice", "hasSuperUserAccess", "1", "passwordConfirmation", c.s.Password())
@@ -346,6 +347,10 @@ func TestCompanionPlugin(t *testing.T) {
 			t.Error("want the second token dead, the others alive")
 		}
 		c.want(`{"deleted":0}`, "ScimBridge.revokeTokens", "userLogin", "alice", "idTokenAuth", "99999")
+		for _, bad := range []string{"0", "-1", "abc", "1x", "007", "99999999999999999999"} {
+			c.refused("idTokenAuth must be the id of a token, as getTokens lists it. Leave it out to end all tokens.",
+				"ScimBridge.revokeTokens", "userLogin", "alice", "idTokenAuth", bad)
+		}
 		c.want(`{"deleted":2}`, "ScimBridge.revokeTokens", "userLogin", "alice")
 		c.want(`{"deleted":0}`, "ScimBridge.revokeTokens", "userLogin", "alice")
 		c.want(`[]`, "ScimBridge.getTokens", "userLogin", "alice")

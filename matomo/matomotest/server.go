@@ -42,7 +42,8 @@ const (
 // with one superuser "bridge", five sites and no companion plugin.
 type Options struct {
 	// Version is Version5 (default) or Version4. Others are reported as they
-	// are and behave like the recorded version of their time: 5.x and before.
+	// are and behave like the recorded version of their time: 5.x and before. 3.x
+	// has regenerateTokenAuth besides.
 	Version  string
 	Login    string // the superuser's login, "bridge" by default
 	Email    string // its e-mail, "bridge@example.test" by default
@@ -79,6 +80,9 @@ func New(o Options) *Server {
 		Instance: model.New(), Version: o.Version, V5: v5, Methods: methods.Table(v5),
 		Plugins: methods.Plugins(methods.Options{Companion: o.Plugin, TokenRevoker: o.TokenRevoker, TagManager: !o.NoTagManager}),
 		Seen:    s.calls.add, Count: s.calls.request,
+	}
+	if strings.HasPrefix(o.Version, "3.") {
+		maps.Copy(s.api.Methods, methods.Matomo3())
 	}
 	s.api.Lock()
 	defer s.api.Unlock()

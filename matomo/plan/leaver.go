@@ -64,7 +64,10 @@ func (b *planner) revoke() {
 		b.step(Step{Kind: Demote, NeedsPassword: true, Reduces: true, Why: "the person left"})
 	}
 	b.removeAll("the person left", b.have.Orphans)
-	if b.pol.Tokens != NoStrategy {
+	switch {
+	case b.pol.KeepAtLeaving:
+		return
+	case b.pol.Tokens != NoStrategy:
 		b.revokeTokens("the person left")
 		return
 	}
@@ -82,9 +85,9 @@ func (b *planner) revoke() {
 // deleting needs no password.
 func (b *planner) revokeStuckSuperuser() {
 	switch {
-	case b.pol.DeleteSuperusersWithoutPassword, b.pol.Tokens == NoStrategy && b.pol.LeaverTokens == RevokeOrDelete:
+	case b.pol.DeleteSuperusersWithoutPassword, b.pol.Tokens == NoStrategy && b.pol.LeaverTokens == RevokeOrDelete && !b.pol.KeepAtLeaving:
 		b.delete("the person left as superuser and there is no password to demote them")
-	case b.pol.Tokens != NoStrategy:
+	case b.pol.Tokens != NoStrategy && !b.pol.KeepAtLeaving:
 		b.revokeTokens("the person left")
 		b.block(PasswordNeeded, "superuser can be withdrawn only with the password")
 	default:
@@ -102,7 +105,7 @@ func (b *planner) seal() {
 			b.block(PasswordNeeded, "the person's password can be changed only with the bridge's")
 		}
 	}
-	if b.pol.Tokens != NoStrategy {
+	if b.pol.Tokens != NoStrategy && !b.pol.KeepAtLeaving {
 		b.revokeTokens("tokens made between the two phases")
 	}
 	if b.pol.CanLogout {

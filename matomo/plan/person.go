@@ -78,6 +78,7 @@ func (b *planner) run(addsOnly bool) Plan {
 	b.email()
 	b.promote()
 	b.roleChangeTokens()
+	b.requestedTokens()
 	return b.plan
 }
 
@@ -365,15 +366,45 @@ func (b *planner) promote() {
 // roleChangeTokens ends the tokens of somebody whose access changed, where that
 // destroys nothing else.
 func (b *planner) roleChangeTokens() {
+	changes := b.plan.Has(Demote) || b.plan.Has(SetAccess) || b.plan.Has(RemoveAccess) || b.plan.Has(Promote)
+	wanted := b.pol.RevokeOnRoleChange || b.pol.RevokeOnDecrease && b.plan.Reduces()
 	switch {
-	case !b.pol.RevokeOnRoleChange, b.pol.Tokens == NoStrategy, b.addsOnly:
+	case !changes, !wanted, b.addsOnly:
 	case b.want.ComeBack, b.want.Adopted, b.plan.Has(AddUser), b.plan.Has(InviteUser):
 	case b.want.Drift && !b.plan.Reduces():
 	case b.have.TokensKnown && len(b.have.Tokens) == 0:
-	case b.plan.Has(Demote), b.plan.Has(SetAccess), b.plan.Has(RemoveAccess), b.plan.Has(Promote):
+	case b.pol.Tokens == NoStrategy:
+		b.plan.TokensStay = true // told, never passed over in silence
+	default:
 		s := b.tokenStep("access changed, so tokens made under the old one end", b.target())
 		s.Reduces = b.plan.Reduces()
 		b.step(s)
+	}
+}
+
+// A request stands apart from what rules want: access stays as it is, and the person makes new tokens with
+// the password they have. It comes last, so that a role change that ends all tokens anyway covers it.
+
+// requestedTokens ends tokens because somebody asked for it, or because they are too old. One by one
+// where the companion plugin can, else all of them: a token too many costs its owner a minute.
+func (b *planner) requestedTokens() {
+	switch {
+	case !b.want.EndTokens && len(b.want.EndTokenIDs) == 0, b.addsOnly:
+	case b.plan.Has(RevokeTokens), b.plan.Has(AddUser), b.plan.Has(InviteUser): // they end, or there is none
+	case b.have.TokensKnown && len(b.have.Tokens) == 0:
+	case b.pol.Tokens == NoStrategy:
+		b.block(TokensLive, "tokens were asked to be ended, and nothing here can do that without harm")
+	case b.want.EndTokens, b.pol.Tokens != Plugin:
+		s := b.tokenStep("somebody asked for the tokens to end", b.target())
+		s.Reduces = true
+		b.step(s)
+	default:
+		for _, id := range b.want.EndTokenIDs {
+			if b.have.TokensKnown && !slices.ContainsFunc(b.have.Tokens, func(t Token) bool { return t.ID == id }) {
+				continue
+			}
+			b.step(Step{Kind: RevokeTokens, Strategy: Plugin, Token: id, Reduces: true, Why: "somebody asked for this token to end"})
+		}
 	}
 }
 
@@ -382,8 +413,9 @@ func (b *planner) roleChangeTokens() {
 // because only that empties the cache with which Matomo's tracker would go on
 // accepting them.
 func (b *planner) tokenStep(why string, now access.Access) Step {
-	s := Step{Kind: RevokeTokens, Strategy: b.pol.Tokens, Why: why}
-	if s.Strategy != Database || now.Superuser || b.plan.Has(Promote) || len(b.pol.Sites) == 0 {
+	s := Step{Kind: RevokeTokens, Strategy: b.pol.Tokens, Fallback: b.pol.TokenFallback, Why: why}
+	database := s.Strategy == Database || slices.Contains(s.Fallback, Database)
+	if !database || now.Superuser || b.plan.Has(Promote) || len(b.pol.Sites) == 0 {
 		return s
 	}
 	s.Sites, s.Role = b.pol.Sites[:1:1], access.NoAccess

@@ -38,6 +38,8 @@ type Step struct {
 	Sites        []access.SiteID `json:"sites,omitempty"`     // ascending; empty with AllSites
 	AllSites     bool            `json:"all_sites,omitempty"` // every site that exists when Matomo runs the step
 	Strategy     Strategy        `json:"strategy,omitempty"`
+	Fallback     []Strategy      `json:"fallback,omitempty"` // tried in this order when Strategy fails
+	Token        int             `json:"token,omitempty"`    // the one token that RevokeTokens ends, where the strategy can; 0 for all
 	Why          string          `json:"why"`
 
 	NeedsPassword bool `json:"needs_password,omitempty"` // Matomo asks for the bridge's password
@@ -49,6 +51,12 @@ type Step struct {
 // String describes the step in one line, as plan and audit print it.
 func (s Step) String() string {
 	b := string(s.Kind) + " " + s.Login
+	if s.Token != 0 {
+		b += " token " + strconv.Itoa(s.Token)
+	}
+	if s.Kind == RevokeTokens && s.Strategy != Database {
+		return b // role and sites are of the call that a fallback may need
+	}
 	if s.Role != "" {
 		b += " " + strings.Join(append([]string{string(s.Role)}, s.Capabilities...), "+")
 	}
@@ -119,8 +127,11 @@ const (
 type Policy struct {
 	Manage             Manage
 	SignIn             SignIn
-	Tokens             Strategy // what works on this instance without destroying anything; NoStrategy when nothing does
-	RevokeOnRoleChange bool     // tokens.on has role_change
+	Tokens             Strategy   // what works on this instance without destroying anything; NoStrategy when nothing does
+	TokenFallback      []Strategy // what else works, in order, when Tokens fails
+	RevokeOnRoleChange bool       // tokens.on has role_change: any change of access
+	RevokeOnDecrease   bool       // tokens.on has privilege_decrease: only when something is taken away
+	KeepAtLeaving      bool       // tokens.on lacks deprovision: a leaver's tokens stay, inert
 	LeaverTokens       LeaverTokens
 	RandomisePassword  bool // leavers.randomise_password
 	HasPassword        bool // password_file is set and not known to be wrong
@@ -148,6 +159,9 @@ type Want struct {
 	ComeBack bool // tokens from before may be alive (or inert): they die before anything is granted (I10)
 	Adopted  bool // first enforcement after adoption: tokens stay
 	Drift    bool // repair of drift rather than a change of the person: additions alone leave tokens
+
+	EndTokens   bool  // somebody asked for every token to end
+	EndTokenIDs []int // or for these
 }
 
 // Plan is the ordered changes that turn an account into what is wanted. The
@@ -158,6 +172,9 @@ type Plan struct {
 	Blocks   []Block `json:"blocks,omitempty"`
 	Loses    bool    `json:"loses,omitempty"`     // takes a site or superuser away: save evidence first
 	LosesAll bool    `json:"loses_all,omitempty"` // had access and will have none: counts for the removal budget
+	// TokensStay: access changes in a way that should end tokens, and nothing here
+	// can end them without harm.
+	TokensStay bool `json:"tokens_stay,omitempty"`
 
 	additions []Step // Steps without anything that reduces; only filled when something does
 }

@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +33,8 @@ func noPassword(p *plan.Policy) { p.HasPassword = false }
 func noTokens(p *plan.Policy)   { p.Tokens, p.CanLogout = plan.NoStrategy, false }
 func additive(p *plan.Policy)   { p.Manage = plan.Additive }
 func roleChange(p *plan.Policy) { p.RevokeOnRoleChange = true }
+func decrease(p *plan.Policy)   { p.RevokeOnDecrease = true }
+func keepTokens(p *plan.Policy) { p.KeepAtLeaving = true }
 
 // sites reads "1:view 2:write+tagmanager_write"; "superuser" may be one of the words.
 func sites(s string) access.Access {
@@ -210,6 +211,12 @@ func TestPlanPerson(t *testing.T) {
 		{"not on first enforcement", want("2:view", adopted), account("1:view"), policy(roleChange), all("set_access view on 2", "remove_access on 1")},
 		{"not on repair that only adds", want("1:view 2:view", drift), account("1:view"), policy(roleChange), all("set_access view on 2")},
 		{"on repair that removes", want("1:view", drift), account("1:admin"), policy(roleChange), all("set_access view on 1", "revoke_tokens")},
+		{"a gain ends them too", want("1:admin"), account("1:view"), policy(roleChange), all("set_access admin on 1", "revoke_tokens")},
+		{"privilege_decrease: not at a gain", want("1:admin"), account("1:view"), policy(decrease), all("set_access admin on 1")},
+		{"privilege_decrease: at a loss", want("1:view"), account("1:admin"), policy(decrease), all("set_access view on 1", "revoke_tokens")},
+		{"privilege_decrease: at a lost site", want("1:view"), account("1:view 2:view"), policy(decrease), all("remove_access on 2", "revoke_tokens")},
+		{"privilege_decrease: at a demotion", want("1:view"), account("superuser"), policy(decrease), all("demote", "set_access view on 1", "remove_access on 2,3,4,5", "revoke_tokens")},
+		{"privilege_decrease: not at a promotion", want("superuser"), account("1:view"), policy(decrease), all("promote")},
 		{"not for a new account", want("1:view"), missing(), policy(roleChange), all("add_user alice@example.test", "set_access view on 1")},
 		{
 			"not when it is seen that there is none", want("2:view"), account("1:view", func(a *plan.Account) { a.TokensKnown = true }), policy(roleChange),
@@ -277,6 +284,8 @@ func TestPlanLeaver(t *testing.T) {
 			[]string{"remove_access on all sites", "remove_access on 9", "revoke_tokens"},
 		},
 		{"superuser", account("superuser"), policy(), plan.PhaseRevoke, []string{"demote", "remove_access on all sites", "revoke_tokens"}},
+		{"tokens stay, as configured", account("1:view"), policy(keepTokens), plan.PhaseRevoke, []string{"remove_access on all sites"}},
+		{"sealed with them", account(""), policy(keepTokens), plan.PhaseSeal, []string{"random_password", "logout"}},
 		{"superuser without password", account("superuser"), policy(noPassword), plan.PhaseRevoke, []string{"revoke_tokens", "blocked: needs_password"}},
 		{"superuser without password or strategy", account("superuser"), policy(noPassword, noTokens), plan.PhaseRevoke, []string{"blocked: needs_password"}},
 		{
@@ -442,38 +451,5 @@ func TestValidateEmail(t *testing.T) {
 	}
 	if b := plan.ValidateEmail(""); b == nil || b.Reason != plan.EmailMissing {
 		t.Errorf("empty: %v, want email_missing", b)
-	}
-}
-
-func TestChooseTokens(t *testing.T) {
-	tests := []struct {
-		setting   plan.Strategy
-		version   string
-		plugin    bool
-		db        bool
-		want      plan.Strategy
-		wantInert bool
-	}{
-		{plan.Auto, "5.1.2", true, true, plan.Plugin, false},
-		{plan.Auto, "5.1.2", false, true, plan.Database, false},
-		{plan.Auto, "5.1.2", false, false, plan.NoStrategy, true},
-		{plan.Auto, "3.14.1", false, false, plan.Regenerate, false},
-		{plan.Database, "5.1.2", true, false, plan.NoStrategy, true},
-		{plan.Database, "5.1.2", true, true, plan.Database, false},
-		{plan.Recreate, "5.1.2", true, true, plan.NoStrategy, true},
-	}
-	costs := map[string]bool{}
-	for _, tt := range tests {
-		got := plan.ChooseTokens(tt.setting, tt.version, tt.plugin, tt.db)
-		if got != tt.want {
-			t.Errorf("ChooseTokens(%s, %s, plugin %v, db %v) = %q, want %q", tt.setting, tt.version, tt.plugin, tt.db, got, tt.want)
-		}
-		costs[plan.TokenCost(got)] = true
-		if inert := strings.Contains(plan.TokenCost(got), "cannot be ended"); inert != tt.wantInert {
-			t.Errorf("cost of %q says inert: %v", got, inert)
-		}
-	}
-	if len(costs) != 4 {
-		t.Errorf("%d different costs, want 4", len(slices.Collect(maps.Keys(costs))))
 	}
 }

@@ -6,8 +6,7 @@ import "strings"
 // Matomo 4 or later does it.
 type Strategy string
 
-// The strategies. Auto is a setting only: ChooseTokens turns it into one of the
-// others.
+// The strategies. Auto is a setting only: TokenWays turns it into the others.
 const (
 	NoStrategy Strategy = ""           // nothing works: tokens stay inert while there is no access
 	Auto       Strategy = "auto"       // the first that works of plugin, database, regenerate
@@ -31,28 +30,27 @@ const (
 // Companion is the plugin that adds the API methods Matomo lacks.
 const Companion = "ScimBridge"
 
-// ChooseTokens returns the strategy without side effects that works on an
-// instance, or NoStrategy. setting is what the configuration asks for; a
-// strategy it names is used only where it works. Recreate is never returned: it
-// is destructive, so plans use it only where their policy says so.
-func ChooseTokens(setting Strategy, version string, canRevoke, hasDB bool) Strategy {
+// Sees reports whether a strategy can list the tokens of other people, so that
+// their end is proven by looking.
+func (s Strategy) Sees() bool { return s == Plugin || s == Database }
+
+// TokenWays returns the strategies without side effects that are there on an
+// instance, the one to use first. setting is what the configuration asks for; one
+// that it names is the only one, and used only where it works. Recreate is never
+// returned: it is destructive, so plans use it only where their policy says so.
+func TokenWays(setting Strategy, version string, canRevoke, hasDB bool) []Strategy {
 	works := map[Strategy]bool{Plugin: canRevoke, Database: hasDB, Regenerate: strings.HasPrefix(version, "3.")}
-	switch setting {
-	case Auto, NoStrategy:
-		for _, s := range []Strategy{Plugin, Database, Regenerate} {
-			if works[s] {
-				return s
-			}
-		}
-		return NoStrategy
-	case Plugin, Database, Regenerate:
-		if works[setting] {
-			return setting
-		}
-		return NoStrategy
-	default:
-		return NoStrategy
+	order := []Strategy{setting}
+	if setting == Auto || setting == NoStrategy {
+		order = []Strategy{Plugin, Database, Regenerate}
 	}
+	var out []Strategy
+	for _, s := range order {
+		if works[s] {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // TokenCost tells in one sentence what a strategy means for the people

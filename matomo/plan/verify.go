@@ -54,11 +54,13 @@ func tokenState(have Account, pol Policy) TokenState {
 	switch {
 	case !have.Exists:
 		return TokensDead
+	case have.TokensKnown && len(have.Tokens) > 0 && (pol.Tokens == NoStrategy || pol.KeepAtLeaving):
+		return TokensInert // seen, and nothing may or can end them
 	case have.TokensKnown && len(have.Tokens) > 0:
 		return TokensAlive
 	case have.TokensKnown:
 		return TokensDead
-	case pol.Tokens == Plugin, pol.Tokens == Database:
+	case pol.Tokens.Sees() && !pol.KeepAtLeaving:
 		return TokensUnknown
 	default:
 		return TokensInert
@@ -69,7 +71,7 @@ func tokenState(have Account, pol Policy) TokenState {
 // wanted, one line each; empty when it agrees. Tokens and blocked parts do not
 // count.
 func VerifyPerson(want Want, have Account, pol Policy) []string {
-	want.ComeBack, pol.RevokeOnRoleChange = false, false
+	want.ComeBack, pol.RevokeOnRoleChange, pol.RevokeOnDecrease = false, false, false
 	var out []string
 	for _, s := range Person(want, have, pol).Steps {
 		out = append(out, s.String())

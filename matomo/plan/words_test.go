@@ -186,17 +186,17 @@ func TestValidateEmail_Domain(t *testing.T) {
 	})
 }
 
-// TestChooseTokens_OnlyWhatWorks: a strategy that does not work there would leave tokens alive and call them dead.
-func TestChooseTokens_OnlyWhatWorks(t *testing.T) {
+// TestTokenWays_OnlyWhatIsThere: a strategy that does not work there would leave tokens alive and call them dead.
+func TestTokenWays_OnlyWhatIsThere(t *testing.T) {
 	settings := []plan.Strategy{plan.NoStrategy, plan.Auto, plan.Plugin, plan.Database, plan.Regenerate, plan.Recreate, "nonsense"}
 	for _, setting := range settings {
 		for _, version := range []string{"", "3.14.1", "4.16.1", "5.1.2", "30.0"} {
 			for flags := range 4 {
 				plugin, db := flags&1 != 0, flags&2 != 0
-				got := plan.ChooseTokens(setting, version, plugin, db)
+				got := first(plan.TokenWays(setting, version, plugin, db))
 				works := got == plan.NoStrategy || got == plan.Plugin && plugin || got == plan.Database && db || got == plan.Regenerate && version == "3.14.1"
 				if !works || setting != plan.Auto && setting != plan.NoStrategy && got != plan.NoStrategy && got != setting {
-					t.Errorf("ChooseTokens(%q, %q, %v, %v) = %q", setting, version, plugin, db, got)
+					t.Errorf("TokenWays(%q, %q, %v, %v) = %q", setting, version, plugin, db, got)
 				}
 			}
 		}

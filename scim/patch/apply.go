@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -299,12 +300,23 @@ func (a *applier) keep(urn, key string, op Operation) error {
 	return a.raw(target, key, op)
 }
 
-// at carries out an operation on what was found in the schemas.
+// at carries out an operation on what was found in the schemas. An error names an
+// attribute of an extension in full.
+func (a *applier) at(ref schema.Ref, where filter.Expr, op Operation) error {
+	err := a.found(ref, where, op)
+	if e, ok := errors.AsType[*schema.Error](err); ok && ref.Extension != nil && e.Path != "" && !strings.HasPrefix(e.Path, ref.Extension.ID) {
+		return e.Under(ref.Extension.ID, ":")
+	}
+	return err
+}
+
+// found carries out an operation on one attribute, or hands it on to where more
+// than one is meant.
 //
 // A password is checked and then forgotten; schemas cannot be patched, for what
 // is in use follows from the data. The object of an extension comes into being
 // with its first attribute and goes with its last, here as everywhere.
-func (a *applier) at(ref schema.Ref, where filter.Expr, op Operation) error {
+func (a *applier) found(ref schema.Ref, where filter.Expr, op Operation) error {
 	switch {
 	case where != nil && (ref.Attr == nil || !ref.Attr.MultiValued):
 		return schema.Errorf(schema.InvalidPath, ref.String(), "brackets need a multi-valued attribute")

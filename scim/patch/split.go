@@ -37,8 +37,9 @@ type MemberOp struct {
 }
 
 // Member is a member of a group as a client named it. Only Value is always
-// there.
-type Member struct{ Value, Type, Display, Ref string }
+// there. DisplayName is no sub-attribute of a schema; like everything unknown it
+// is kept.
+type Member struct{ Value, Type, Display, Ref, DisplayName string }
 
 // Split takes a PATCH of a group apart: head has the operations on everything
 // but the members, for Apply; members are the steps for the store, in order.
@@ -278,7 +279,10 @@ func (s *splitter) push(op MemberOp) {
 func toMembers(values []any) ([]Member, error) {
 	members := make([]Member, 0, len(values))
 	for _, v := range values {
-		m := Member{Value: elements.Text(v, "value"), Type: elements.Text(v, "type"), Display: elements.Text(v, "display"), Ref: elements.Text(v, "$ref")}
+		m := Member{
+			Value: elements.Text(v, "value"), Type: elements.Text(v, "type"), Display: elements.Text(v, "display"),
+			Ref: elements.Text(v, "$ref"), DisplayName: elements.Text(v, "displayName"),
+		}
 		if strings.TrimSpace(m.Value) == "" {
 			return nil, schema.Errorf(schema.InvalidValue, "members.value", "the sub-attribute is required")
 		}

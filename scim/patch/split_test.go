@@ -221,7 +221,7 @@ func TestSplit_Errors(t *testing.T) {
 		{"member without value", `{"op":"add","path":"members","value":[{"display":"x"}]}`, schema.InvalidValue, "members.value"},
 		{"member with a blank value", `{"op":"replace","path":"members","value":[{"value":" "}]}`, schema.InvalidValue, "members.value"},
 		{"member with a number", `{"op":"add","path":"members","value":[{"value":7}]}`, schema.InvalidValue, "members.value"},
-		{"members as text", `{"op":"add","path":"members","value":"1"}`, schema.InvalidValue, "members: operation 1: a list"},
+		{"members as a number", `{"op":"add","path":"members","value":1}`, schema.InvalidValue, "members: operation 1: a list"},
 		{"remove of what says nothing", `{"op":"remove","path":"members","value":[{"display":"x"}]}`, schema.InvalidValue, "not clear"},
 		{"remove of null", `{"op":"remove","path":"members","value":[null]}`, schema.InvalidValue, "not clear"},
 		{"replace by a filter that names nobody", `{"op":"replace","path":"members[type eq \"User\"]","value":{"value":"1"}}`, schema.NoTarget, "which member"},

@@ -84,7 +84,7 @@ const (
 	Sensitive     = value.Sensitive
 )
 
-// Every tolerance of the packages schema, filter and patch.
+// Every tolerance there is.
 const (
 	FixStringBool       = value.FixStringBool
 	FixSingleValue      = value.FixSingleValue
@@ -105,10 +105,16 @@ const (
 	FixValueArrayRemove = value.FixValueArrayRemove
 	FixReadOnlyIgnored  = value.FixReadOnlyIgnored
 	FixFilteredCreate   = value.FixFilteredCreate
-	FixActiveKept       = value.FixActiveKept
+	FixPutWithoutActive = value.FixPutWithoutActive
 	FixUnquotedValue    = value.FixUnquotedValue
 	FixValuePathSuffix  = value.FixValuePathSuffix
+	FixBulkIDMissing    = value.FixBulkIDMissing
+	FixSharedExternalID = value.FixSharedExternalID
+	FixEndpointName     = value.FixEndpointName
 )
+
+// FixupKinds lists every tolerance.
+func FixupKinds() []Fixup { return value.Kinds() }
 
 // Errorf builds an Error; path may be empty.
 func Errorf(scimType, path, format string, args ...any) *Error {

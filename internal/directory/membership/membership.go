@@ -53,13 +53,21 @@ const (
 type Op struct {
 	Kind   OpKind
 	Values []string
+	// Labels are what the client says about members, by value, as JSON objects:
+	// kept for those who become members now and are named by their id.
+	Labels map[string]string
 	// Where is over the sub-attributes value and type of one member, in canonical
 	// names.
 	Where filter.Expr
 }
 
 // Group is the group whose members change.
-type Group struct{ Source, ID string }
+type Group struct {
+	Source, ID string
+	// Strict refuses values that nobody has (a *schema.Error that names them),
+	// instead of keeping them as pending.
+	Strict bool
+}
 
 // Delta is what a list of operations did to one group, net: a member removed and
 // added again is not in it.
@@ -115,9 +123,9 @@ func (s *Store) Apply(ctx context.Context, tx *database.Tx, g Group, ops []Op) (
 		var err error
 		switch op.Kind {
 		case ReplaceAll:
-			err = s.replaceMembers(ctx, tx, g, op.Values, d)
+			err = s.replaceMembers(ctx, tx, g, op, d)
 		case Add:
-			err = s.addMembers(ctx, tx, g, op.Values, d)
+			err = s.addMembers(ctx, tx, g, op, d)
 		case Remove:
 			err = s.removeMembers(ctx, tx, g, op.Values, d)
 		case RemoveWhere:
@@ -208,18 +216,19 @@ func sortedKeys[V any](m map[string]V) []string {
 }
 
 // addMembers inserts who is not a member yet.
-func (s *Store) addMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
-	r, err := s.resolve(ctx, tx, g.Source, values, d)
+func (s *Store) addMembers(ctx context.Context, tx *database.Tx, g Group, op Op, d *Delta) error {
+	r, err := s.resolve(ctx, tx, g.Source, op.Values, d)
 	if err != nil {
 		return err
 	}
-	return s.insertMembers(ctx, tx, g, r, d)
+	return s.insertMembers(ctx, tx, g, r, op.Labels, d)
 }
 
 // insertMembers makes members of those that resolve found, and pending values of
 // the rest. The statement returns who was inserted; who was a member already is not.
-func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r resolved, d *Delta) error {
+func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r resolved, labels map[string]string, d *Delta) error {
 	dia := s.dialect
+	var named []any // id and label of those who were inserted and have one
 	insert := func(ids []string, kind Kind) error {
 		if len(ids) == 0 {
 			return nil
@@ -228,6 +237,9 @@ func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r r
 			var id string
 			err := rows.Scan(&id)
 			d.add(id, kind)
+			if label, ok := labels[id]; ok {
+				named = append(named, id, label)
+			}
 			return err
 		}, `INSERT INTO members (group_id, member_id, kind, added_at)
 			SELECT CAST($1 AS TEXT), e.value, CAST($2 AS TEXT), CAST($3 AS BIGINT) FROM `+dia.Each("$4")+`
@@ -241,7 +253,24 @@ func (s *Store) insertMembers(ctx context.Context, tx *database.Tx, g Group, r r
 	if err := insert(groups, GroupMember); err != nil {
 		return err
 	}
+	if err := label(ctx, tx, g.ID, named); err != nil {
+		return err
+	}
 	return s.insertPending(ctx, tx, g, r.unknown, d)
+}
+
+// label writes what a client says about members of a group: pairs of id and label.
+func label(ctx context.Context, tx *database.Tx, groupID string, pairs []any) error {
+	for len(pairs) > 0 {
+		n := database.Chunk(len(pairs) / 2)
+		_, err := tx.Exec(ctx, `UPDATE members SET label = named.column2 FROM (VALUES `+database.Values(n, 2, 2)+`) AS named
+			WHERE group_id = $1 AND member_id = named.column1`, append([]any{groupID}, pairs[:2*n]...)...)
+		if err != nil {
+			return fmt.Errorf("labels: %w", err)
+		}
+		pairs = pairs[2*n:]
+	}
+	return nil
 }
 
 // removeMembers deletes the members that values name, and pending values that say
@@ -277,8 +306,8 @@ func (s *Store) removeMembers(ctx context.Context, tx *database.Tx, g Group, val
 
 // replaceMembers makes values the members: whoever is not in the list goes,
 // whoever is missing comes, and the rest is not touched.
-func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
-	r, err := s.resolve(ctx, tx, g.Source, values, d)
+func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, op Op, d *Delta) error {
+	r, err := s.resolve(ctx, tx, g.Source, op.Values, d)
 	if err != nil {
 		return err
 	}
@@ -292,7 +321,7 @@ func (s *Store) replaceMembers(ctx context.Context, tx *database.Tx, g Group, va
 	if err := s.deletePending(ctx, tx, d, fmt.Sprintf(notIn, "value"), g.ID, dia.Strings(r.unknown)); err != nil {
 		return err
 	}
-	return s.insertMembers(ctx, tx, g, r, d)
+	return s.insertMembers(ctx, tx, g, r, op.Labels, d)
 }
 
 // removeWhere deletes the members that the filter is true for. It knows ids only:

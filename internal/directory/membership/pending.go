@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/scim/schema"
@@ -13,6 +15,14 @@ import (
 // before its user is not lost. They grant nothing. Values that wait already go on
 // waiting.
 func (s *Store) insertPending(ctx context.Context, tx *database.Tx, g Group, values []string, d *Delta) error {
+	if g.Strict && len(values) > 0 {
+		return unknown(values)
+	}
+	for _, v := range values {
+		if len(v) > maxValue {
+			return schema.Errorf(schema.InvalidValue, "members.value", "a text of %d bytes; at most %d are possible here", len(v), maxValue)
+		}
+	}
 	now, until := database.Micros(tx.Now()), database.Micros(tx.Now().Add(s.keep))
 	for len(values) > 0 {
 		n := database.Chunk(len(values))
@@ -34,6 +44,33 @@ func (s *Store) insertPending(ctx context.Context, tx *database.Tx, g Group, val
 		values = values[n:]
 	}
 	return nil
+}
+
+// maxValue is how many bytes a member value may have: as many as the names of
+// users, for which it stands.
+const maxValue = 1024
+
+// mostNamed is how many unknown values an error names, and of what length.
+const (
+	mostNamed   = 20
+	mostOfValue = 64
+)
+
+// unknown is the error for values that nobody has. It names them, so that an
+// administrator can look for them in the identity provider.
+func unknown(values []string) error {
+	var named []string
+	for _, v := range values[:min(len(values), mostNamed)] {
+		if len(v) > mostOfValue {
+			v = strings.ToValidUTF8(v[:mostOfValue], "") + "..."
+		}
+		named = append(named, strconv.Quote(v))
+	}
+	text := strings.Join(named, ", ")
+	if more := len(values) - len(named); more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return schema.Errorf(schema.InvalidValue, "members.value", "there is no user or group %s", text)
 }
 
 // deletePending deletes pending values where the condition holds and counts them

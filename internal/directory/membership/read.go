@@ -15,6 +15,9 @@ type Member struct {
 	Kind Kind
 	// Display is the member's displayName, else its userName.
 	Display string
+	// Label is what the client said about the member when it added it, a JSON
+	// object of sub-attributes that are texts; "" for nothing.
+	Label string
 }
 
 // memberPage is how many members are read at a time, so that no statement stays
@@ -31,12 +34,12 @@ func Each(ctx context.Context, q database.Querier, groupID string, fn func(Membe
 		page = page[:0]
 		err := EachRow(ctx, q, func(rows *sql.Rows) error {
 			var m Member
-			var display sql.NullString
-			err := rows.Scan(&m.ID, &m.Kind, &display)
-			m.Display = display.String
+			var display, label sql.NullString
+			err := rows.Scan(&m.ID, &m.Kind, &display, &label)
+			m.Display, m.Label = display.String, label.String
 			page = append(page, m)
 			return err
-		}, `SELECT m.member_id, m.kind, COALESCE(u.display_name, u.user_name, g.display_name) FROM members m
+		}, `SELECT m.member_id, m.kind, COALESCE(u.display_name, u.user_name, g.display_name), m.label FROM members m
 			LEFT JOIN users u ON u.id = m.member_id LEFT JOIN groups g ON g.id = m.member_id AND m.kind = 'Group'
 			WHERE m.group_id = $1 AND m.member_id > $2 ORDER BY m.member_id LIMIT $3`, groupID, last, memberPage)
 		if err != nil {

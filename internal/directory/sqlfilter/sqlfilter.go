@@ -9,6 +9,7 @@ package sqlfilter
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/matomo-scim/bridge/internal/database"
@@ -26,23 +27,25 @@ const (
 )
 
 // Compile translates a filter that was bound to the resource type of the table.
-// Args are the parameters that the statement has already; those of the condition
+// Base is the URL that locations begin with, as the client sees them. Args are the parameters that the statement has already; those of the condition
 // are appended to them.
-func Compile(d database.Dialect, t Table, e filter.Expr, args []any) (Condition, []any) {
-	c := compiler{dialect: d, users: t == Users, args: args}
+func Compile(d database.Dialect, t Table, base string, e filter.Expr, args []any) (Condition, []any) {
+	c := compiler{dialect: d, users: t == Users, base: base, args: args}
 	cond := c.compile(e)
-	cond.Members = cond.Rest != nil && asksMembers(cond.Rest)
+	if strings.Contains(cond.SQL, basePlace) {
+		cond.SQL = strings.ReplaceAll(cond.SQL, basePlace, "CAST("+c.arg(base+"/")+" AS TEXT)")
+	}
+	cond.Walks = c.walks
+	if cond.Rest != nil && t == Groups {
+		cond.Members = memberLeaves(cond.Rest, nil)
+	}
 	return cond, c.args
 }
 
-// CompileMember translates a filter over the sub-attributes value and type of one
-// member into a condition on the table members, under its own name. A condition
-// that is not exact cannot be used.
-func CompileMember(d database.Dialect, e filter.Expr, args []any) (Condition, []any) {
-	c := compiler{dialect: d, args: args}
-	cond := c.member(e)
-	return cond, c.args
-}
+// basePlace stands for the URL that locations begin with, until it is known whether
+// the statement needs it: a parameter that is not used is an error on PostgreSQL.
+// Nothing that a client sent is in the text, so nothing else can look like it.
+const basePlace = "{base}"
 
 // Condition is what became of a filter.
 type Condition struct {
@@ -56,15 +59,22 @@ type Condition struct {
 	// Rest is what is left to evaluate on the documents that come through, nil when
 	// SQL is exact.
 	Rest filter.Expr
-	// Members says that Rest asks for members, which no document has.
-	Members bool
+	// Members are the parts of Rest that ask for members, which no document has.
+	// Each of them compiles to a condition that is exact; Resolve puts its answer
+	// into Rest.
+	Members []filter.Expr
+	// Walks is how often the filter looks at members one by one, however few groups
+	// it finds.
+	Walks int
 }
 
 // compiler collects the parameters of a statement.
 type compiler struct {
 	dialect database.Dialect
 	users   bool // of the table users, else groups
+	base    string
 	args    []any
+	walks   int // see Condition.Walks
 }
 
 // arg adds a parameter and returns its placeholder.
@@ -79,7 +89,8 @@ func (c *compiler) compile(e filter.Expr) Condition {
 	var out Condition
 	switch t := e.(type) {
 	case filter.And:
-		// Each side has dropped its own parameters if it came to nothing.
+		// What one side cannot say the other still narrows down: that is what keeps
+		// title eq "x" and userName eq "y" a look-up. Each side has dropped its own parameters if it came to nothing.
 		l, r := c.compile(t.L), c.compile(t.R)
 		return both(l, r)
 	case filter.Or:
@@ -128,31 +139,13 @@ func both(l, r Condition) Condition {
 	return out
 }
 
-// either is the disjunction, which restricts only where both sides do.
+// either is the disjunction, which restricts only where both sides do: title eq "a"
+// or userName eq "b" lets everybody through, since any of them may have the title.
 func either(l, r Condition) Condition {
 	if l.SQL == "" || r.SQL == "" {
 		return Condition{}
 	}
 	return Condition{SQL: "(" + l.SQL + " OR " + r.SQL + ")", Exact: l.Exact && r.Exact}
-}
-
-// asksMembers says whether a filter names members anywhere.
-func asksMembers(e filter.Expr) bool {
-	switch t := e.(type) {
-	case filter.And:
-		return asksMembers(t.L) || asksMembers(t.R)
-	case filter.Or:
-		return asksMembers(t.L) || asksMembers(t.R)
-	case filter.Not:
-		return asksMembers(t.X)
-	case filter.Compare:
-		return t.Path.Attr == "members"
-	case filter.Present:
-		return t.Path.Attr == "members"
-	case filter.ValuePath:
-		return t.Path.Attr == "members"
-	}
-	return false
 }
 
 // always is a condition that does not depend on the row.
@@ -169,6 +162,7 @@ type column struct {
 	fold     bool // holds folded text
 	optional bool // NULL where the attribute is absent or empty
 	unique   bool
+	kind     kind
 }
 
 // columnOf returns the column of an attribute of type string.
@@ -197,10 +191,11 @@ func (c *compiler) compare(e filter.Compare) Condition {
 	switch p := e.Path; {
 	case p.URN != "":
 	case p.Attr == "active" && c.users:
-		b, ok := e.Value.(bool)
-		if ok && (e.Op == filter.Eq || e.Op == filter.Ne) {
-			return Condition{SQL: "r.active = " + c.arg(b == (e.Op == filter.Eq)), Exact: true}
-		}
+		return c.active(e)
+	case p.Attr == "meta" && p.Sub == "resourceType":
+		return c.resourceType(e)
+	case p.Attr == "meta" && p.Sub == "location":
+		return c.location(e)
 	case p.Attr == "meta" && p.Sub == "created":
 		return c.instant("r.created_at", e)
 	case p.Attr == "meta" && p.Sub == "lastModified":
@@ -208,9 +203,60 @@ func (c *compiler) compare(e filter.Compare) Condition {
 	case p.Attr == "emails" && p.Sub == "value" && c.users:
 		return c.email(c.text(column{name: "v.value_key", fold: true, optional: true}, e.Op, e.Value), e.Op)
 	case p.Attr == "members" && !c.users:
-		return c.hasMember(p.Sub, e)
+		return c.anyMember(p.Sub, e)
+	case p.Attr == "groups" && p.Sub == "value" && c.users:
+		return c.inGroup(e)
 	}
 	return Condition{}
+}
+
+// active compares active with true or false. The value is spelled out and no
+// parameter, so that the index over the few who are inactive fits.
+func (c *compiler) active(e filter.Compare) Condition {
+	b, ok := e.Value.(bool)
+	switch {
+	case !ok || e.Op != filter.Eq && e.Op != filter.Ne:
+		return Condition{} // eq null, which the filter knows how to answer
+	case b == (e.Op == filter.Eq):
+		return Condition{SQL: "r.active", Exact: true}
+	}
+	return Condition{SQL: "(NOT r.active)", Exact: true}
+}
+
+// resourceType compares meta.resourceType, which is the same for all rows: in a
+// query across types it chooses one of them.
+func (c *compiler) resourceType(e filter.Compare) Condition {
+	want, ok := e.Value.(string)
+	switch {
+	case ok && e.Op == filter.Eq:
+		return always(c.typeName() == want)
+	case ok && e.Op == filter.Ne:
+		return always(c.typeName() != want)
+	}
+	return Condition{}
+}
+
+// typeName is the name of the resource type.
+func (c *compiler) typeName() string {
+	if c.users {
+		return "User"
+	}
+	return "Group"
+}
+
+// location compares meta.location, which is the id in another form. Only equality is
+// worth it: nobody asks which locations contain a text.
+func (c *compiler) location(e filter.Compare) Condition {
+	want, ok := e.Value.(string)
+	if !ok || e.Op != filter.Eq && e.Op != filter.Ne {
+		return Condition{}
+	}
+	id, ours := strings.CutPrefix(want, c.base+"/"+c.typeName()+"s/")
+	if !ours || id == "" {
+		return always(e.Op == filter.Ne)
+	}
+	col, _ := c.columnOf(filter.Path{Attr: "id"})
+	return c.text(col, e.Op, id)
 }
 
 // text compares a column with a string.
@@ -224,36 +270,49 @@ func (c *compiler) text(col column, op filter.Op, value any) Condition {
 	if col.fold {
 		s = schema.Fold(s)
 	}
-	ops := map[filter.Op]string{filter.Eq: " = ", filter.Ne: " <> ", filter.Gt: " > ", filter.Ge: " >= ", filter.Lt: " < ", filter.Le: " <= "}
 	out := Condition{Exact: true}
 	switch op {
 	case filter.Eq:
-		out.SQL, out.Unique = col.name+ops[op]+c.arg(s), col.unique
+		out.SQL, out.Unique = col.name+comparison(op)+c.arg(s), col.unique
 	case filter.Ne:
-		if out.SQL = col.name + ops[op] + c.arg(s); col.optional {
+		if out.SQL = col.name + comparison(op) + c.arg(s); col.optional {
 			return Condition{SQL: "(" + col.name + " IS NULL OR " + out.SQL + ")", Exact: true}
 		}
 	case filter.Gt, filter.Ge:
-		out.SQL = col.name + ops[op] + c.arg(s)
+		out.SQL = col.name + comparison(op) + c.arg(s)
 	case filter.Lt, filter.Le:
 		if col.optional {
 			return Condition{} // an empty value is less than s and has no row or NULL
 		}
-		out.SQL = col.name + ops[op] + c.arg(s)
+		out.SQL = col.name + comparison(op) + c.arg(s)
 	case filter.Co:
 		out.SQL = c.dialect.Contains(col.name, c.arg(s))
 	case filter.Sw:
-		// A range, which an index serves. LIKE has other case rules on each engine.
-		out.SQL = col.name + " >= " + c.arg(s)
-		if next := after(s); next != "" {
-			out.SQL = "(" + out.SQL + " AND " + col.name + " < " + c.arg(next) + ")"
-		}
+		out.SQL = c.prefix(col.name, s)
 	case filter.Ew:
-		return Condition{}
+		out.SQL = c.dialect.EndsWith(col.name, c.arg(s))
 	}
 	// Without this NULL compared with anything is NULL, and NOT of it as well.
 	if col.optional {
 		out.SQL = "(" + col.name + " IS NOT NULL AND " + out.SQL + ")"
+	}
+	return out
+}
+
+// comparison is an operator as SQL spells it. The columns compare by code point on
+// both engines (COLLATE "C" on PostgreSQL), as the filter does here.
+func comparison(op filter.Op) string {
+	return map[filter.Op]string{
+		filter.Eq: " = ", filter.Ne: " <> ", filter.Gt: " > ", filter.Ge: " >= ", filter.Lt: " < ", filter.Le: " <= ",
+	}[op]
+}
+
+// prefix is true where the column begins with s: a range, which an index serves.
+// LIKE has other case rules on each engine.
+func (c *compiler) prefix(column, s string) string {
+	out := column + " >= " + c.arg(s)
+	if next := after(s); next != "" {
+		out = "(" + out + " AND " + column + " < " + c.arg(next) + ")"
 	}
 	return out
 }
@@ -327,13 +386,15 @@ func (c *compiler) email(inner Condition, op filter.Op) Condition {
 	}
 }
 
-// hasMember translates members.value eq.
-func (c *compiler) hasMember(sub string, e filter.Compare) Condition {
+// inGroup translates groups.value eq: "who is in this group?" is what clients ask
+// that cannot read members page by page. A group of another source has no members
+// among these users, so its source need not be looked at.
+func (c *compiler) inGroup(e filter.Compare) Condition {
 	s, ok := e.Value.(string)
-	if sub != "value" || e.Op != filter.Eq || !ok || s == "" {
+	if e.Op != filter.Eq || !ok || s == "" {
 		return Condition{}
 	}
-	return Condition{SQL: "r.id IN (SELECT m.group_id FROM members m WHERE m.member_id = " + c.arg(s) + ")", Exact: true}
+	return Condition{SQL: "r.id IN (SELECT m.member_id FROM members m WHERE m.group_id = " + c.arg(s) + ")", Exact: true}
 }
 
 // present translates pr.
@@ -346,12 +407,12 @@ func (c *compiler) present(e filter.Present) Condition {
 	}
 	switch p := e.Path; {
 	case p.URN != "":
-	case p.Attr == "active" && c.users, p.Attr == "meta" && (p.Sub == "created" || p.Sub == "lastModified"):
+	case p.Attr == "active" && c.users, p.Attr == "meta" && p.Sub != "":
 		return always(true)
 	case p.Attr == "emails" && p.Sub == "value" && c.users:
 		return Condition{SQL: "r.id IN (SELECT v.user_id FROM user_values v WHERE v.attr = 'emails')", Exact: true}
-	case p.Attr == "members" && (p.Sub == "" || p.Sub == "value") && !c.users:
-		return Condition{SQL: "EXISTS (SELECT 1 FROM members m WHERE m.group_id = r.id)", Exact: true}
+	case p.Attr == "members" && !c.users:
+		return c.memberPresent(p.Sub)
 	}
 	return Condition{}
 }
@@ -366,9 +427,7 @@ func (c *compiler) valuePath(e filter.ValuePath) Condition {
 			return c.email(inner, filter.Eq)
 		}
 	case e.Path.Attr == "members" && !c.users:
-		if cmp, ok := e.Filter.(filter.Compare); ok {
-			return c.hasMember(cmp.Path.Attr, cmp)
-		}
+		return c.oneMember(e.Filter)
 	}
 	return Condition{}
 }
@@ -405,31 +464,4 @@ func (c *compiler) emailValue(e filter.Expr) (cond Condition, value bool) {
 		}
 	}
 	return Condition{}, false
-}
-
-// member translates a filter over one member into a condition on the table
-// members. What is not exact cannot be used.
-func (c *compiler) member(e filter.Expr) Condition {
-	switch t := e.(type) {
-	case filter.And:
-		return both(c.member(t.L), c.member(t.R))
-	case filter.Or:
-		return either(c.member(t.L), c.member(t.R))
-	case filter.Not:
-		if x := c.member(t.X); x.Exact {
-			return Condition{SQL: "NOT " + x.SQL, Exact: true}
-		}
-	case filter.Compare:
-		switch t.Path.Attr {
-		case "value":
-			return c.text(column{name: "member_id"}, t.Op, t.Value)
-		case "type":
-			return c.text(column{name: "LOWER(kind)", fold: true}, t.Op, t.Value)
-		}
-	case filter.Present:
-		if t.Path.Attr == "value" || t.Path.Attr == "type" {
-			return always(true)
-		}
-	}
-	return Condition{}
 }

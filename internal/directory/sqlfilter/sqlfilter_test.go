@@ -17,6 +17,9 @@ import (
 	"github.com/matomo-scim/bridge/scim/schema"
 )
 
+// base is what locations begin with.
+const base = "https://scim.example/scim/v2"
+
 // row is a user as the table and as a document.
 type row struct {
 	id  string
@@ -43,7 +46,7 @@ func users() []row {
 	} {
 		doc := schema.Document{
 			"id": fmt.Sprintf("id-%d", i), "userName": u.name, "active": u.active,
-			"meta": map[string]any{"created": u.created, "lastModified": u.created, "resourceType": "User"},
+			"meta": map[string]any{"created": u.created, "lastModified": u.created, "resourceType": "User", "location": fmt.Sprintf("%s/Users/id-%d", base, i)},
 		}
 		for name, v := range map[string]string{"externalId": u.external, "displayName": u.display} {
 			if v != "" {
@@ -67,7 +70,7 @@ func users() []row {
 }
 
 // fill writes the users into the tables as the directory does.
-func fill(t *testing.T, db *database.DB) []row {
+func fill(t testing.TB, db *database.DB) []row {
 	t.Helper()
 	rows := users()
 	err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
@@ -117,13 +120,13 @@ func fill(t *testing.T, db *database.DB) []row {
 
 // expressions draws filters over columns, and over attributes without one.
 func expressions() *rapid.Generator[filter.Expr] {
-	texts := rapid.SampledFrom([]string{"a", "A", "ada", "AD", "adb", "b", "b%_c", "%", "_", "ß", "é", "É", "straße", "x.org", "@", "ada@x.org", "work", "zz", "z", "id-1", "id", "\U0010FFFF", ""})
+	texts := rapid.SampledFrom([]string{"a", "A", "ada", "AD", "adb", "b", "b%_c", "%", "_", "ß", "é", "É", "straße", "x.org", "@", "ada@x.org", "work", "zz", "z", "id-1", "id", "\U0010FFFF", "", base + "/Users/id-2", base + "/Users/", base + "/Groups/id-2"})
 	times := rapid.SampledFrom([]string{
 		"2026-01-01T00:00:00.000001Z", "2026-01-01T00:00:00.0000015Z", "2026-01-01T01:00:00.000002+01:00", "2026-02-01T00:00:00Z", "2025-12-31T23:59:59Z",
 	})
 	ops := rapid.SampledFrom([]filter.Op{filter.Eq, filter.Ne, filter.Co, filter.Sw, filter.Ew, filter.Gt, filter.Ge, filter.Lt, filter.Le})
 	order := rapid.SampledFrom([]filter.Op{filter.Eq, filter.Ne, filter.Gt, filter.Ge, filter.Lt, filter.Le})
-	paths := []filter.Path{{Attr: "id"}, {Attr: "userName"}, {Attr: "externalId"}, {Attr: "displayName"}, {Attr: "emails", Sub: "value"}, {Attr: "title"}, {Attr: "nope"}}
+	paths := []filter.Path{{Attr: "id"}, {Attr: "userName"}, {Attr: "externalId"}, {Attr: "displayName"}, {Attr: "emails", Sub: "value"}, {Attr: "title"}, {Attr: "nope"}, {Attr: "meta", Sub: "location"}}
 	inner := rapid.Custom(func(t *rapid.T) filter.Expr {
 		attr := rapid.SampledFrom([]string{"value", "value", "type", "display"}).Draw(t, "attr")
 		return filter.Compare{Path: filter.Path{Attr: attr}, Op: ops.Draw(t, "op"), Value: texts.Draw(t, "value")}
@@ -181,7 +184,7 @@ func TestCompile_AgreesWithMatch(t *testing.T) {
 // agree fails the test unless the condition for a filter lets through what the filter matches. It says whether the
 // condition was exact.
 func agree(t fataler, db *database.DB, rows []row, bound filter.Bound) bool {
-	cond, args := sqlfilter.Compile(db.Dialect(), sqlfilter.Users, bound.Expr, []any{"okta"})
+	cond, args := sqlfilter.Compile(db.Dialect(), sqlfilter.Users, base, bound.Expr, []any{"okta"})
 	where := "r.source = $1"
 	if cond.SQL != "" {
 		where += " AND " + cond.SQL
@@ -328,7 +331,7 @@ func TestCompile_UsesIndexes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cond, _ := sqlfilter.Compile(dialect, c.table, bound.Expr, nil)
+		cond, _ := sqlfilter.Compile(dialect, c.table, base, bound.Expr, nil)
 		if cond.Exact != c.exact || cond.Unique != c.unique || (cond.SQL == "") == (c.exact || c.unique) {
 			t.Errorf("%s: %+v, want exact %v, unique %v", c.text, cond, c.exact, c.unique)
 		}
@@ -358,7 +361,7 @@ func TestCompile_NothingFromTheClientInTheText(t *testing.T) {
 				if err != nil {
 					rt.Fatal(err)
 				}
-				cond, args := sqlfilter.Compile(dialect, table, bound.Expr, []any{"okta"})
+				cond, args := sqlfilter.Compile(dialect, table, base, bound.Expr, []any{"okta"})
 				if strings.Contains(cond.SQL, "zq") {
 					rt.Fatalf("%q is in %s", marker, cond.SQL)
 				}

@@ -111,6 +111,19 @@ func (w Work) Label() string {
 	}
 }
 
+// Order is the place of the work in a pass: first what keeps somebody from seeing
+// anything, last what has time.
+func (w Work) Order() int {
+	switch w {
+	case WorkLeave:
+		return 0
+	case WorkSeal:
+		return 2
+	default:
+		return 1
+	}
+}
+
 // OfLeaver reports whether the work is a step of a leaver's way.
 func (w Work) OfLeaver() bool { return w == WorkLeave || w == WorkSeal || w == WorkDelete }
 
@@ -165,6 +178,8 @@ type Outcome struct {
 	// Revoked: a leaver was read back without access.
 	Revoked bool
 	Tokens  bindings.Tokens
+	// TokensEnded: the tokens that somebody asked to end are dead.
+	TokensEnded bool
 }
 
 // Blocks is everything that was wanted and is not done: withheld by a guard, or

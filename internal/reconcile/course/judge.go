@@ -1,6 +1,7 @@
 package course
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,9 @@ func (c *Case) addRefused(absent bool) bool {
 func (r *Round) concludePerson(c *Case, account matomo.Account) {
 	want := c.Want
 	want.ComeBack = want.ComeBack && !c.CameBack
+	if c.TokensEnded = c.requestDone(account); c.TokensEnded {
+		want.EndTokens, want.EndTokenIDs = false, nil
+	}
 	rest := matomo.PlanPerson(want, account, r.policy)
 	if !c.Settle.IsZero() {
 		rest = rest.Additions()
@@ -119,6 +123,27 @@ func (c *Case) concludeUnfinished(rest matomo.Plan, blocks []matomo.Block) {
 // and did not: nothing in the account shows it later, so it is remembered.
 func (c *Case) tokensSurvived() bool {
 	return c.Plan.Has(matomo.RevokeTokens) && !c.did(matomo.RevokeTokens) && len(c.Applied.Steps) > 0
+}
+
+// A request is done when its tokens are seen to be gone, or when each call that ends some succeeded where none
+// can be seen. Until then it stays on the row, whatever else the pass achieved.
+
+// requestDone reports whether the tokens that somebody asked to end are dead: each step that ends some
+// succeeded, or none of them is left to be seen.
+func (c *Case) requestDone(account matomo.Account) bool {
+	request := c.Binding.RevokeTokens
+	if request.IsZero() {
+		return false
+	}
+	if account.TokensKnown {
+		return !slices.ContainsFunc(account.Tokens, func(t matomo.Token) bool { return request.All || slices.Contains(request.IDs, t.ID) })
+	}
+	for _, s := range c.Applied.Steps {
+		if s.Step.Kind == matomo.RevokeTokens && s.Err != nil {
+			return false
+		}
+	}
+	return c.did(matomo.RevokeTokens)
 }
 
 // nextDecision is when time alone changes what the person should have.
@@ -180,8 +205,8 @@ func (c *Case) LostAll() bool {
 }
 
 // TokensLeft reports whether tokens should have ended and nothing here can end
-// them without harm: at a change that takes access away, and the first time that a
-// leaver's access is seen to be gone.
+// them without harm: at a change of access that tokens.on names, and the first time
+// that a leaver's access is seen to be gone.
 func (r *Round) TokensLeft(c *Case) bool {
 	switch {
 	case r.policy.Tokens != matomo.NoStrategy:
@@ -189,6 +214,6 @@ func (r *Round) TokensLeft(c *Case) bool {
 	case c.Work.OfLeaver():
 		return c.Revoked && c.Binding.RevokedAt == nil && c.Tokens == bindings.TokensInert
 	default:
-		return c.Agreed && c.Plan.Reduces() && r.policy.RevokeOnRoleChange
+		return c.Agreed && c.Plan.TokensStay
 	}
 }

@@ -1,6 +1,7 @@
 package course
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,16 @@ func leaverWork(b bindings.Binding, now time.Time) Work {
 	default:
 		return WorkLeave
 	}
+}
+
+// sealBy bounds how long the second phase of a leaver makes way for the first phase
+// of others.
+const sealBy = 10 * time.Second
+
+// MayWait reports whether a leaver's work is the second phase, each of which takes
+// Matomo a password hash, and can still make way for people who left meanwhile.
+func (c *Case) MayWait(now time.Time) bool {
+	return c.Work == WorkSeal && c.Binding.RevokedAt != nil && now.Sub(*c.Binding.RevokedAt) < sealBy
 }
 
 // phase is the plan's word for the work.
@@ -86,8 +97,8 @@ func (r *Round) concludeLeaver(c *Case, account matomo.Account) {
 		return
 	}
 	verdict := matomo.VerifyGone(account, r.policy)
-	if verdict.Tokens == matomo.TokensInert && (c.recreated() || c.Work == WorkSeal && c.Binding.Tokens == bindings.TokensDead) {
-		verdict.Tokens = matomo.TokensDead // the account was deleted with its tokens a moment ago
+	if verdict.Tokens == matomo.TokensInert && c.ended() {
+		verdict.Tokens = matomo.TokensDead
 	}
 	switch {
 	case c.Applied.Err != nil && !c.overlooked():
@@ -105,13 +116,24 @@ func (r *Round) concludeLeaver(c *Case, account matomo.Account) {
 	default:
 		c.Tokens = bindings.Tokens(verdict.Tokens)
 		c.Verified, c.Revoked = true, true
+		c.TokensEnded = !c.Binding.RevokeTokens.IsZero() // dead, or inert for want of a way
 		r.advance(c, "no access, tokens "+string(verdict.Tokens))
 	}
+}
+
+// ended reports whether tokens that nobody can see are known to have ended: the
+// account was deleted with them a moment ago, or Matomo 3 replaced the only one.
+func (c *Case) ended() bool {
+	return c.recreated() || c.did(matomo.RevokeTokens) || c.Work == WorkSeal && c.Binding.Tokens == bindings.TokensDead
 }
 
 // advance ends a phase that succeeded.
 func (r *Round) advance(c *Case, detail string) {
 	switch {
+	case c.Work == WorkLeave && c.Binding.State == bindings.Done && c.Binding.Tokens == bindings.TokensInert && !r.HasAccess(*c.Account):
+		// Only the tokens were left, until something could end them: the password is
+		// random already, and another mail about it would be no use.
+		c.conclude(bindings.Done, "", detail)
 	case c.Work == WorkLeave:
 		c.conclude(bindings.Revoked, "", detail)
 		now := r.Now
@@ -183,7 +205,17 @@ func (r *Round) HasAccess(account matomo.Account) bool {
 	return account.Exists && !matomo.VerifyGone(account, blind).Revoked
 }
 
-// SeesTokens reports whether the tokens of other people can be seen here.
+// Where tokens are seen, their end is proven by looking; where they can merely be
+// ended, by Matomo's answer.
+
+// SeesTokens reports whether the tokens of other people can be seen here, and those
+// of leavers are to end.
 func (r *Round) SeesTokens() bool {
-	return r.policy.Tokens == matomo.Plugin || r.policy.Tokens == matomo.Database
+	return r.EndsTokens() && (r.policy.Tokens.Sees() || slices.ContainsFunc(r.policy.TokenFallback, matomo.Strategy.Sees))
+}
+
+// EndsTokens reports whether the tokens of leavers can be ended here without harm,
+// and are to end.
+func (r *Round) EndsTokens() bool {
+	return r.policy.Tokens != matomo.NoStrategy && !r.policy.KeepAtLeaving
 }

@@ -70,7 +70,10 @@ func (r *Round) preparePerson(c *Case) {
 		HoldAdditions:    c.Decision.HoldAdditions,
 		Granted:          grantedBy(recorded),
 		ComeBack:         r.oldTokens(c),
+		Adopted:          c.Binding.Adopted && len(recorded) == 0, // we have given nothing yet
 		Drift:            c.Binding.Event == bindings.Drift || c.Binding.Event == bindings.NoEvent,
+		EndTokens:        c.Binding.RevokeTokens.All,
+		EndTokenIDs:      c.Binding.RevokeTokens.IDs,
 	}
 	r.replan(c)
 }

@@ -9,7 +9,7 @@ import (
 // Row turns what the pass found into the binding's row. now is when it is
 // written: passes may last longer than a back-off.
 func (r *Round) Row(c *Case, now time.Time) (bindings.Outcome, error) {
-	out := bindings.Outcome{Binding: c.Binding, Next: c.Next, Verified: c.Verified, Waits: c.Waits}
+	out := bindings.Outcome{Binding: c.Binding, Next: c.Next, Verified: c.Verified, Waits: c.Waits, TokensEnded: c.TokensEnded}
 	out.State, out.Reason, out.Detail = c.State, c.Reason, c.Detail
 	out.CreatedByUs = c.Binding.CreatedByUs || c.Created
 	if c.Tokens != "" {
@@ -69,7 +69,10 @@ func (r *Round) leaverFacts(c *Case, out *bindings.Outcome, now time.Time) {
 		out.DeleteAt = nil
 		return
 	}
-	if out.DeleteAt == nil && r.DeleteAfter > 0 {
+	switch {
+	case keptFor(c.Binding, *out.LeftAt):
+		out.DeleteAt = nil
+	case out.DeleteAt == nil && r.DeleteAfter > 0:
 		at := leftSince(c.Binding, *out.LeftAt).Add(r.DeleteAfter)
 		out.DeleteAt = &at
 	}
@@ -77,6 +80,15 @@ func (r *Round) leaverFacts(c *Case, out *bindings.Outcome, now time.Time) {
 	if c.State == bindings.Done {
 		out.Next = out.DeleteAt
 	}
+}
+
+// Kept reports whether an admin keeps a leaver's account for the leave that is worked.
+func Kept(b bindings.Binding) bool { return b.LeftAt != nil && keptFor(b, *b.LeftAt) }
+
+// keptFor reports whether the account is kept for the leave that began at leftAt: a person who came
+// back and left again is a new leaver, whose deletion nobody has stopped.
+func keptFor(b bindings.Binding, leftAt time.Time) bool {
+	return b.KeptAt != nil && !b.KeptAt.Before(leftSince(b, leftAt))
 }
 
 // leftSince is when the leave began that is being worked: LeftAt may be older

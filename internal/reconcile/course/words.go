@@ -81,6 +81,9 @@ func PlanText(plan matomo.Plan, blocks []matomo.Block) string {
 	for _, s := range plan.Steps {
 		parts = append(parts, s.String())
 	}
+	if plan.TokensStay {
+		parts = append(parts, "not: tokens made before go on working, because nothing here ends them without harm (tokens_stay)")
+	}
 	for _, b := range blocks {
 		parts = append(parts, fmt.Sprintf("not: %s (%s)", b.Detail, b.Reason))
 	}

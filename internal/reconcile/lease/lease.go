@@ -17,11 +17,12 @@ import (
 
 // Times of a lease (DESIGN section 2). A write takes at most the client's timeout of 20 s, so
 // one that is sent with more than that left has ended before anybody else can claim the
-// binding.
+// binding. That leaves 10 s in which writes are sent. Renewing only at their end would forbid
+// writes for as long as the renewal takes, so it comes in their middle.
 const (
 	// For is how long a claim holds without renewal.
 	For        = 30 * time.Second
-	renewEvery = 10 * time.Second
+	renewEvery = 5 * time.Second
 	needed     = 20 * time.Second
 )
 

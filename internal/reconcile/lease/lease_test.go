@@ -19,10 +19,12 @@ type rows struct {
 	asked atomic.Int32
 	held  bool
 	err   error
+	takes time.Duration
 }
 
 func (r *rows) Renew(context.Context, string, time.Time) (bool, error) {
 	r.asked.Add(1)
+	time.Sleep(r.takes)
 	return r.held, r.err
 }
 
@@ -50,14 +52,29 @@ func TestLease_KeepRenewsWhileThePassRuns(t *testing.T) {
 		l := lease.Lease{ID: "pass"}
 		l.Extend(time.Now().Add(lease.For))
 		stop := l.Keep(t.Context(), r, zap.NewNop())
-		time.Sleep(time.Hour + 5*time.Second)
-		if err := l.Enough(); err != nil || r.asked.Load() != 360 {
+		time.Sleep(time.Hour + time.Second)
+		if err := l.Enough(); err != nil || r.asked.Load() != 720 {
 			t.Errorf("after an hour: %v, renewed %d times", err, r.asked.Load())
 		}
 		stop()
 		time.Sleep(time.Minute)
-		if err := l.Enough(); err == nil || r.asked.Load() != 360 {
+		if err := l.Enough(); err == nil || r.asked.Load() != 720 {
 			t.Errorf("after the end: %v, renewed %d times", err, r.asked.Load())
+		}
+	})
+}
+
+// A database that is slow to answer must not stop a pass that holds its lease.
+func TestLease_WritesGoOnDuringARenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := lease.Lease{ID: "pass"}
+		l.Extend(time.Now().Add(lease.For))
+		defer l.Keep(t.Context(), &rows{held: true, takes: 4 * time.Second}, zap.NewNop())()
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			if err := l.Enough(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

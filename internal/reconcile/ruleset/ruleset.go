@@ -87,3 +87,12 @@ func (c *Cache) Active(ctx context.Context) (*mapping.Rules, error) {
 	c.loaded(rules)
 	return rules, nil
 }
+
+// Kinds counts rules by what they match.
+func Kinds(rules *mapping.Rules) map[string]int {
+	kinds := map[string]int{}
+	for _, r := range rules.All() {
+		kinds[r.Ref.Kind]++
+	}
+	return kinds
+}

@@ -20,6 +20,10 @@ const prefix = "scim_bridge_"
 // joiner to the leaver of a target that was down for a day.
 var propagationBuckets = []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400}
 
+// phaseBuckets are few, because they count for each target and phase; native histograms have
+// the detail.
+var phaseBuckets = []float64{0.01, 0.05, 0.25, 1, 5, 30}
+
 // Label values that are initialised to zero, so that rate() and absent() work
 // from the first scrape.
 var (
@@ -39,10 +43,6 @@ var (
 
 // The kinds of rules, as their references name them.
 var allKinds = []string{"group", "user"}
-
-// Actions lists the actions that changes are counted by, for a compare that shows each
-// at what it would do.
-func Actions() []string { return slices.Clone(allActions) }
 
 // Drifts lists the kinds of drift, for a compare that shows each at what it found.
 func Drifts() []string { return slices.Clone(allDrift) }
@@ -104,7 +104,7 @@ func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log
 	}
 	m := &Metrics{
 		Runs:        counter("reconcile_runs_total", "Passes over a target, by what caused them and how they ended.", "target", "trigger", "result"),
-		Duration:    histogram("reconcile_duration_seconds", "Time of one phase of a pass.", prometheus.DefBuckets, "target", "phase"),
+		Duration:    histogram("reconcile_duration_seconds", "Time of one phase of a pass.", phaseBuckets, "target", "phase"),
 		LastRun:     gauge("reconcile_last_run_timestamp_seconds", "When a pass was last attempted.", "target"),
 		LastSuccess: gauge("reconcile_last_success_timestamp_seconds", "When Matomo was last read completely and everything due was applied.", "target"),
 		Failures:    gauge("reconcile_consecutive_failures", "Passes in a row that the target failed.", "target"),
@@ -180,6 +180,20 @@ func (m *Metrics) zero(targets []string) {
 func (m *Metrics) SetRules(byKind map[string]int) {
 	for _, kind := range allKinds {
 		m.Rules.WithLabelValues(kind).Set(float64(byKind[kind]))
+	}
+}
+
+// CountActions adds the steps of a plan to what a compare found to be due.
+func CountActions(found map[string]int, p matomo.Plan) {
+	for _, s := range p.Steps {
+		found[ActionOf(s)]++
+	}
+}
+
+// SetPlanned shows what a compare of a target found to be due.
+func (m *Metrics) SetPlanned(target string, found map[string]int) {
+	for _, a := range allActions {
+		m.Planned.WithLabelValues(target, a).Set(float64(found[a]))
 	}
 }
 

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/matomo-scim/bridge/matomo/access"
@@ -15,6 +16,11 @@ import (
 // segments move to another superuser. What cannot be read is named, never passed
 // over: a leaver goes on all the same, everybody else waits.
 
+// How much is read depends on what is about to go, because it costs a member of the bulk request for each
+// person and thing: fifty leavers at once must still fit into two requests. Taking a site away needs the
+// reports alone; dashboards and segments are read when somebody has left, while their account still
+// has them; preferences and language only before the account itself goes.
+
 // wantTokens adds the app tokens of each login, where the companion plugin
 // shows them.
 func (r *reading) wantTokens(logins []string, wanted bool) {
@@ -23,11 +29,18 @@ func (r *reading) wantTokens(logins []string, wanted bool) {
 	}
 	for _, login := range logins {
 		var found []plan.Token
+		// A plugin that fails must not fail the read: it would keep the access of
+		// everybody who is read with it.
 		r.may[len(r.calls)] = func(err error) error {
-			if wire.KindOf(err) == wire.UserMissing || wire.KindOf(err) == wire.UnknownMethod {
-				return nil // gone, or the plugin was switched off meanwhile: not known
+			switch wire.KindOf(err) {
+			case wire.UserMissing:
+				return nil // gone
+			case wire.UnknownMethod, wire.Refused, wire.ServerFailure, wire.Malformed:
+				r.snap.trouble(plan.Plugin, err) // switched off meanwhile, or broken: not known
+				return nil
+			default:
+				return err
 			}
-			return err
 		}
 		decode := wire.Items(func(_ string, dec *json.Decoder) error {
 			var t tokenAnswer
@@ -66,10 +79,23 @@ func (t tokenAnswer) token() plan.Token {
 	return out
 }
 
+// trouble notes that a strategy did not show tokens, the first time.
+func (s *Snapshot) trouble(by plan.Strategy, err error) {
+	if s.TokenTrouble == nil {
+		s.TokenTrouble = map[plan.Strategy]error{}
+	}
+	if s.TokenTrouble[by] == nil {
+		s.TokenTrouble[by] = err
+	}
+}
+
 // databaseTokens asks the database for the tokens of every account in the
-// snapshot.
+// snapshot that is not known to have none.
 func (rd *Reader) databaseTokens(ctx context.Context, s *Snapshot) error {
 	for i, a := range s.accounts {
+		if a.flags&flagExists == 0 || s.extra[int32(i)].tokensKnown {
+			continue
+		}
 		tokens, err := rd.Tokens(ctx, a.login)
 		if err != nil {
 			return err
@@ -115,7 +141,7 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 	if level == EvidenceNone {
 		return
 	}
-	r.evidence = logins
+	r.evidence, r.whole = logins, level >= EvidenceAccount
 	r.optional("scheduled reports", logins)
 	r.add("ScheduledReports.getReports", wire.Items(func(_ string, dec *json.Decoder) error {
 		var raw json.RawMessage
@@ -145,17 +171,59 @@ func (r *reading) wantEvidence(logins []string, level EvidenceLevel) {
 		return nil
 	}))
 	for _, login := range logins {
-		r.optional("dashboards", []string{login})
-		var raw json.RawMessage
-		decode := wire.Raw(&raw)
-		r.add("Dashboard.getDashboards", func(dec *json.Decoder) error {
-			err := decode(dec)
-			if ev := r.evidenceOf(login); err == nil && ev != nil {
-				ev.Dashboards = raw
-			}
-			return err
-		}, wire.P("login", login))
+		r.wantDashboards(login)
+		if level >= EvidenceAccount {
+			r.wantSettings(login)
+		}
 	}
+}
+
+// wantDashboards adds the dashboards that a person made. Asked for all, Matomo would answer its
+// default one for whoever has none, and for logins that do not exist.
+func (r *reading) wantDashboards(login string) {
+	r.optional("dashboards", []string{login})
+	var raw json.RawMessage
+	decode := wire.Raw(&raw)
+	r.add("Dashboard.getDashboards", func(dec *json.Decoder) error {
+		err := decode(dec)
+		if ev := r.evidenceOf(login); err == nil && ev != nil {
+			ev.Dashboards = raw
+		}
+		return err
+	}, wire.P("login", login), wire.P("returnDefaultIfEmpty", "0"))
+}
+
+// preferences are those that Matomo's core knows and people set; the others are marks of plugins.
+var preferences = []string{"defaultReport", "defaultReportDate"}
+
+// Matomo lists no preferences and has to be asked by name. Its core knows two that people set; a plugin's own
+// are not asked for, because nobody could say what they are.
+
+// wantSettings adds what a person chose for themselves. Matomo answers a default for a preference
+// that nobody set, and there is no telling the two apart.
+func (r *reading) wantSettings(login string) {
+	setting := func(what, method string, store func(*plan.Evidence, string), params ...wire.Param) {
+		r.optional(what, []string{login})
+		r.add(method, func(dec *json.Decoder) error {
+			var v any // a text, a number, or false for none
+			if err := wire.Value(&v)(dec); err != nil {
+				return err
+			}
+			if ev := r.evidenceOf(login); ev != nil && v != nil && v != false {
+				store(ev, fmt.Sprint(v))
+			}
+			return nil
+		}, params...)
+	}
+	for _, name := range preferences {
+		setting("preference "+name, "UsersManager.getUserPreference", func(ev *plan.Evidence, v string) {
+			if ev.Preferences == nil {
+				ev.Preferences = map[string]string{}
+			}
+			ev.Preferences[name] = v
+		}, wire.P("preferenceName", name), wire.P("userLogin", login))
+	}
+	setting("language", "LanguagesManager.getLanguageForUser", func(ev *plan.Evidence, v string) { ev.Language = v }, wire.P("login", login))
 }
 
 // optional lets the next call fail: what is missing is written down for the

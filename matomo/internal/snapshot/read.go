@@ -30,7 +30,8 @@ type EvidenceLevel int
 const (
 	EvidenceNone    EvidenceLevel = iota
 	EvidenceReports               // scheduled reports: before a site is taken away
-	EvidenceAll                   // and dashboards and segments: before an account is deleted
+	EvidenceAll                   // and dashboards and segments: when somebody has left
+	EvidenceAccount               // and preferences and language: before an account is deleted
 )
 
 // Read says what Accounts reads besides accounts, access, sites and
@@ -104,9 +105,7 @@ func (rd *Reader) Accounts(ctx context.Context, logins []string, opt Read) (*Sna
 		return nil, err
 	}
 	if opt.Tokens {
-		if err := rd.pastAPI(ctx, snap); err != nil {
-			return nil, err
-		}
+		rd.pastAPI(ctx, snap)
 	}
 	return snap, nil
 }
@@ -125,18 +124,19 @@ func (rd *Reader) TokensOnly(ctx context.Context, logins []string) (*Snapshot, e
 	if err != nil {
 		return nil, err
 	}
-	if err := rd.pastAPI(ctx, snap); err != nil {
-		return nil, err
-	}
+	rd.pastAPI(ctx, snap)
 	return snap, nil
 }
 
-// pastAPI adds the tokens that only the database shows.
-func (rd *Reader) pastAPI(ctx context.Context, snap *Snapshot) error {
-	if snap.CanRevoke || rd.Tokens == nil {
-		return nil
+// pastAPI adds the tokens that only the database shows: all of them without the
+// companion plugin, those it failed to show otherwise.
+func (rd *Reader) pastAPI(ctx context.Context, snap *Snapshot) {
+	if rd.Tokens == nil || snap.CanRevoke && snap.TokenTrouble == nil {
+		return
 	}
-	return rd.databaseTokens(ctx, snap)
+	if err := rd.databaseTokens(ctx, snap); err != nil {
+		snap.trouble(plan.Database, err)
+	}
 }
 
 // Fresh makes sure that version and capabilities are known and were read within
@@ -147,6 +147,12 @@ func (rd *Reader) Fresh(ctx context.Context) error {
 	}
 	_, err := rd.Accounts(ctx, nil, Read{})
 	return err
+}
+
+// Facts returns what was last read of version and companion plugin.
+func (rd *Reader) Facts() (version string, canRevoke bool) {
+	f := rd.known()
+	return f.version, f.canRevoke
 }
 
 // known returns the facts; their time is zero when there are none.
@@ -224,6 +230,7 @@ type reading struct {
 	may      map[int]func(error) error // calls that may fail: what becomes of their error
 	asked    []string
 	evidence []string // whose evidence is read
+	whole    bool     // all of it
 	super    bool
 	fresh    facts
 }
@@ -378,7 +385,9 @@ func (r *reading) finish() *Snapshot {
 	s := r.snap
 	s.Version, s.Capabilities, s.CanRevoke = r.fresh.version, r.fresh.caps, r.fresh.canRevoke
 	for _, l := range r.evidence {
-		r.evidenceOf(l) // somebody who has nothing has empty evidence
+		if ev := r.evidenceOf(l); ev != nil { // somebody who has nothing has empty evidence
+			ev.Whole = r.whole
+		}
 	}
 	for _, l := range r.asked {
 		s.addAccount(compact{login: l})

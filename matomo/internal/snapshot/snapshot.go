@@ -22,6 +22,10 @@ type Snapshot struct {
 	Capabilities []plan.Capability
 	CanRevoke    bool // the companion plugin is active
 	Whole        bool // every account of the instance, not only those asked for
+	// TokenTrouble says which strategies should have shown tokens and did not. What
+	// they do not show is unknown; the rest of the read is complete all the same,
+	// so that a token strategy that fails never keeps access from being removed.
+	TokenTrouble map[plan.Strategy]error
 
 	accounts []compact
 	index    map[string]int32 // access.FoldLogin -> position in accounts

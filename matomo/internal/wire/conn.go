@@ -215,6 +215,7 @@ var adviceFor = map[ErrorKind]string{ //nolint:gochecknoglobals // a table that 
 	LockedOut:     "put the bridge's address on Matomo's allow list of the brute force protection, or wait an hour",
 	Redirected:    "set url to the address the redirect names",
 	IPRefused:     "add the bridge's address to login_allowlist_ip in Matomo's config.ini.php",
+	StoreRefused:  "mend what the message names; docs/matomo.md says which grants the database user needs",
 	UsersDisabled: "set enable_users_admin=1 in Matomo's config.ini.php",
 }
 

@@ -34,6 +34,8 @@ const (
 	Validation     ErrorKind = "validation"      // a value Matomo does not accept
 	LastSuperuser  ErrorKind = "last_superuser"  // the only superuser cannot be demoted or deleted
 	IsSuperuser    ErrorKind = "is_superuser"    // site access cannot be set for a superuser
+	StoreDown      ErrorKind = "store_down"      // transient: the token database does not answer; Matomo itself may
+	StoreRefused   ErrorKind = "store_refused"   // the token database does not do as asked until somebody mends it
 	Protected      ErrorKind = "protected"       // refused here: a protected login
 	Skipped        ErrorKind = "skipped"         // not sent: an earlier step it depends on did not succeed
 	Refused        ErrorKind = "refused"         // any other refusal; may have happened after the write (mail errors of updateUser)
@@ -69,7 +71,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // doing something.
 func (e *Error) Transient() bool {
 	switch e.Kind {
-	case LockedOut, Maintenance, RateLimited, Unreachable, ServerFailure, Malformed, Refused, Skipped:
+	case LockedOut, Maintenance, RateLimited, Unreachable, ServerFailure, Malformed, Refused, Skipped, StoreDown:
 		return true
 	default:
 		return false
@@ -93,7 +95,7 @@ func (e *Error) Target() bool {
 // failed, so that only a read tells.
 func (e *Error) Uncertain() bool {
 	switch e.Kind {
-	case Unreachable, ServerFailure, Malformed, Refused:
+	case Unreachable, ServerFailure, Malformed, Refused, StoreDown:
 		return true
 	default:
 		return false

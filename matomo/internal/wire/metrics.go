@@ -53,8 +53,8 @@ func newMetrics(reg prometheus.Registerer, target string) (*metrics, error) {
 		}, []string{"target", "secret"}),
 	}
 	if reg != nil {
-		err := errors.Join(register(reg, &m.requests), register(reg, &m.duration), register(reg, &m.retries),
-			register(reg, &m.up), register(reg, &m.info), register(reg, &m.rejected))
+		err := errors.Join(Register(reg, &m.requests), Register(reg, &m.duration), Register(reg, &m.retries),
+			Register(reg, &m.up), Register(reg, &m.info), Register(reg, &m.rejected))
 		if err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -78,9 +78,9 @@ var exchangeKinds = []ErrorKind{
 	IPRefused, UsersDisabled, UnknownMethod, Refused,
 }
 
-// register registers *c, or puts there what is registered already under the
+// Register registers *c, or puts there what is registered already under the
 // same description.
-func register[T prometheus.Collector](reg prometheus.Registerer, c *T) error {
+func Register[T prometheus.Collector](reg prometheus.Registerer, c *T) error {
 	err := reg.Register(*c)
 	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if same, ok := already.ExistingCollector.(T); ok {

@@ -82,7 +82,7 @@ func (c *Conn) send(ctx context.Context, r request) error {
 		return err
 	}
 	c.metrics.retries.WithLabelValues(c.opt.Name, string(e.Kind)).Inc()
-	c.log.Warn("Matomo asks to wait; the read is sent once more", zap.String("method", r.method), zap.Duration("wait", e.RetryAfter))
+	c.log.Warn("Matomo asks to wait; the read is sent once more", zap.String("method", r.method), zap.Float64("wait_seconds", e.RetryAfter.Seconds()))
 	t := time.NewTimer(e.RetryAfter)
 	defer t.Stop()
 	select {

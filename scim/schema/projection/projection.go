@@ -9,6 +9,7 @@
 package projection
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/matomo-scim/bridge/scim/schema/attribute"
@@ -36,7 +37,8 @@ type branch struct {
 // value one name or several with commas between them. Unknown attribute.Names are no
 // error; they select unknown attributes that were kept. Blank values count as
 // not given. When both are given, a name must be in the first and not in the
-// second.
+// second. Microsoft's tests ask for emails[type eq "work"]: what stands in
+// brackets is not looked at, so that they see the attribute as a whole.
 //
 //	attributes=userName                  id, schemas, userName
 //	excludedAttributes=members           everything but the members
@@ -44,6 +46,9 @@ type branch struct {
 func Parse(x *attribute.Index, attributes, excluded []string) Projection {
 	return Projection{index: x, include: tree(x, attributes), exclude: tree(x, excluded)}
 }
+
+// brackets are a filter behind a name.
+var brackets = regexp.MustCompile(`\[[^\]]*\]`)
 
 // Given reports whether attributes or excludedAttributes were named, in which
 // case a PATCH answers with a body.
@@ -53,7 +58,7 @@ func (p Projection) Given() bool { return p.include != nil || p.exclude != nil }
 func tree(x *attribute.Index, values []string) *branch {
 	var root *branch
 	for _, v := range values {
-		for name := range strings.SplitSeq(v, ",") {
+		for name := range strings.SplitSeq(brackets.ReplaceAllString(v, ""), ",") {
 			if name = strings.TrimSpace(name); name == "" {
 				continue
 			}

@@ -102,6 +102,7 @@ func TestApply(t *testing.T) {
 		{"one", "title", "", with(object{"title": "t"})},
 		{"blanks around", " title ,  tags", "", with(object{"title": "t", "tags": []any{"a", "b"}})},
 		{"twice", "title,TITLE,title", "", with(object{"title": "t"})},
+		{"a filter behind a name", `title[type eq "a,b"],tags[value eq "x"]`, "", with(object{"title": "t", "tags": []any{"a", "b"}})},
 		{"what is always there", "id", "", with(nil)},
 		{"what is on request", "costly", "", with(object{"costly": "c"})},
 		{"an object on request", "heavy", "", with(object{"heavy": object{"a": "x"}})},

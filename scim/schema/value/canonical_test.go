@@ -147,6 +147,7 @@ func TestCanonical_Shapes(t *testing.T) {
 		{"emails", `[{"value":""}]`, id, nil}, // an address that is empty is one, unlike a manager
 		{"emails", `[{"value":"a","shown":"x"}]`, `[{"value":"a"}]`, nil},
 		{"emails", `[{"value":"a","primary":"TRUE"}]`, `[{"value":"a","primary":true}]`, value.Fixups{value.FixStringBool}},
+		{"members", `"1"`, `[{"value":"1"}]`, value.Fixups{value.FixSingleValue, value.FixBareValue}},
 		{
 			"emails", `[{"value":"a","primary":true},{"value":"b","primary":true},{"value":"c","primary":true}]`,
 			`[{"value":"a","primary":true},{"value":"b","primary":false},{"value":"c","primary":false}]`,

@@ -2,6 +2,8 @@ package value_test
 
 import (
 	"encoding/json"
+	"os"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -107,5 +109,20 @@ func TestFixups(t *testing.T) {
 	f.Add()
 	if !slices.Equal(f, value.Fixups{value.FixOpCase, value.FixStringBool}) {
 		t.Errorf("%v", f)
+	}
+}
+
+// A kind that is declared and not listed would be counted and never documented.
+func TestKinds_AreAllDeclared(t *testing.T) {
+	src, err := os.ReadFile("fixup.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []value.Fixup
+	for _, m := range regexp.MustCompile(`(?m)^\tFix\w+ +Fixup = "(\w+)"$`).FindAllSubmatch(src, -1) {
+		declared = append(declared, value.Fixup(m[1]))
+	}
+	if kinds := value.Kinds(); len(kinds) < 20 || !slices.Equal(slices.Sorted(slices.Values(kinds)), slices.Sorted(slices.Values(declared))) {
+		t.Errorf("listed %v, declared %v", kinds, declared)
 	}
 }

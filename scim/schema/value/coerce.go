@@ -56,16 +56,18 @@ func (c *Coercer) Value(a *attribute.Attribute, v any) (any, bool, *Error) {
 }
 
 // multi handles a multi-valued attribute. What is no list is taken for its only
-// value when it looks like one: an object where objects are wanted, a plain
-// value where plain values are. A list that comes out empty is unassigned.
+// value when it looks like one: an object where objects are wanted, a plain value
+// where plain values are. Of a set, such as members, the text of a "value" is
+// enough (Microsoft's tests). A list that comes out empty is unassigned.
 func (c *Coercer) multi(a *attribute.Attribute, v any) (any, bool, *Error) {
 	list, isList := v.([]any)
 	if !isList {
 		_, isObject := v.(map[string]any)
+		_, isText := v.(string)
 		switch {
 		case v == "":
 			return nil, true, c.Tolerate(FixEmptyValue, "a list is expected, not \"\"")
-		case a.Type == attribute.Complex && !isObject, a.Type != attribute.Complex && isObject:
+		case a.Type == attribute.Complex && !isObject && (!isText || !a.Set()), a.Type != attribute.Complex && isObject:
 			return nil, false, WrongType("a list", v)
 		}
 		if err := c.Tolerate(FixSingleValue, "a list is expected"); err != nil {

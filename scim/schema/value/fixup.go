@@ -12,7 +12,7 @@ type Mode struct{ Strict bool }
 // instead, except where its comment says otherwise.
 type Fixup string
 
-// Every tolerance of the packages schema, filter and patch.
+// Every tolerance there is.
 const (
 	// FixStringBool is a boolean sent as a string: active "False" (Entra,
 	// OneLogin).
@@ -66,16 +66,38 @@ const (
 	// FixFilteredCreate is PATCH replace under a filter that matches nothing:
 	// the value is created (Entra).
 	FixFilteredCreate Fixup = "filtered_create"
-	// FixActiveKept is a PUT without active: the stored value stays, so that a
-	// leaver does not come back (idp-scim-sync). The handler applies it.
-	FixActiveKept Fixup = "active_kept"
+	// FixPutWithoutActive is a PUT of a user without active. The RFC would clear
+	// it, which would bring a leaver back (idp-scim-sync leaves out what is
+	// false): the stored value stays, in strict mode too.
+	FixPutWithoutActive Fixup = "put_without_active"
 	// FixUnquotedValue is a filter value without quotes: userName eq ada
 	// (authentik, Entra).
 	FixUnquotedValue Fixup = "unquoted_value"
 	// FixValuePathSuffix is a filter emails[type eq "work"].value eq "x"
 	// (Entra).
 	FixValuePathSuffix Fixup = "value_path_suffix"
+	// FixBulkIDMissing is a POST in a bulk request without bulkId: nothing can
+	// refer to it, and nothing is lost.
+	FixBulkIDMissing Fixup = "bulkid_missing"
+	// FixSharedExternalID is an externalId that another resource of the source
+	// has: kept and shown, but only the first is found by it. The profile entra
+	// grants it (Microsoft's tests), all others answer 409.
+	FixSharedExternalID Fixup = "shared_external_id"
+	// FixEndpointName is an endpoint in another case, or by the name that it has
+	// in Microsoft's reference: /users, /serviceConfiguration.
+	FixEndpointName Fixup = "endpoint_name"
 )
+
+// Kinds lists every tolerance, for a metric that starts at zero and for the
+// documentation, which is held against it.
+func Kinds() []Fixup {
+	return []Fixup{
+		FixStringBool, FixSingleValue, FixBareValue, FixSingletonArray, FixManagerID, FixEmptyValue, FixNullElement,
+		FixTwoPrimaries, FixUnknownAttribute, FixUnknownSchema, FixSchemasMissing, FixSchemaUnlisted, FixDottedKey,
+		FixURNKey, FixShortExtension, FixOpCase, FixValueArrayRemove, FixReadOnlyIgnored, FixFilteredCreate,
+		FixPutWithoutActive, FixUnquotedValue, FixValuePathSuffix, FixBulkIDMissing, FixSharedExternalID, FixEndpointName,
+	}
+}
 
 // Fixups collects kinds, each once, in the order of their first appearance. One
 // request counts once for each kind, however often it needed it.

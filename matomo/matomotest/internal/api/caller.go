@@ -160,6 +160,15 @@ func NotAnonymous(c *Call) error {
 	return nil
 }
 
+// NotAnonymousAnySpelling does so however the login is written: the core's methods
+// compare the parameter, the companion plugin the account that was found.
+func NotAnonymousAnySpelling(c *Call) error {
+	if a := c.Instance.Find(c.Text("userLogin")); a != nil && a.Login == model.Anonymous {
+		return Refuse(textEditAnonymous)
+	}
+	return nil
+}
+
 // UsersAdmin asks for Matomo's setting enable_users_admin.
 func UsersAdmin(c *Call) error {
 	if _, off := c.Faults.strike(UsersAdminDisabled, "", c.Method); off {

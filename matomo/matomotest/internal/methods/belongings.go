@@ -32,14 +32,36 @@ func getUserPreference(c *api.Call) error {
 			return err
 		}
 	}
-	if value, ok := c.Preference(login, c.Text("preferenceName")); ok {
+	name := c.Text("preferenceName")
+	if value, ok := c.Preference(login, name); ok {
 		return c.Value(value)
+	}
+	return defaultPreference(c, login, name)
+}
+
+// defaultPreference is what Matomo answers for a preference that nobody set: the
+// first site that the person sees, yesterday, or false.
+func defaultPreference(c *api.Call, login, name string) error {
+	switch name {
+	case "defaultReport":
+		a := c.Instance.Find(login)
+		switch {
+		case a == nil:
+		case a.Superuser && len(c.SiteIDs()) > 0:
+			return c.Value(c.SiteIDs()[0])
+		default:
+			if sites := c.SitesOf(a, model.View); len(sites) > 0 {
+				return c.Value(sites[0])
+			}
+		}
+	case "defaultReportDate":
+		return c.Value("yesterday")
 	}
 	return c.Value(false)
 }
 
 // getDashboards answers the default dashboard for whoever has none, also for
-// logins that do not exist.
+// logins that do not exist, unless it is told not to.
 func getDashboards(c *api.Call) error {
 	login := c.Caller.Login()
 	if c.Text("login") != "" {
@@ -48,9 +70,12 @@ func getDashboards(c *api.Call) error {
 			return err
 		}
 	}
-	list := []string{"Dashboard"}
-	if a := c.Instance.Find(login); a != nil && len(a.Dashboards) > 0 {
+	var list []string
+	if a := c.Instance.Find(login); a != nil {
 		list = a.Dashboards
+	}
+	if _, told := c.Params["returnDefaultIfEmpty"]; len(list) == 0 && (!told || c.True("returnDefaultIfEmpty")) {
+		list = []string{"Dashboard"}
 	}
 	return c.Objects(len(list), func(o *php.Object, i int) {
 		o.Set("name", list[i], "id", i+1)
@@ -91,6 +116,26 @@ func createNewDashboardForUser(c *api.Call) error {
 	}
 	a.Dashboards = append(a.Dashboards, c.Text("dashboardName"))
 	return c.Value(len(a.Dashboards))
+}
+
+// A superuser may change anybody's segment, share it or take it back; only the login of its owner has no
+// parameter (SegmentEditor/API.php of 4.16.1 and 5.1.2).
+
+// updateSegment replaces everything but the owner: no method of Matomo gives a
+// segment to somebody else.
+func updateSegment(c *api.Call) error {
+	for _, seg := range c.Segments {
+		if seg.ID != c.Int("idSegment", 0) {
+			continue
+		}
+		if !c.Caller.Superuser() && !c.Caller.Is(seg.Login) {
+			return api.Refuse("You can only edit and delete custom segments that you have created yourself.")
+		}
+		seg.Name, seg.Definition, seg.Site = c.Text("name"), c.Text("definition"), c.Int("idSite", 0)
+		seg.Shared, seg.AutoArchive = c.True("enabledAllUsers"), c.True("autoArchive")
+		return c.Value(true)
+	}
+	return api.Refuse("Requested segment not found")
 }
 
 // addSegment answers the ID as a string.

@@ -46,29 +46,55 @@ func createAppSpecificTokenAuth(c *api.Call) error {
 	return c.Value(t.Secret)
 }
 
-// listTokens is the companion plugin's getTokens.
+// listTokens is the companion plugin's getTokens: those that work.
 func listTokens(c *api.Call) error {
 	a, err := c.Find(c.Text("userLogin"))
 	if err != nil {
 		return err
 	}
-	return c.Objects(len(a.Tokens), func(o *php.Object, i int) {
-		t := a.Tokens[i]
+	var alive []*model.Token
+	for _, t := range a.Tokens {
+		if t.Alive() {
+			alive = append(alive, t)
+		}
+	}
+	return c.Objects(len(alive), func(o *php.Object, i int) {
+		t := alive[i]
 		o.Set("id", t.ID, "description", t.Description, "date_created", t.Created.Format(model.DateTime),
 			"last_used", timeOrNull(t.LastUsed), "date_expired", timeOrNull(t.Expires))
 	})
 }
 
 // revokeTokens deletes a person's tokens, or the one of parameter idTokenAuth,
-// at once: for tracking, too.
+// at once: for tracking, too. A parameter that is empty counts as left out, one
+// that is no id is refused.
 func revokeTokens(c *api.Call) error {
 	a, err := c.Find(c.Text("userLogin"))
 	if err != nil {
 		return err
 	}
-	deleted := c.DeleteTokens(a, c.Int("idTokenAuth", 0))
+	id := 0
+	if text := c.Text("idTokenAuth"); text != "" {
+		if id, err = strconv.Atoi(text); err != nil || id <= 0 || strconv.Itoa(id) != text {
+			return api.Refuse("idTokenAuth must be the id of a token, as getTokens lists it. Leave it out to end all tokens.")
+		}
+	}
+	deleted := c.DeleteTokens(a, id)
 	c.ClearTracker()
 	return c.Object(func(o *php.Object) { o.Set("deleted", deleted) })
+}
+
+// regenerateToken is Matomo 3's: the one token of a person is replaced, for
+// tracking too, and nobody is told the new one.
+func regenerateToken(c *api.Call) error {
+	a, err := c.Find(c.Text("userLogin"))
+	if err != nil {
+		return err
+	}
+	c.DeleteTokens(a, 0)
+	c.AddToken(a, &model.Token{Secret: model.NewSecret(), Created: c.Now})
+	c.ClearTracker()
+	return c.Success()
 }
 
 // countTokens is the experiment's own method (recording 81).

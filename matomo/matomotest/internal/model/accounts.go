@@ -33,8 +33,8 @@ type Account struct {
 	Rows            []Row    // oldest first
 	Tokens          []*Token // oldest first
 
-	key       string // the folded login
-	loggedOut int    // sessions up to this number were ended for the person
+	key       string    // the folded login
+	signedOut time.Time // by an administrator; ends the sessions that began before
 	deleted   bool
 }
 

@@ -163,6 +163,7 @@ func TestLogOut_OneAccount(t *testing.T) {
 			t.Errorf("last seen %v", a.LastSeen)
 		}
 		in.LogOut(a)
+		time.Sleep(time.Second)
 		if in.Of(ofA) != nil || in.Of(ofB) != b || in.Of(in.StartSession(a)) != a {
 			t.Error("want alice's first session ended and no other")
 		}

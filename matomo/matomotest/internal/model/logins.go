@@ -39,28 +39,27 @@ func (in *Instance) ClearFailures() { clear(in.failures) }
 // Session is a browser that a person has signed in with.
 type Session struct {
 	owner   *Account
-	number  int
 	started time.Time
 }
 
 // StartSession signs an account in.
 func (in *Instance) StartSession(a *Account) Session {
-	in.sessions++
 	a.LastSeen = Now()
-	return Session{a, in.sessions, Now()}
+	return Session{a, Now()}
 }
 
 // Of returns the account that a session still stands for, or nil when it has
-// ended: because the password changed, measured in whole seconds, because the
-// account is gone, or because the person was logged out. An account that got
-// the same login within the same second revives it, as in the recording.
+// ended: because the password changed or the person was logged out, measured in
+// whole seconds, or because the account is gone. An account that got the same
+// login within the same second revives it, as in the recording.
 func (in *Instance) Of(b Session) *Account {
 	a := in.Find(b.owner.Login)
-	if a == nil || b.started.Before(a.PasswordChanged) || (a == b.owner && b.number <= a.loggedOut) {
+	if a == nil || b.started.Before(a.PasswordChanged) || b.started.Before(a.signedOut) {
 		return nil
 	}
 	return a
 }
 
-// LogOut ends the sessions of an account.
-func (in *Instance) LogOut(a *Account) { a.loggedOut = in.sessions }
+// LogOut ends the sessions of an account, those of this very second too: the
+// plugin moves the moment that Matomo compares with to the next one.
+func (in *Instance) LogOut(a *Account) { a.signedOut = Now().Add(time.Second) }

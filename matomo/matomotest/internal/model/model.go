@@ -36,7 +36,6 @@ type Instance struct {
 	tokens     map[string]*Token
 	tokenCount int
 	failures   map[string][]time.Time
-	sessions   int
 	reports    int
 	tracker    map[int]trackerCache
 }
