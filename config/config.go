@@ -29,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/matomo-scim/bridge/config/certificate"
 	"github.com/matomo-scim/bridge/config/extension"
 )
 
@@ -68,7 +69,7 @@ type Listen struct {
 	// SCIM is the identity provider's door, with /healthz and /readyz.
 	SCIM string `yaml:"scim"`
 	// TLS is what SCIM is served with; plain HTTP when it is empty.
-	TLS TLS `yaml:"tls"`
+	TLS certificate.Keys `yaml:"tls"`
 	// MonitorTokenFile or MonitorTokenEnv, at most one, names the place of what
 	// monitoring sends as bearer token when it comes from another host.
 	MonitorTokenFile string `yaml:"monitor_token_file"`
@@ -79,26 +80,6 @@ type Listen struct {
 	// MonitorToken is that place; zero when none is configured.
 	MonitorToken Secret `yaml:"-"`
 }
-
-// TLS says where the certificate comes from: two files, or an ACME authority.
-type TLS struct {
-	// CertFile is a chain in PEM, the bridge's own certificate first; KeyFile its
-	// key. They are read again when they change.
-	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
-	// ACMEHosts are the names to get certificates for. The authority must reach
-	// the SCIM listener at port 443 under each.
-	ACMEHosts []string `yaml:"acme_hosts"`
-	// ACMEEmail is told when a certificate is about to end; may be empty.
-	ACMEEmail string `yaml:"acme_email"`
-	// ACMEDir keeps account and certificates between restarts.
-	ACMEDir string `yaml:"acme_dir"`
-	// ACMEURL is the authority's directory; empty means Let's Encrypt.
-	ACMEURL string `yaml:"acme_url"`
-}
-
-// Enabled reports whether the listener speaks TLS.
-func (t TLS) Enabled() bool { return t.CertFile != "" || len(t.ACMEHosts) > 0 }
 
 // SCIM bounds what one request of an identity provider may ask. What is beyond is
 // refused with an answer that names the limit.

@@ -3,6 +3,8 @@ package config
 import (
 	"reflect"
 	"time"
+
+	"github.com/matomo-scim/bridge/config/certificate"
 )
 
 // Every default of the file stands here. example.yaml shows the same values,
@@ -11,7 +13,7 @@ import (
 // defaults is a Config before the file is laid over it.
 func defaults() *Config {
 	return &Config{
-		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", TLS: TLS{ACMEDir: "acme"}},
+		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", TLS: certificate.Keys{ACMEDir: "acme"}},
 		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: LogAuto, Level: LevelInfo},
 		Database: Database{URL: sqliteScheme + "bridge.db"},

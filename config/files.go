@@ -1,12 +1,13 @@
 package config
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/matomo-scim/bridge/config/certificate"
 )
 
 // secretsDir is where container engines mount secrets, readable as they see fit.
@@ -75,7 +76,7 @@ func (c *Config) checkCertificate(r *report, rules fileRules) {
 		return
 	}
 	rules.checkSecret(r, "listen.tls.key", fileSecret(c.Resolve(t.KeyFile)))
-	if _, err := tls.LoadX509KeyPair(c.Resolve(t.CertFile), c.Resolve(t.KeyFile)); err != nil {
+	if err := certificate.Load(c.Resolve(t.CertFile), c.Resolve(t.KeyFile)); err != nil {
 		r.add("listen.tls.cert_file", plainPathError(err), "name a certificate in PEM, and the key that belongs to it")
 	}
 }

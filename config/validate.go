@@ -28,8 +28,6 @@ var (
 	// Names that rules can spell: source and target in the mapping grammar.
 	nameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 	envForm  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	// A name under which a host is reached: dots between letters, digits and dashes.
-	hostForm = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}$`)
 	// What a token_auth looks like; nobody names a file or variable so.
 	tokenForm = regexp.MustCompile(`^[0-9a-f]{32,}$`)
 	// The characters that Matomo takes in a login.
@@ -39,7 +37,9 @@ var (
 // validate reports everything that is wrong with c beyond its form.
 func (c *Config) validate(r *report) {
 	c.validateListen(r)
-	c.validateTLS(r)
+	for _, p := range c.Listen.TLS.Check() {
+		r.add("listen.tls."+p.Key, p.Msg, p.Hint)
+	}
 	validatePlace(r, "listen", "monitor_token", c.Listen.MonitorTokenFile, c.Listen.MonitorTokenEnv)
 	c.SCIM.validate(r)
 	c.Database.validate(r)
@@ -69,31 +69,6 @@ func (c *Config) validateListen(r *report) {
 	_, port, err := net.SplitHostPort(c.Listen.SCIM)
 	if c.Listen.SCIM == c.Listen.Metrics && err == nil && port != "0" {
 		r.add("listen.metrics", "is the same address as listen.scim", "give metrics a port of its own, one that the internet does not reach")
-	}
-}
-
-// validateTLS wants a certificate from one place, and all of it.
-func (c *Config) validateTLS(r *report) {
-	const path = "listen.tls"
-	t := c.Listen.TLS
-	switch {
-	case t.CertFile != "" && len(t.ACMEHosts) > 0:
-		r.add(path+".acme_hosts", "cert_file is set too", "keep one of the two: a certificate of your own, or one from an ACME authority")
-	case t.CertFile != "" && t.KeyFile == "":
-		r.add(path+".cert_file", "there is no key for it", "say key_file: PATH")
-	case t.CertFile == "" && t.KeyFile != "":
-		r.add(path+".key_file", "there is no certificate for it", "say cert_file: PATH")
-	}
-	for i, host := range t.ACMEHosts {
-		if !hostForm.MatchString(host) {
-			r.add(fmt.Sprintf("%s.acme_hosts[%d]", path, i), fmt.Sprintf("%q is no name of a host", host), "write it as in the address that the identity provider uses: scim.example.com")
-		}
-	}
-	validateUnique(r, path+".acme_hosts", t.ACMEHosts)
-	if t.ACMEURL != "" {
-		if u, err := url.Parse(t.ACMEURL); err != nil || u.Scheme != "https" || u.Host == "" {
-			r.add(path+".acme_url", "is no https address", "remove the key for Let's Encrypt")
-		}
 	}
 }
 

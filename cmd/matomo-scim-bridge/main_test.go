@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/care"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/demo"
 	"github.com/matomo-scim/bridge/internal/app"
 )
@@ -100,7 +101,7 @@ func pushPerson(ts *testscript.TestScript, _ bool, args []string) {
 // untilDown waits until /health says that a part is down.
 func untilDown(ts *testscript.TestScript, _ bool, _ []string) {
 	for range 2000 {
-		page, err := askHealth(context.Background(), ts.Getenv("METRICS_ADDR"))
+		page, err := care.Ask(context.Background(), ts.Getenv("METRICS_ADDR"))
 		if err == nil && page.Status == app.StateDown {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/care"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
 )
@@ -99,7 +100,6 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 		c.serveCommand(),
 		c.demoCommand(),
 		c.checkCommand(),
-		c.healthCommand(),
 		c.explainCommand(),
 		c.planCommand(),
 		c.syncCommand(),
@@ -108,13 +108,20 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 		c.inventoryCommand(),
 		c.credentialCommand(),
 		c.auditCommand(),
-		c.backupCommand(),
-		c.restoreCommand(),
 		c.simulateCommand(),
 		c.configCommand(),
 		c.versionCommand(),
 	)
+	root.AddCommand(c.care().Commands()...)
 	return root
+}
+
+// care is the program as the commands of an operator see it.
+func (c *cli) care() *care.Care {
+	return &care.Care{
+		Load: c.load, Options: c.options, Printer: c.printer, Stderr: c.stderr,
+		Exit: func(code int) error { return exitCode(code) },
+	}
 }
 
 // group is a command that only holds others.

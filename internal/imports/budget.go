@@ -29,16 +29,17 @@ const (
 var small = map[string]string{
 	"cmd/matomo-scim-bridge/internal/arguments": "what people type, read in one way by every command",
 	"cmd/matomo-scim-bridge/internal/terminal":  "how commands look, apart from what they say",
-	"config/changes":                 "what differs and what is live, apart from what a key means",
-	"config/extension":               "SCIM schemas in the file, apart from the keys of the service",
-	"scim/discovery":                 "what the front says about itself, apart from what it does",
-	"internal/sheet":                 "CSV that no spreadsheet runs, for every export alike",
-	"internal/reconcile/lease":       "what keeps two writers from one login, tested by itself",
-	"internal/reconcile/trail":       "what is put on record, apart from when",
-	"internal/reconcile/ruleset":     "which rules decide, apart from what is decided",
-	"internal/database/databasetest": "a store on both engines for tests, and no more than that",
-	"matomo/tokendb/tokendbtest":     "the same for Matomo's table of tokens",
-	"internal/testserver":            "how a server is run for tests, whichever database it is",
+	"config/certificate":                        "what the keys of TLS mean together, apart from the rest of the file",
+	"config/changes":                            "what differs and what is live, apart from what a key means",
+	"config/extension":                          "SCIM schemas in the file, apart from the keys of the service",
+	"scim/discovery":                            "what the front says about itself, apart from what it does",
+	"internal/sheet":                            "CSV that no spreadsheet runs, for every export alike",
+	"internal/reconcile/lease":                  "what keeps two writers from one login, tested by itself",
+	"internal/reconcile/trail":                  "what is put on record, apart from when",
+	"internal/reconcile/ruleset":                "which rules decide, apart from what is decided",
+	"internal/database/databasetest":            "a store on both engines for tests, and no more than that",
+	"matomo/tokendb/tokendbtest":                "the same for Matomo's table of tokens",
+	"internal/testserver":                       "how a server is run for tests, whichever database it is",
 }
 
 // Sizes are the figures of a package, or of the module as a whole.

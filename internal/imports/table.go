@@ -33,9 +33,10 @@ var table = map[string]row{
 	"internal/listen":   {},
 	"internal/sheet":    {},
 	// The configuration declares schemas, and checks them by the tables they extend.
-	"config":           {imports: []string{"config/extension"}},
-	"config/changes":   {imports: []string{"config"}},
-	"config/extension": {pure: true, imports: []string{"scim/schema"}},
+	"config":             {imports: []string{"config/certificate", "config/extension"}},
+	"config/certificate": {},
+	"config/changes":     {imports: []string{"config"}},
+	"config/extension":   {pure: true, imports: []string{"scim/schema"}},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.
 	"scim/schema/jsonobject": {pure: true},
@@ -136,10 +137,11 @@ var table = map[string]row{
 	"internal/app": {all: true},
 	"cmd/matomo-scim-bridge/internal/terminal":  {},
 	"cmd/matomo-scim-bridge/internal/demo":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/care":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
 	"cmd/matomo-scim-bridge/internal/arguments": {},
 	"cmd/matomo-scim-bridge/internal/papers":    {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "internal/app"}},
 	"cmd/matomo-scim-bridge": {imports: []string{
-		"cmd/matomo-scim-bridge/internal/arguments",
+		"cmd/matomo-scim-bridge/internal/care", "cmd/matomo-scim-bridge/internal/arguments",
 		"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/papers", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app",
 	}},
 

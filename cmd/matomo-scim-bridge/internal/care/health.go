@@ -1,4 +1,4 @@
-package main
+package care
 
 import (
 	"context"
@@ -28,7 +28,7 @@ import (
 const healthTimeout = 3 * time.Second
 
 // healthCommand shows the parts of the running bridge.
-func (c *cli) healthCommand() *cobra.Command {
+func (c *Care) healthCommand() *cobra.Command {
 	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "health",
@@ -46,12 +46,12 @@ or when no bridge answers.`,
 }
 
 // health asks and prints.
-func (c *cli) health(ctx context.Context, quiet bool) error {
-	cfg, err := c.load()
+func (c *Care) health(ctx context.Context, quiet bool) error {
+	cfg, err := c.Load()
 	if err != nil {
 		return err
 	}
-	page, err := askHealth(ctx, cfg.Listen.Metrics)
+	page, err := Ask(ctx, cfg.Listen.Metrics)
 	if err != nil {
 		return fmt.Errorf("no bridge answers at %s: %w", cfg.Listen.Metrics, err)
 	}
@@ -61,14 +61,14 @@ func (c *cli) health(ctx context.Context, quiet bool) error {
 		}
 	}
 	if page.Status == app.StateDown {
-		return exitCode(exitError)
+		return c.Exit(Down)
 	}
 	return nil
 }
 
-// askHealth fetches /health from the address that metrics are served at. One that stands for
+// Ask fetches /health from the address that metrics are served at. One that stands for
 // every interface is asked on this host, where no token is needed.
-func askHealth(ctx context.Context, listen string) (*app.HealthPage, error) {
+func Ask(ctx context.Context, listen string) (*app.HealthPage, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return nil, err
@@ -99,8 +99,8 @@ func askHealth(ctx context.Context, listen string) (*app.HealthPage, error) {
 }
 
 // printHealth prints one line a part, with what to do below it.
-func (c *cli) printHealth(page *app.HealthPage) error {
-	p := c.printer()
+func (c *Care) printHealth(page *app.HealthPage) error {
+	p := c.Printer()
 	for _, part := range page.Components {
 		mark := p.Red(fmt.Sprintf("%-8s", part.State))
 		switch part.State {

@@ -1,4 +1,4 @@
-package main
+package care
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 //   - What is restored is old, so it is looked at before it counts. See app.Restore.
 
 // backupCommand saves the database.
-func (c *cli) backupCommand() *cobra.Command {
+func (c *Care) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Save the SQLite database while the bridge runs",
@@ -32,19 +32,33 @@ A PostgreSQL database is saved with pg_dump.`,
 		Example: "  matomo-scim-bridge backup /var/backups/bridge-$(date +%F).db",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withReadOnly(cmd.Context(), func(ctx context.Context, s *app.Services) error {
-				if err := s.DB.Backup(ctx, args[0]); err != nil {
-					return err
-				}
-				_, err := fmt.Fprintf(c.stderr, "saved to %s; try it now and then with: matomo-scim-bridge restore --check %s\n", args[0], args[0])
-				return err
-			})
+			return c.backup(cmd.Context(), args[0])
 		},
 	}
 }
 
+// backup saves the database of the configuration, which it opens to be read.
+func (c *Care) backup(ctx context.Context, to string) error {
+	cfg, err := c.Load()
+	if err != nil {
+		return err
+	}
+	opt := c.Options()
+	opt.ReadOnly = true
+	s, err := app.Open(ctx, cfg, opt)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.DB.Backup(ctx, to); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.Stderr, "saved to %s; try it now and then with: matomo-scim-bridge restore --check %s\n", to, to)
+	return err
+}
+
 // restoreCommand puts a backup in the place of the database.
-func (c *cli) restoreCommand() *cobra.Command {
+func (c *Care) restoreCommand() *cobra.Command {
 	var confirm, check, force bool
 	cmd := &cobra.Command{
 		Use:   "restore FILE | --check FILE | --confirm",
@@ -78,21 +92,21 @@ Exit code 3 means that the record in the backup is broken; --force accepts it.`,
 }
 
 // confirmRestore ends the time in which nothing is written.
-func (c *cli) confirmRestore() error {
-	cfg, err := c.load()
+func (c *Care) confirmRestore() error {
+	cfg, err := c.Load()
 	if err != nil {
 		return err
 	}
 	if err := app.ConfirmRestore(cfg); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(c.stderr, "confirmed; restart the bridge, and the configured modes count again")
+	_, err = fmt.Fprintln(c.Stderr, "confirmed; restart the bridge, and the configured modes count again")
 	return err
 }
 
 // checkBackup tells what a restore would find.
-func (c *cli) checkBackup(ctx context.Context, file string) error {
-	out, err := app.CheckBackup(ctx, file, c.options())
+func (c *Care) checkBackup(ctx context.Context, file string) error {
+	out, err := app.CheckBackup(ctx, file, c.Options())
 	if err != nil {
 		return err
 	}
@@ -100,19 +114,19 @@ func (c *cli) checkBackup(ctx context.Context, file string) error {
 }
 
 // restore puts the file in place and says what comes next.
-func (c *cli) restore(ctx context.Context, file string, force bool) error {
-	cfg, err := c.load()
+func (c *Care) restore(ctx context.Context, file string, force bool) error {
+	cfg, err := c.Load()
 	if err != nil {
 		return err
 	}
-	out, err := app.Restore(ctx, cfg, file, force, c.options())
+	out, err := app.Restore(ctx, cfg, file, force, c.Options())
 	if errors.Is(err, app.ErrBroken) {
 		return c.printRecord(out)
 	}
 	if err != nil {
 		return err
 	}
-	p := c.printer()
+	p := c.Printer()
 	p.Line("%s %s, head %d %s", p.Green("restored"), terminal.Plural(int(out.Entries), "entry"), out.Entries, out.Head)
 	if out.Kept != "" {
 		p.Field("kept", out.Kept)
@@ -125,8 +139,8 @@ func (c *cli) restore(ctx context.Context, file string, force bool) error {
 // two heads with the same number must be equal, in a backup as in the original.
 
 // printRecord prints the verdict on the record of a backup.
-func (c *cli) printRecord(out *app.Restoration) error {
-	p := c.printer()
+func (c *Care) printRecord(out *app.Restoration) error {
+	p := c.Printer()
 	for _, problem := range out.Problems {
 		p.Line("%s %s", p.Red("broken"), problem)
 	}
@@ -134,5 +148,5 @@ func (c *cli) printRecord(out *app.Restoration) error {
 		p.Line("%s %s, head %d %s", p.Green("ok"), terminal.Plural(int(out.Entries), "entry"), out.Entries, out.Head)
 		return p.Err()
 	}
-	return errors.Join(p.Err(), exitCode(exitTampered))
+	return errors.Join(p.Err(), c.Exit(Tampered))
 }
