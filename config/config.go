@@ -31,6 +31,8 @@ import (
 
 	"github.com/matomo-scim/bridge/config/certificate"
 	"github.com/matomo-scim/bridge/config/extension"
+	"github.com/matomo-scim/bridge/config/secret"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // EnvPath is the environment variable that names the configuration file when
@@ -39,6 +41,9 @@ const EnvPath = "SCIM_BRIDGE_CONFIG"
 
 // DefaultPath is read when neither --config nor EnvPath is set.
 const DefaultPath = "bridge.yaml"
+
+// Secret is a place where a secret is kept: see secret.Secret.
+type Secret = secret.Secret
 
 // maxSize bounds the file: the largest sensible one has a few hundred lines.
 const maxSize = 1 << 20
@@ -76,6 +81,15 @@ type Listen struct {
 	MonitorTokenEnv  string `yaml:"monitor_token_env"`
 	// Metrics serves /metrics and /health, which are not for the world.
 	Metrics string `yaml:"metrics"`
+	// TrustedProxies are the address blocks of proxies that say where a request
+	// really comes from.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// PublicDiscovery answers ServiceProviderConfig, Schemas and ResourceTypes
+	// without a credential.
+	PublicDiscovery bool `yaml:"public_discovery"`
+	// WrongTokensPerMinute is how many an address may send before it is slowed
+	// down; 0 is no limit.
+	WrongTokensPerMinute int `yaml:"wrong_tokens_per_minute"`
 
 	// MonitorToken is that place; zero when none is configured.
 	MonitorToken Secret `yaml:"-"`
@@ -130,6 +144,14 @@ type Source struct {
 	// StrictMembers refuses groups with members that nobody has, instead of
 	// keeping these aside until they arrive.
 	StrictMembers bool `yaml:"strict_members"`
+	// RequestsPerSecond is the most that one of its credentials may make; 0 is no
+	// limit.
+	RequestsPerSecond int `yaml:"requests_per_second"`
+	// Basic also lets it sign in with HTTP Basic.
+	Basic bool `yaml:"basic"`
+	// JWT lets it sign in with tokens of its own issuer.
+	JWT     source.JWT     `yaml:"jwt"`
+	Journal source.Journal `yaml:"journal"`
 }
 
 // Target is one Matomo instance.
@@ -348,7 +370,7 @@ func readLimited(path string) ([]byte, error) {
 
 // fileProblem words why the configuration itself cannot be read.
 func fileProblem(path string, err error) Problem {
-	p := Problem{File: path, Msg: plainPathError(err)}
+	p := Problem{File: path, Msg: secret.PathError(err)}
 	if errors.Is(err, fs.ErrNotExist) {
 		p.Hint = "name the file with --config or " + EnvPath + ", or start one: matomo-scim-bridge config example > " + DefaultPath
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/matomo-scim/bridge/config/certificate"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // minimal is the shortest file that is right.
@@ -79,11 +80,14 @@ func TestParse_FillsInDefaults(t *testing.T) {
 	}
 	want := &Config{
 		Path:     "bridge.yaml",
-		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", TLS: certificate.Keys{ACMEDir: "acme"}},
+		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", WrongTokensPerMinute: 120, TLS: certificate.Keys{ACMEDir: "acme"}},
 		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: "auto", Level: "info"},
 		Database: Database{URL: "sqlite:bridge.db"},
-		Sources:  []Source{{Name: "scim", Type: "scim", Profile: "generic", Lifecycle: true}},
+		Sources: []Source{{
+			Name: "scim", Type: "scim", Profile: "generic", Lifecycle: true,
+			JWT: source.JWT{Scopes: []string{"users", "groups", "read"}}, Journal: source.Journal{Keep: 168 * time.Hour},
+		}},
 		Targets: []Target{{
 			Name: "main", URL: "https://matomo.example.com/", Login: "bridge", TokenFile: "token",
 			Mode: "observe", Manage: "exclusive", RequestsPerMinute: 100, SignIn: "sso",
@@ -174,10 +178,10 @@ audit: {checkpoint_file: notes, signing_key_file: key.pem, every: 1m, journal_fi
 	if want := (SCIM{MaxBody: 2 << 20, MaxOperations: 2000, MaxPage: 200, MaxFilter: 1024}); c.SCIM != want {
 		t.Errorf("scim = %+v, want %+v", c.SCIM, want)
 	}
-	wantSources := []Source{
-		{Name: "okta", Type: SourceSCIM, Profile: ProfileStrict},
-		{Name: "entra", Type: SourceSCIM, Profile: ProfileEntra, Lifecycle: true},
-	}
+	okta, entra := defaultSource(), defaultSource()
+	okta.Name, okta.Profile, okta.Lifecycle = "okta", ProfileStrict, false
+	entra.Name, entra.Profile = "entra", ProfileEntra
+	wantSources := []Source{okta, entra}
 	if diff := cmp.Diff(wantSources, c.Sources); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}

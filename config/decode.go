@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/matomo-scim/bridge/config/spelling"
 )
 
 // The library's own decoding into structs reports unknown keys without a column
@@ -188,7 +190,7 @@ func (r *report) scalar(path string, n *yaml.Node, v reflect.Value, tag reflect.
 	kind := n.ShortTag()
 	switch {
 	case v.Type() == durationType:
-		d, err := parseDuration(n.Value)
+		d, err := ParseDuration(n.Value)
 		if _, never := tag.Lookup("never"); never && n.Value == "never" {
 			d, err = 0, nil
 		} else if never && err == nil && d == 0 {
@@ -227,7 +229,7 @@ func (r *report) text(path string, n *yaml.Node, v reflect.Value) {
 	if e, ok := reflect.TypeAssert[enum](v); ok && !slices.Contains(e.values(), n.Value) {
 		allowed := e.values()
 		hint := "use one of: " + strings.Join(allowed, ", ")
-		if near := nearest(n.Value, allowed); near != "" {
+		if near := spelling.Nearest(n.Value, allowed); near != "" {
 			hint = "did you mean " + near + "? (one of: " + strings.Join(allowed, ", ") + ")"
 		}
 		r.addAt(at, path, fmt.Sprintf("%q is not known here", n.Value), hint)
@@ -249,9 +251,10 @@ func isNull(n *yaml.Node) bool {
 // days is the part of a duration that Go does not know.
 var days = regexp.MustCompile(`^(\d{1,6})d(.*)$`)
 
-// parseDuration reads a Go duration, with days in front: 30d, 1d12h. Negative
-// ones and bare numbers are errors.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads a duration as people write it, in the file and on the command
+// line: Go's form, with days in front (30d, 1d12h). Negative ones and bare numbers
+// are errors.
+func ParseDuration(s string) (time.Duration, error) {
 	var total time.Duration
 	rest := s
 	if m := days.FindStringSubmatch(s); m != nil {

@@ -67,7 +67,7 @@ func TestDecode_Refuses(t *testing.T) {
 		"key of a later version": {
 			"listen: {quic: {}}",
 			[]string{"9:10 listen.quic: unknown key"},
-			"known here: scim, tls, monitor_token_file, monitor_token_env, metrics",
+			"known here: scim, tls, monitor_token_file, monitor_token_env, metrics, trusted_proxies, public_discovery, wrong_tokens_per_minute",
 		},
 		"merge key": {
 			"guards: {<<: {}}",
@@ -321,8 +321,8 @@ func TestParseDuration(t *testing.T) {
 		"0s": 0, "10s": 10 * time.Second, "1h30m": 90 * time.Minute, "720h": 720 * time.Hour,
 		"30d": 720 * time.Hour, "1d12h": 36 * time.Hour, "0d": 0,
 	} {
-		if got, err := parseDuration(text); err != nil || got != want {
-			t.Errorf("parseDuration(%q) = %v, %v; want %v", text, got, err, want)
+		if got, err := ParseDuration(text); err != nil || got != want {
+			t.Errorf("ParseDuration(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
 	for text, want := range map[string]string{
@@ -338,8 +338,8 @@ func TestParseDuration(t *testing.T) {
 		"999999d": "that is more than a hundred years",
 		"1w":      "this is not a duration",
 	} {
-		if got, err := parseDuration(text); err == nil || err.Error() != want {
-			t.Errorf("parseDuration(%q) = %v, %v; want error %q", text, got, err, want)
+		if got, err := ParseDuration(text); err == nil || err.Error() != want {
+			t.Errorf("ParseDuration(%q) = %v, %v; want error %q", text, got, err, want)
 		}
 	}
 }
@@ -356,42 +356,6 @@ func TestDecode_DeleteAfter(t *testing.T) {
 		ps := wrong(t, at(zero))
 		if want := `0 is unclear here: write "never", or a duration above 0`; ps[0].Msg != want {
 			t.Errorf("%s: %q, want %q", zero, ps[0].Msg, want)
-		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	words := []string{"url", "token_file", "token_env", "mode", "manage", "requests_per_minute"}
-	for in, want := range map[string]string{
-		"ulr": "url", "URL": "url", "tokenfile": "token_file", "token-env": "token_env", "mod": "mode",
-		"request_per_minutes": "requests_per_minute", "colour": "", "x": "", "": "",
-		strings.Repeat("url", 100): "",
-	} {
-		if got := nearest(in, words); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
-func TestDistance(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0},
-		{"abc", "abc", 0},
-		{"", "abc", 3},
-		{"abc", "", 3},
-		{"abc", "abd", 1},
-		{"abc", "acb", 1},
-		{"abc", "xabc", 1},
-		{"kitten", "sitting", 3},
-	} {
-		if got := distance(tc.a, tc.b); got != tc.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tc.a, tc.b, got, tc.want)
-		}
-		if got := distance(tc.b, tc.a); got != tc.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tc.b, tc.a, got, tc.want)
 		}
 	}
 }

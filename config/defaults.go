@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/matomo-scim/bridge/config/certificate"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // Every default of the file stands here. example.yaml shows the same values,
@@ -13,7 +14,7 @@ import (
 // defaults is a Config before the file is laid over it.
 func defaults() *Config {
 	return &Config{
-		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", TLS: certificate.Keys{ACMEDir: "acme"}},
+		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", WrongTokensPerMinute: 120, TLS: certificate.Keys{ACMEDir: "acme"}},
 		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: LogAuto, Level: LevelInfo},
 		Database: Database{URL: sqliteScheme + "bridge.db"},
@@ -29,7 +30,11 @@ func defaults() *Config {
 
 // defaultSource is a list entry of sources before its keys are read.
 func defaultSource() Source {
-	return Source{Type: SourceSCIM, Profile: ProfileGeneric, Lifecycle: true}
+	return Source{
+		Type: SourceSCIM, Profile: ProfileGeneric, Lifecycle: true,
+		JWT:     source.Default(),
+		Journal: source.DefaultJournal(),
+	}
 }
 
 // defaultTarget is a list entry of targets before its keys are read. Nothing is
@@ -74,6 +79,9 @@ func (c *Config) fillDependent() {
 		s := defaultSource()
 		s.Name = "scim"
 		c.Sources = []Source{s}
+	}
+	for i := range c.Sources {
+		c.Sources[i].JWT.Fill()
 	}
 	if c.Guards.SuperuserSources == nil && len(c.Sources) == 1 {
 		c.Guards.SuperuserSources = []string{c.Sources[0].Name}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,13 @@ func TestExample_MentionsEveryKey(t *testing.T) {
 	}
 }
 
+// together are keys that make sense only with others: one that is commented out is
+// tried with its company.
+var together = map[string][]string{
+	"entra_tenant": {"app_ids"}, "issuer": {"audience", "app_ids"}, "audience": {"issuer", "app_ids"},
+	"app_ids": {"issuer", "audience"}, "client_claim": {"issuer", "audience", "app_ids"},
+}
+
 // And each alternative that is commented out is right when it replaces the
 // line above it.
 func TestExample_CommentedAlternativesAreRight(t *testing.T) {
@@ -63,9 +71,10 @@ func TestExample_CommentedAlternativesAreRight(t *testing.T) {
 		tried++
 		var text []string
 		for j, other := range lines {
+			company := commented.FindStringSubmatch(other)
 			switch {
-			case j == i:
-				text = append(text, m[1]+strings.TrimPrefix(strings.TrimSpace(line), "# "))
+			case j == i || company != nil && slices.Contains(together[m[2]], company[2]):
+				text = append(text, strings.Replace(other, "# ", "", 1))
 			case strings.Contains(strings.ToLower(line), "token_database") && strings.HasSuffix(other, `: ""`):
 				other = strings.Replace(other, `address: ""`, "address: db:3306", 1)
 				other = strings.Replace(other, `name: ""`, "name: matomo", 1)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/config/certificate"
+	"github.com/matomo-scim/bridge/config/secret"
 )
 
 // secretsDir is where container engines mount secrets, readable as they see fit.
@@ -25,9 +26,9 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 	bind := func(file, env string) Secret {
 		switch {
 		case file != "":
-			return fileSecret(c.Resolve(file))
+			return secret.File(c.Resolve(file))
 		case env != "":
-			return envSecret(env, getenv)
+			return secret.Env(env, getenv)
 		default:
 			return Secret{}
 		}
@@ -62,7 +63,7 @@ func (c *Config) checkFiles(r *report, rules fileRules) {
 		switch {
 		case name == "":
 		case err != nil:
-			r.add(path, fmt.Sprintf("%s: %s", file, plainPathError(err)), "relative names start at the folder of this file")
+			r.add(path, fmt.Sprintf("%s: %s", file, secret.PathError(err)), "relative names start at the folder of this file")
 		case info.IsDir():
 			r.add(path, file+" is a folder", "name the files one by one")
 		}
@@ -75,9 +76,9 @@ func (c *Config) checkCertificate(r *report, rules fileRules) {
 	if t.CertFile == "" || t.KeyFile == "" {
 		return
 	}
-	rules.checkSecret(r, "listen.tls.key", fileSecret(c.Resolve(t.KeyFile)))
+	rules.checkSecret(r, "listen.tls.key", secret.File(c.Resolve(t.KeyFile)))
 	if err := certificate.Load(c.Resolve(t.CertFile), c.Resolve(t.KeyFile)); err != nil {
-		r.add("listen.tls.cert_file", plainPathError(err), "name a certificate in PEM, and the key that belongs to it")
+		r.add("listen.tls.cert_file", secret.PathError(err), "name a certificate in PEM, and the key that belongs to it")
 	}
 }
 
@@ -87,23 +88,23 @@ func (f fileRules) checkSecret(r *report, key string, s Secret) {
 	switch {
 	case s.IsZero():
 		return
-	case s.env != "":
+	case s.Path() == "":
 		if _, err := s.Read(); err != nil {
 			r.add(key+"_env", err.Error(), "set it for the bridge's process, or use "+key[strings.LastIndex(key, ".")+1:]+"_file")
 		}
 		return
 	}
 	key += "_file"
-	info, err := os.Stat(s.file)
+	info, err := os.Stat(s.Path())
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("is a folder")
 	}
 	if err != nil {
-		r.add(key, fmt.Sprintf("%s: %s", s.file, plainPathError(err)), "relative names start at the folder of this file")
+		r.add(key, fmt.Sprintf("%s: %s", s.Path(), secret.PathError(err)), "relative names start at the folder of this file")
 		return
 	}
-	if msg := f.exposed(s.file, info.Mode().Perm()); msg != "" {
-		r.add(key, s.file+" "+msg, "chmod 600 "+s.file)
+	if msg := f.exposed(s.Path(), info.Mode().Perm()); msg != "" {
+		r.add(key, s.Path()+" "+msg, "chmod 600 "+s.Path())
 		return
 	}
 	if _, err := s.Read(); err != nil {

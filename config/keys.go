@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/matomo-scim/bridge/config/spelling"
 )
 
 // The structs of config.go are the list of known keys: nothing here repeats
@@ -32,7 +34,7 @@ func (r *report) unknownKey(path string, key, value *yaml.Node, t reflect.Type) 
 	at := mark{key.Line, key.Column}
 	full := join(path, key.Value)
 	known := keysOf(t)
-	if base, ok := literals[nearest(key.Value, literalKeys())]; ok && value.Kind == yaml.ScalarNode {
+	if base, ok := literals[spelling.Nearest(key.Value, literalKeys())]; ok && value.Kind == yaml.ScalarNode {
 		r.hideSecret(value.Value)
 		if slices.Contains(known, base+"_file") {
 			r.spoilt[join(path, base+"_file")] = true
@@ -41,7 +43,7 @@ func (r *report) unknownKey(path string, key, value *yaml.Node, t reflect.Type) 
 			return
 		}
 	}
-	if near := nearest(key.Value, known); near != "" {
+	if near := spelling.Nearest(key.Value, known); near != "" {
 		r.spoilt[join(path, near)] = true
 		r.addAt(at, full, "unknown key", "did you mean "+near+"?")
 		return
@@ -128,46 +130,4 @@ func homeOf(key string) string {
 		}
 	})
 	return strings.Join(homes, " or ")
-}
-
-// nearest is the word closest to s, when it is close enough to be what was
-// meant: at most one edit in three characters, and no more than three.
-func nearest(s string, words []string) string {
-	s = strings.ToLower(strings.ReplaceAll(s, "-", "_"))
-	best, limit := "", min(3, max(1, len(s)/3))+1
-	for _, w := range words {
-		if d := distance(s, strings.ToLower(w)); d < limit {
-			best, limit = w, d
-		}
-	}
-	return best
-}
-
-// distance is the optimal string alignment distance of two short words:
-// how many characters must be inserted, removed, replaced or
-// swapped with their neighbour to turn a into b.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return max(len(a), len(b))
-	}
-	two, one := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range one {
-		one[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(one[j]+1, row[j-1]+1, one[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], two[j-2]+1)
-			}
-		}
-		two, one = one, row
-	}
-	return one[len(b)]
 }

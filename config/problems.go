@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/matomo-scim/bridge/config/secret"
 )
 
 // Problem is one thing wrong with the file. Its texts are fit for a terminal, a
@@ -179,17 +181,17 @@ func (r *report) excerpt(line int) string {
 	}
 	text := strings.TrimRight(r.lines[line-1], " \r\t")
 	for _, s := range r.hide {
-		text = strings.ReplaceAll(text, s, redacted)
+		text = strings.ReplaceAll(text, s, secret.Redacted)
 	}
-	text = urlPassword.ReplaceAllString(text, "${1}"+redacted+"@")
+	text = urlPassword.ReplaceAllString(text, "${1}"+secret.Redacted+"@")
 	if at := secretKey.FindStringIndex(text); at != nil && at[1] < len(text) {
-		text = text[:at[1]] + redacted
+		text = text[:at[1]] + secret.Redacted
 	}
 	// A value may stand on the line below its key.
 	if line > 1 {
 		above := strings.TrimRight(r.lines[line-2], " \r\t|>-+")
 		if at := secretKey.FindStringIndex(above + " "); at != nil && at[1] >= len(above) {
-			text = redacted
+			text = secret.Redacted
 		}
 	}
 	return printable(text)

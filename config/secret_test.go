@@ -10,6 +10,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/matomo-scim/bridge/config/secret"
 )
 
 func TestSecret_Read(t *testing.T) {
@@ -23,14 +25,14 @@ func TestSecret_Read(t *testing.T) {
 		"empty":                {"", "", "is empty"},
 		"line end and no more": {"\n", "", "is empty"},
 		"too long": {
-			strings.Repeat("x", maxSecret+1),
+			strings.Repeat("x", secret.MaxSize+1),
 			"",
 			"has more than 65536 bytes: that is no token or password",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, t.TempDir(), "secret", tc.text)
-			got, err := fileSecret(path).Read()
+			got, err := secret.File(path).Read()
 			if tc.wantErr != "" {
 				if want := "file " + path + " " + tc.wantErr; err == nil || err.Error() != want {
 					t.Errorf("error = %v, want %q", err, want)
@@ -46,7 +48,7 @@ func TestSecret_Read(t *testing.T) {
 
 func TestSecret_ReadsAgain(t *testing.T) {
 	dir := t.TempDir()
-	s := fileSecret(write(t, dir, "secret", "old"))
+	s := secret.File(write(t, dir, "secret", "old"))
 	if got, err := s.Read(); err != nil || got != "old" {
 		t.Fatalf("Read = %q, %v", got, err)
 	}
@@ -55,7 +57,7 @@ func TestSecret_ReadsAgain(t *testing.T) {
 		t.Errorf("Read after the file changed = %q, %v; want new", got, err)
 	}
 	value := "one"
-	e := envSecret("X", func(string) string { return value })
+	e := secret.Env("X", func(string) string { return value })
 	value = "two\n"
 	if got, err := e.Read(); err != nil || got != "two" {
 		t.Errorf("Read of the environment = %q, %v; want two", got, err)
@@ -69,10 +71,10 @@ func TestSecret_Nowhere(t *testing.T) {
 		want string
 	}{
 		"zero":        {Secret{}, "no secret is configured"},
-		"no file":     {fileSecret(missing), "file " + missing + ": there is no such file"},
-		"no variable": {envSecret("X", noEnv), "environment variable X is not set, or empty"},
+		"no file":     {secret.File(missing), "file " + missing + ": there is no such file"},
+		"no variable": {secret.Env("X", noEnv), "environment variable X is not set, or empty"},
 		"only newline": {
-			envSecret("X", env("X", "\n")),
+			secret.Env("X", env("X", "\n")),
 			"environment variable X is not set, or empty",
 		},
 	} {
@@ -80,7 +82,7 @@ func TestSecret_Nowhere(t *testing.T) {
 			t.Errorf("%s: Read = %q, %v; want %q", name, v, err, tc.want)
 		}
 	}
-	if (Secret{}).Source() != "nowhere" || !(Secret{}).IsZero() || envSecret("X", noEnv).IsZero() {
+	if (Secret{}).Source() != "nowhere" || !(Secret{}).IsZero() || secret.Env("X", noEnv).IsZero() {
 		t.Error("IsZero or Source of the zero Secret is wrong")
 	}
 }
@@ -114,10 +116,10 @@ func TestSecret_NeverShows(t *testing.T) {
 		"config %+v": fmt.Sprintf("%+v", *c), "config %#v": fmt.Sprintf("%#v", *c),
 		"json": string(jsonText), "yaml": string(yamlText), "zap": string(encoder),
 	} {
-		if strings.Contains(text, "s3cr3t") || strings.Contains(text, token.file) {
+		if strings.Contains(text, "s3cr3t") || strings.Contains(text, token.Path()) {
 			t.Errorf("%s shows the secret or its place: %s", name, text)
 		}
-		if !strings.Contains(text, redacted) {
+		if !strings.Contains(text, secret.Redacted) {
 			t.Errorf("%s does not say that something is left out: %s", name, text)
 		}
 	}
@@ -131,22 +133,22 @@ func TestConnString(t *testing.T) {
 		"sqlite":           {Database{URL: "sqlite:/b.db"}, "sqlite:/b.db", ""},
 		"without password": {Database{URL: "postgres://u@h/db"}, "postgres://u@h/db", ""},
 		"with password": {
-			Database{URL: "postgres://u@h/db?sslmode=require", Password: envSecret("P", env("P", "p@ss/w:rd"))},
+			Database{URL: "postgres://u@h/db?sslmode=require", Password: secret.Env("P", env("P", "p@ss/w:rd"))},
 			"postgres://u:p%40ss%2Fw%3Ard@h/db?sslmode=require",
 			"",
 		},
 		"password is gone": {
-			Database{URL: "postgres://u@h/db", Password: envSecret("P", noEnv)},
+			Database{URL: "postgres://u@h/db", Password: secret.Env("P", noEnv)},
 			"",
 			"database password: environment variable P is not set, or empty",
 		},
 		"not even a URL": {
-			Database{URL: "postgres://u@h:port/db", Password: envSecret("P", env("P", "s3cr3t"))},
+			Database{URL: "postgres://u@h:port/db", Password: secret.Env("P", env("P", "s3cr3t"))},
 			"",
 			"database url: not a URL",
 		},
 		"user only in hint": {
-			Database{URL: "postgres:///db?host=/run/pg", Password: envSecret("P", env("P", "x"))},
+			Database{URL: "postgres:///db?host=/run/pg", Password: secret.Env("P", env("P", "x"))},
 			"postgres://:x@/db?host=/run/pg",
 			"",
 		},

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // Tokens have a file of their own because they may need a second server, with
@@ -87,7 +89,7 @@ func (d TokenDatabase) Protection() TokenTLS {
 		return d.TLS
 	}
 	host, _, err := net.SplitHostPort(d.Address)
-	if d.Socket != "" || err == nil && isLoopback(host) {
+	if d.Socket != "" || err == nil && source.IsLoopback(host) {
 		return TokenTLSNone
 	}
 	return TokenTLSVerify

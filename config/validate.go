@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/matomo-scim/bridge/config/extension"
+	"github.com/matomo-scim/bridge/config/source"
 )
 
 // The checks of this file look at keys together and touch nothing outside the
@@ -70,6 +70,8 @@ func (c *Config) validateListen(r *report) {
 	if c.Listen.SCIM == c.Listen.Metrics && err == nil && port != "0" {
 		r.add("listen.metrics", "is the same address as listen.scim", "give metrics a port of its own, one that the internet does not reach")
 	}
+	source.CheckBlocks(c.Listen.TrustedProxies, r.below("listen.trusted_proxies"))
+	r.between("listen.wrong_tokens_per_minute", c.Listen.WrongTokensPerMinute, 0, 100_000)
 }
 
 // validate keeps the limits where a request fits into memory and the usual ones are
@@ -150,8 +152,10 @@ func (c *Config) validateSources(r *report) {
 	names := make([]string, len(c.Sources))
 	for i, s := range c.Sources {
 		names[i] = s.Name
+		c.Sources[i].validate(r, fmt.Sprintf("sources[%d]", i))
 	}
 	validateNames(r, "sources", names)
+	c.validateIssuers(r)
 }
 
 // validateNames checks that list entries have names that rules can spell, each
@@ -225,22 +229,13 @@ func (t *Target) validateURL(r *report, path string) {
 		r.add(path, "secrets do not stand in this file", "take user and password out of the address")
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || strings.HasSuffix(u.Path, ".php"):
 		r.add(path, "is the address of a page", example)
-	case u.Scheme == "http" && !t.InsecureHTTP && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !t.InsecureHTTP && !source.IsLoopback(u.Hostname()):
 		r.add(path, "the token would cross the network unencrypted",
 			"use https; only where the network itself is trusted, set insecure_http: true")
 	}
 	if !strings.HasSuffix(t.URL, "/") {
 		t.URL += "/"
 	}
-}
-
-// isLoopback reports whether a host is this machine.
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }
 
 // validatePlace checks the two keys that say where a secret is.

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/matomo-scim/bridge/matomo/internal/restore"
 	"github.com/matomo-scim/bridge/matomo/internal/snapshot"
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
 )
@@ -153,4 +154,10 @@ func (c *Client) ReadTokens(ctx context.Context, logins []string) (*Snapshot, er
 		c.noteReads(snap)
 	}
 	return snap, err
+}
+
+// Restore makes for a login what evidence of another, or of the same one, holds, as far as the API
+// allows; see restore.Matomo.
+func (c *Client) Restore(ctx context.Context, opt RestoreOptions) ([]Restored, error) {
+	return restore.Matomo{Conn: c.conn, Reader: c.reader, Login: c.opt.Login, Protects: c.IsProtected}.Restore(ctx, opt)
 }

@@ -3,6 +3,7 @@ package matomo
 import (
 	"context"
 
+	"github.com/matomo-scim/bridge/matomo/internal/restore"
 	"github.com/matomo-scim/bridge/matomo/internal/snapshot"
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
 	"github.com/matomo-scim/bridge/matomo/plan"
@@ -61,6 +62,11 @@ type (
 	Read = snapshot.Read
 	// Snapshot is what one complete read of an instance found.
 	Snapshot = snapshot.Snapshot
+
+	// Restored is what became of one thing that was to be given back.
+	Restored = restore.Restored
+	// RestoreOptions say what to give back to whom.
+	RestoreOptions = restore.Options
 
 	// Error is what every method of Client returns when Matomo did not do as
 	// asked; it never holds a secret.

@@ -2,128 +2,81 @@ package scim
 
 import (
 	"errors"
-	"math"
 	"net/http"
-	"strings"
-	"sync"
-	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/journal"
 	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/auth"
+	"github.com/matomo-scim/bridge/scim/schema"
 )
 
 // Authentication wraps everything, so that no path, method or encoding is routed, or
 // told apart from another, before a live credential was shown (RFC 7644 section 2).
-// A secret is looked up by its SHA-256 and compared in constant time.
+// How one is shown is the package auth's; here it becomes a session.
 
-// Why authentication failed: the values of a metric label.
-const (
-	reasonMissing = "missing" // no Authorization header, or another scheme
-	reasonEmpty   = "empty"   // Bearer without a token
-	reasonUnknown = "unknown" // no live credential has this secret
-	reasonExpired = "expired"
-	reasonScope   = "scope" // the credential's source is not configured
-)
+// session is who makes a request.
+type session struct {
+	actor   directory.Actor
+	profile Profile
+	who     auth.Identity
+}
 
-// authError refuses a request for want of a credential.
-type authError struct{ reason string }
-
-// Error says what is wrong without repeating what was sent.
-func (e *authError) Error() string { return "authentication: " + e.reason }
-
-// authenticate returns the session of the bearer token in the Authorization
-// header. Nowhere else is one looked for: tokens do not belong into URLs (RFC
-// 7644 section 7.5.2).
+// authenticate returns the session of whoever makes the request.
 func (h *handler) authenticate(r *http.Request) (*session, error) {
-	secret, reason := bearer(r.Header.Values("Authorization"))
-	if reason != "" {
-		return nil, h.refuse(reason)
-	}
-	c, err := h.dir.Authenticate(r.Context(), secret)
-	switch {
-	case errors.Is(err, directory.ErrUnknownCredential):
-		return nil, h.refuse(reasonUnknown)
-	case errors.Is(err, directory.ErrExpiredCredential):
-		return nil, h.refuse(reasonExpired)
-	case err != nil:
-		return nil, err
-	}
+	who, err := h.auth.Identify(r)
+	// Told even when the request is refused: the source comes from the configuration,
+	// so it may be a label, and a refusal is for its journal.
 	in := web.InfoOf(r.Context())
-	in.Credential = c.Name
-	// A source that was taken out of the configuration has no say any more, even
-	// while its credentials still live in the database.
-	profile, ok := h.profiles[c.Source]
-	if !ok {
-		return nil, h.refuse(reasonScope)
+	in.Credential, in.Source = who.Name, who.Source
+	if err != nil {
+		return h.stranger(r, err)
 	}
-	// Only now: a label must come from the configuration.
-	in.Source = c.Source
-	h.metrics.seen(c.Source)
-	if wait := h.rates.take(c.ID); wait > 0 {
-		return nil, &rateError{after: wait}
-	}
+	h.metrics.seen(who.Source)
 	return &session{
-		actor:   directory.Actor{Credential: c.Name, Source: c.Source, RequestID: in.RequestID},
-		profile: profile,
+		actor:   directory.Actor{Credential: who.Name, Source: who.Source, RequestID: in.RequestID},
+		profile: h.profiles[who.Source], who: who,
 	}, nil
 }
 
-// refuse counts a refusal.
-func (h *handler) refuse(reason string) error {
-	h.metrics.authFailures.WithLabelValues(reason).Inc()
-	return &authError{reason: reason}
+// stranger is the session of a request that shows no credential at all: none, unless
+// it only reads what this server says about itself and that is open to everybody. A
+// wrong credential never gets it, so that whoever has one learns of it.
+func (h *handler) stranger(r *http.Request, refusal error) (*session, error) {
+	e, ok := errors.AsType[*auth.Error](refusal)
+	if !h.open || !ok || e.Reason != auth.ReasonMissing || len(r.Header.Values("Authorization")) > 0 {
+		return nil, refusal
+	}
+	if !h.normalise(r) {
+		return nil, refusal
+	}
+	if _, pattern := h.mux.Handler(r); !h.discovery[pattern] {
+		return nil, refusal
+	}
+	return &session{profile: Generic}, nil
 }
 
-// bearer returns the token of the one Authorization header, or why there is none.
-func bearer(headers []string) (token, reason string) {
-	// Two headers could mean two things to two readers, a proxy and this server.
-	if len(headers) != 1 {
-		return "", reasonMissing
+// may says whether the session is allowed to read, or write, a kind of resource; the
+// error is for the client.
+func (h *handler) may(s *session, resource string, write bool) error {
+	if s.actor.Source == "" && resource == labelDiscovery && !write {
+		return nil // see stranger
 	}
-	scheme, token, _ := strings.Cut(headers[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", reasonMissing
-	}
-	if token = strings.TrimSpace(token); token == "" {
-		return "", reasonEmpty
-	}
-	return token, ""
+	return h.auth.Allow(s.who, resource, write)
 }
 
-// rates limits the requests of each credential.
-type rates struct {
-	limit rate.Limit
-
-	mu sync.Mutex // guards by
-	by map[string]*rate.Limiter
-}
-
-// newRates returns the limits of all credentials; each gets its own allowance.
-func newRates(perSecond float64) *rates {
-	return &rates{limit: rate.Limit(perSecond), by: map[string]*rate.Limiter{}}
-}
-
-// take takes one request of the credential's allowance, or says how long to wait
-// for one.
-func (r *rates) take(credential string) time.Duration {
-	if r.limit <= 0 {
-		return 0
+// explain tells the journal why a request was answered as it was: more than the client
+// may know.
+func (h *handler) explain(r *http.Request, err error) journal.Reason {
+	out := journal.Reason{Address: h.auth.Address(r)}
+	if err == nil {
+		return out
 	}
-	r.mu.Lock()
-	l := r.by[credential]
-	if l == nil {
-		l = rate.NewLimiter(r.limit, max(1, int(math.Ceil(2*float64(r.limit)))))
-		r.by[credential] = l
+	out.Detail = err.Error()
+	if known, ok := errors.AsType[*schema.Error](err); ok {
+		out.SCIMType, out.Attribute, out.Detail = known.ScimType, known.Path, known.Detail
+	} else {
+		out.SCIMType = problemOf(err, "").scimType
 	}
-	r.mu.Unlock()
-	// Reserve says how long to wait, which Allow does not; a reservation that is
-	// not used is given back.
-	res := l.Reserve()
-	wait := res.Delay()
-	if wait > 0 {
-		res.Cancel()
-	}
-	return wait
+	return out
 }

@@ -2,14 +2,17 @@ package scim_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/database/databasetest"
+	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/scim"
 )
 
@@ -30,28 +33,57 @@ func (s *server) raw(t *testing.T, method, path string, authorization ...string)
 	return rec
 }
 
-// TestAuth_DenyByDefault tries every method on every endpoint and on every spelling that has fooled a server before
-// (CVE-2026-32130): without a credential nothing but 401 comes back, not even a hint that an endpoint is not there.
-func TestAuth_DenyByDefault(t *testing.T) {
-	s := newServer(t, databasetest.SQLite(t))
-	id := s.createUser(t, "okta", "ada@example.org")
-	paths := []string{
+// oddPaths are the endpoints, and every spelling that has fooled a server before (CVE-2026-32130).
+func oddPaths(id, token string) []string {
+	return []string{
 		"/Users", "/Users/" + id, "/Users/", "/Users/" + id + "/", "/Groups", "/Groups/" + id, "/ServiceProviderConfig",
 		"/Schemas", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", "/ResourceTypes", "/ResourceTypes/User",
-		"/Me", "/Bulk", "/.search", "/Users/.search", "/nope", "", "/",
+		"/Me", "/Bulk", "/.search", "/Users/.search", "/Groups/.search", "/nope", "", "/",
 		"/users", "/USERS/" + id, "//Users", "/./Users", "/../v2/Users", "/Users//" + id, "/Users/./" + id, "/Users/../Users",
 		"/Users%2F" + id, "/%55sers", "/Users/..%2f" + id, "/Users%2f..%2fGroups", "/Users/%2e%2e/Groups", "/Users;x=1", "/Users%00",
-		"/Users?access_token=x", "/Users?authorization=Bearer%20" + s.tokens["okta"], "/Users/" + id + "?token=" + s.tokens["okta"],
+		"/Users?access_token=x", "/Users?authorization=Bearer%20" + token, "/Users/" + id + "?token=" + token,
+		"/ServiceProviderConfig/..%2fUsers", "/Schemas/../Users", "/Schemas/%2e%2e/Users", "/serviceproviderconfig",
 	}
-	methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "BREW"}
+}
+
+// oddMethods are all there are, and two that are not.
+var oddMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "BREW"}
+
+// TestAuth_DenyByDefault tries every method on every endpoint and spelling: without a live credential nothing but 401
+// comes back, not even a hint that an endpoint is not there.
+func TestAuth_DenyByDefault(t *testing.T) {
+	db := databasetest.SQLite(t)
+	s := newServer(t, db)
+	id := s.createUser(t, "okta", "ada@example.org")
+	tokens := map[string]string{"expired": "", "revoked": "", "elsewhere": "", "no source": ""}
+	for name := range tokens {
+		spec := directory.CredentialSpec{Name: strings.ReplaceAll(name, " ", "-"), Source: "okta"}
+		switch name {
+		case "elsewhere":
+			spec.CIDRs = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+		case "no source":
+			spec.Source = "gone"
+		}
+		var err error
+		if tokens[name], err = s.dir.IssueCredential(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.dir.RevokeCredential(t.Context(), "revoked"); err != nil {
+		t.Fatal(err)
+	}
+	expire(t, s, "expired")
 	headers := map[string][]string{
 		"none": nil, "empty": {""}, "bearer": {"Bearer"}, "bearer blank": {"Bearer "}, "unknown": {"Bearer scimb_" + strings.Repeat("A", 43)},
 		"short": {"Bearer x"}, "basic": {"Basic " + s.tokens["okta"]}, "bare": {s.tokens["okta"]},
 		"two": {"Bearer " + s.tokens["okta"], "Bearer " + s.tokens["okta"]}, "prefix": {"Bearer " + s.tokens["okta"][:20]},
-		"longer": {"Bearer " + s.tokens["okta"] + "x"}, "list": {"Bearer " + s.tokens["okta"] + ", Bearer x"},
+		"longer": {"Bearer " + s.tokens["okta"] + "x"}, "list": {"Bearer " + s.tokens["okta"] + ", Bearer x"}, "JWT": {"Bearer a.b.c"},
 	}
-	for _, path := range paths {
-		for _, method := range methods {
+	for name, token := range tokens {
+		headers[name] = []string{"Bearer " + token}
+	}
+	for _, path := range oddPaths(id, s.tokens["okta"]) {
+		for _, method := range oddMethods {
 			for name, auth := range headers {
 				rec := s.raw(t, method, scim.DefaultBasePath+path, auth...)
 				if rec.Code != http.StatusUnauthorized {
@@ -63,11 +95,26 @@ func TestAuth_DenyByDefault(t *testing.T) {
 				if ct := rec.Header().Get("Content-Type"); ct != scim.ContentType {
 					t.Errorf("%s %s with %s: Content-Type %q", method, path, name, ct)
 				}
+				if !json.Valid(rec.Body.Bytes()) {
+					t.Errorf("%s %s with %s: body %q", method, path, name, rec.Body)
+				}
 			}
 		}
 	}
 	if got := s.do(t, "okta", http.MethodGet, "/Users/"+id, nil); got.status != http.StatusOK {
 		t.Errorf("the user is gone: %d", got.status)
+	}
+}
+
+// expire moves the end of a credential into the past.
+func expire(t *testing.T, s *server, name string) {
+	t.Helper()
+	err := s.db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE credentials SET expires_at = 1 WHERE name = $1`, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -127,15 +174,8 @@ func TestAuth_RotationAndRevocation(t *testing.T) {
 }
 
 func TestAuth_Expired(t *testing.T) {
-	db := databasetest.SQLite(t)
-	s := newServer(t, db)
-	err := db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE credentials SET expires_at = 1 WHERE source = 'okta'`)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := newServer(t, databasetest.SQLite(t))
+	expire(t, s, "okta-1")
 	s.do(t, "okta", http.MethodGet, "/Users", nil).want(t, http.StatusUnauthorized)
 	if n := value(t, s, "scim_bridge_auth_failures_total", "reason", "expired"); n != 1 {
 		t.Errorf("%v expired failures counted, want 1", n)
@@ -150,8 +190,8 @@ func TestAuth_SourceThatIsNotConfigured(t *testing.T) {
 	}
 	s.tokens["gone"] = secret
 	s.do(t, "gone", http.MethodGet, "/Users", nil).want(t, http.StatusUnauthorized)
-	if n := value(t, s, "scim_bridge_auth_failures_total", "reason", "scope"); n != 1 {
-		t.Errorf("%v scope failures counted, want 1", n)
+	if n := value(t, s, "scim_bridge_auth_failures_total", "reason", "source"); n != 1 {
+		t.Errorf("%v source failures counted, want 1", n)
 	}
 }
 
@@ -231,15 +271,31 @@ func TestAuth_SecretsAreNotLogged(t *testing.T) {
 	s.do(t, "okta", http.MethodGet, "/Users?filter=userName+eq+%22ada%40example.org%22", nil).want(t, http.StatusOK)
 	s.do(t, "okta", http.MethodPost, "/Users", `{"schemas":[],"userName":17,"password":"hunter2-hunter2"`).want(t, http.StatusBadRequest)
 	s.raw(t, http.MethodGet, scim.DefaultBasePath+"/Users?token="+s.tokens["okta"], "Bearer wrong-"+s.tokens["okta"])
+	// A password of the wrong type is not quoted in the complaint about it, in any profile.
+	odd := 0
+	for _, source := range []string{"okta", "strict"} {
+		id := s.createUser(t, source, "bob-"+source)
+		for _, password := range []string{`12345678`, `["hunter2-hunter2"]`, `{"value":"hunter2-hunter2"}`, `true`} {
+			body := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bob-` + source + `","password":` + password + `}`
+			patch := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"password","value":` + password + `}]}`
+			for method, body := range map[string]string{http.MethodPut: body, http.MethodPatch: patch} {
+				if a := s.do(t, source, method, "/Users/"+id, body); strings.Contains(a.raw, "hunter2") || strings.Contains(a.raw, "12345678") {
+					t.Errorf("%s of password %s by %s: %s", method, password, source, a.raw)
+				}
+				odd++
+			}
+		}
+		odd++
+	}
 	for _, entry := range s.logs.All() {
 		line := entry.Message + jsonText(entry.ContextMap())
-		for _, secret := range []string{s.tokens["okta"], "hunter2", "ada@example.org", "scimb_"} {
+		for _, secret := range []string{s.tokens["okta"], "hunter2", "12345678", "ada@example.org", "scimb_"} {
 			if strings.Contains(line, secret) {
 				t.Errorf("%q is in the log: %s", secret, line)
 			}
 		}
 	}
-	if s.logs.Len() != 4 {
-		t.Errorf("%d log lines, want one for each of 4 requests", s.logs.Len())
+	if s.logs.Len() != 4+odd {
+		t.Errorf("%d log lines, want one for each of %d requests", s.logs.Len(), 4+odd)
 	}
 }

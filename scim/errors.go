@@ -4,13 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/auth"
 	"github.com/matomo-scim/bridge/scim/bulk"
 	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
@@ -31,12 +30,6 @@ type methodError struct{ allow string }
 
 // Error names the methods that the endpoint has.
 func (e *methodError) Error() string { return "method not allowed; allowed: " + e.allow }
-
-// rateError says that a credential has used up its allowance.
-type rateError struct{ after time.Duration }
-
-// Error says no more: the time to wait is in a header.
-func (e *rateError) Error() string { return "too many requests" }
 
 // tooManyOperations says that a PATCH or a bulk request has more operations than allowed.
 type tooManyOperations struct {
@@ -61,9 +54,8 @@ type problem struct {
 // rest.
 func problemOf(err error, requestID string) problem {
 	var known *schema.Error
-	var auth *authError
+	var refusal *auth.Error
 	var method *methodError
-	var limit *rateError
 	var operations *tooManyOperations
 	var body *http.MaxBytesError
 	var reference *bulk.ReferenceError
@@ -72,12 +64,10 @@ func problemOf(err error, requestID string) problem {
 	case errors.As(err, &known):
 		return problem{statusOf(known.ScimType), known.ScimType, known.Error()}
 	// Why it was refused is in the log and a metric, not in the answer.
-	case errors.As(err, &auth):
-		return problem{http.StatusUnauthorized, "", "a valid bearer token is required"}
+	case errors.As(err, &refusal):
+		return problem{refusal.Status, "", refusal.Detail()}
 	case errors.As(err, &method):
 		return problem{http.StatusMethodNotAllowed, "", method.Error()}
-	case errors.As(err, &limit):
-		return problem{http.StatusTooManyRequests, "", limit.Error()}
 	case errors.As(err, &operations):
 		return problem{http.StatusRequestEntityTooLarge, schema.TooMany, operations.Error()}
 	case errors.As(err, &body):
@@ -115,17 +105,11 @@ func (h *handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	in := web.InfoOf(r.Context())
 	p := problemOf(err, in.RequestID)
 	header := w.Header()
-	switch p.status {
-	case http.StatusUnauthorized:
-		header.Set("WWW-Authenticate", `Bearer realm="scim"`)
-	case http.StatusMethodNotAllowed:
-		if m, ok := errors.AsType[*methodError](err); ok {
-			header.Set("Allow", m.allow)
-		}
-	case http.StatusTooManyRequests:
-		if l, ok := errors.AsType[*rateError](err); ok {
-			header.Set("Retry-After", strconv.Itoa(int(math.Ceil(l.after.Seconds()))))
-		}
+	if m, ok := errors.AsType[*methodError](err); ok {
+		header.Set("Allow", m.allow)
+	}
+	if refusal, ok := errors.AsType[*auth.Error](err); ok {
+		h.auth.Headers(header, refusal)
 	}
 	h.metrics.errors(in.Source, p)
 	body, _ := json.Marshal(struct { //nolint:errchkjson // strings always encode

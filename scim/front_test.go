@@ -16,6 +16,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/database/databasetest"
 	"github.com/matomo-scim/bridge/scim"
+	"github.com/matomo-scim/bridge/scim/auth"
 )
 
 func TestDiscovery(t *testing.T) {
@@ -119,7 +120,7 @@ func TestInternalError(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
-	s := newServer(t, databasetest.SQLite(t), func(o *scim.Options) { o.Limits.RequestsPerSecond = 0.01 })
+	s := newServer(t, databasetest.SQLite(t), func(o *scim.Options) { o.Access.Sources = map[string]auth.Source{"okta": {RequestsPerSecond: 0.01}} })
 	s.do(t, "okta", http.MethodGet, "/Users", nil).want(t, http.StatusOK)
 	a := s.do(t, "okta", http.MethodGet, "/Users", nil).want(t, http.StatusTooManyRequests)
 	if n, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || n < 90 || n > 100 {

@@ -350,3 +350,42 @@ func TestGroups_Large(t *testing.T) {
 		s.wantMembers(t, id)
 	})
 }
+
+// TestMemberLabels: what a client says about a member is immutable, and comes back as it was.
+func TestMemberLabels(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		s := newServer(t, db)
+		ada, bob := s.createUser(t, "okta", "ada"), s.createUser(t, "okta", "bob")
+		called := func(id, name string) object { return object{"value": id, "displayName": name} }
+		doc := groupDoc("Analysts")
+		doc["members"] = []any{called(ada, "The Countess")}
+		path := "/Groups/" + s.do(t, "okta", http.MethodPost, "/Groups", doc).want(t, http.StatusCreated).str("id")
+		labels := func(what string, want object) {
+			t.Helper()
+			got := object{}
+			for _, m := range s.do(t, "okta", http.MethodGet, path, nil).want(t, http.StatusOK).list("members") {
+				one := answer{json: m}
+				got[one.str("display")+" "+one.str("type")] = one.get("displayName")
+			}
+			equal(t, what, got, want)
+		}
+		labels("POST", object{"ada User": "The Countess"})
+		s.do(t, "okta", http.MethodPatch, path, patchOp(op("add", "members", []any{called(ada, "again"), called(bob, "new User")}))).want(t, http.StatusNoContent)
+		labels("who is there stays as he is", object{"ada User": "The Countess", "bob User": "new User"})
+		s.do(t, "okta", http.MethodPatch, path, patchOp(op("remove", "members", values(ada)), op("add", "members", values(ada)))).want(t, http.StatusNoContent)
+		labels("removed and added", object{"ada User": nil, "bob User": "new User"})
+		doc["members"] = []any{called(ada, "x"), called(bob, "y")}
+		s.do(t, "okta", http.MethodPut, path, doc).want(t, http.StatusOK)
+		labels("PUT", object{"ada User": nil, "bob User": "new User"})
+		a := s.do(t, "okta", http.MethodGet, path+"?attributes=members", nil).want(t, http.StatusOK)
+		if !strings.Contains(a.raw, `"displayName":"new User"`) {
+			t.Errorf("projection: %s", a.raw)
+		}
+		cleo := s.createUser(t, "okta", "cleo")
+		s.do(t, "okta", http.MethodPatch, path, patchOp(op("replace", "members", []any{object{"value": cleo, "display": "C.", "type": "Person"}}))).want(t, http.StatusNoContent)
+		labels("display and type", object{"C. Person": nil})
+		equal(t, "found by what it is", s.do(t, "okta", http.MethodGet, "/Groups?filter=members.value+eq+%22"+cleo+"%22", nil).get("totalResults"), 1)
+		doc["displayName"] = "Strict"
+		s.do(t, "strict", http.MethodPost, "/Groups", doc).want(t, http.StatusBadRequest)
+	})
+}

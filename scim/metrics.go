@@ -13,20 +13,15 @@ import (
 
 // metrics are the figures of the SCIM front beside those of its requests.
 type metrics struct {
-	authFailures *prometheus.CounterVec
-	scimErrors   *prometheus.CounterVec
-	fixups       *prometheus.CounterVec
-	lastRequest  map[string]prometheus.Gauge // by source
+	scimErrors  *prometheus.CounterVec
+	fixups      *prometheus.CounterVec
+	lastRequest map[string]prometheus.Gauge // by source
 }
 
 // newMetrics registers the metrics and starts what can be known at zero.
 func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 	f := promauto.With(reg)
 	m := &metrics{
-		authFailures: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "scim_bridge_auth_failures_total",
-			Help: "SCIM requests refused for want of a valid credential, by reason.",
-		}, []string{"reason"}),
 		scimErrors: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "scim_bridge_scim_errors_total",
 			Help: "SCIM error answers, by identity provider, scimType and status.",
@@ -43,9 +38,6 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 	}, []string{"idp"})
 	// Everything known starts at zero, so that the first event is a step that
 	// rate() sees, and an alert can tell "none" from "not counted".
-	for _, reason := range [...]string{reasonMissing, reasonEmpty, reasonUnknown, reasonExpired, reasonScope} {
-		m.authFailures.WithLabelValues(reason)
-	}
 	for _, source := range sources {
 		m.lastRequest[source] = last.WithLabelValues(source)
 		for _, kind := range schema.FixupKinds() {
@@ -61,6 +53,7 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 // commonProblems are the error answers that are started at zero.
 func commonProblems() []problem {
 	out := []problem{
+		{status: http.StatusForbidden},
 		{status: http.StatusNotFound},
 		{status: http.StatusMethodNotAllowed},
 		{status: http.StatusPreconditionFailed},

@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/web"
 	"github.com/matomo-scim/bridge/scim/schema"
 )
@@ -31,6 +30,12 @@ type route struct {
 	resource     string // metric label
 	serve        serveFunc
 	ok           int // the status of a good day
+}
+
+// writes says whether the endpoint may change something. A search is a POST that only
+// reads (RFC 7644 section 3.4.3).
+func (rt *route) writes() bool {
+	return rt.method != http.MethodGet && !strings.HasSuffix(rt.path, "/.search")
 }
 
 // table is the table of endpoints. There is no catch-all: what is not here is
@@ -85,11 +90,20 @@ func (*handler) me(http.ResponseWriter, *http.Request, *session) error { return 
 // routes builds the mux of the table.
 func (h *handler) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	h.discovery = map[string]bool{}
 	for _, rt := range h.table() {
-		mux.Handle(rt.method+" "+h.base+rt.path, web.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		pattern := rt.method + " " + h.base + rt.path
+		if rt.resource == labelDiscovery {
+			h.discovery[pattern] = true
+		}
+		mux.Handle(pattern, web.Handler(func(w http.ResponseWriter, r *http.Request) error {
 			in := web.InfoOf(r.Context())
 			in.Route, in.Resource = cmp.Or(rt.path, "/"), rt.resource
-			return rt.serve(w, r, sessionOf(r.Context()))
+			s := sessionOf(r.Context())
+			if err := h.may(s, rt.resource, rt.writes()); err != nil {
+				return err
+			}
+			return rt.serve(w, r, s)
 		}, h.writeError))
 	}
 	return mux
@@ -109,12 +123,6 @@ func (h *handler) routeMetrics() []web.Route {
 		out = append(out, web.Route{Resource: rt.resource, Method: rt.method, Statuses: statuses})
 	}
 	return out
-}
-
-// session is who makes a request.
-type session struct {
-	actor   directory.Actor
-	profile Profile
 }
 
 type sessionKey struct{}

@@ -24,7 +24,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/journal"
 	"github.com/matomo-scim/bridge/internal/web"
+	"github.com/matomo-scim/bridge/scim/auth"
 	"github.com/matomo-scim/bridge/scim/discovery"
 	"github.com/matomo-scim/bridge/scim/render"
 	"github.com/matomo-scim/bridge/scim/schema"
@@ -50,9 +52,6 @@ type Limits struct {
 	Page int
 	// Filter is the longest filter in bytes: 4,096.
 	Filter int
-	// RequestsPerSecond is how many requests a credential may make a second, with
-	// bursts of two seconds' worth. Zero means no limit.
-	RequestsPerSecond float64
 }
 
 // setDefaults fills in what is not given.
@@ -93,6 +92,14 @@ type Options struct {
 	// NoCursors switches paging by cursor off, with its announcement: some clients
 	// refuse documents with members that they do not know.
 	NoCursors bool
+	// Access says how clients sign in. Its Directory and Registerer are filled in; a
+	// source that it does not name takes bearer secrets, as many as come.
+	Access auth.Options
+	// PublicDiscovery answers ServiceProviderConfig, Schemas and ResourceTypes to
+	// requests without a credential too (RFC 7643 section 5).
+	PublicDiscovery bool
+	// Journal keeps what sources sent and were answered; nil for none.
+	Journal *journal.Journal
 	// Logger gets one line a request.
 	Logger *zap.Logger
 	// Registerer takes the metrics.
@@ -109,7 +116,8 @@ type handler struct {
 	limits   Limits
 	log      *zap.Logger
 	metrics  *metrics
-	rates    *rates
+	auth     *auth.Authenticator
+	open     bool // discovery needs no credential
 	mux      *http.ServeMux
 	users    *schema.ResourceType
 	groups   *schema.ResourceType
@@ -117,6 +125,8 @@ type handler struct {
 	cursors  *search.Cursors
 
 	noCursors bool
+	// discovery are the mux's patterns that read what the server says about itself.
+	discovery map[string]bool
 }
 
 // New returns the handler of all SCIM endpoints. It expects the whole path, base
@@ -149,21 +159,36 @@ func New(opt Options) (http.Handler, error) {
 	h := &handler{
 		dir: opt.Directory, profiles: opt.Sources, base: strings.TrimSuffix(opt.BasePath, "/"),
 		public: strings.TrimSuffix(opt.PublicURL, "/"), limits: opt.Limits, log: opt.Logger,
-		metrics: newMetrics(opt.Registerer, names), rates: newRates(opt.Limits.RequestsPerSecond),
+		metrics: newMetrics(opt.Registerer, names), open: opt.PublicDiscovery,
 		users: cmp.Or(opt.Users, schema.User()), groups: cmp.Or(opt.Groups, schema.Group()),
 		cursors: search.NewCursors(opt.Directory.CursorKey), noCursors: opt.NoCursors,
+	}
+	var err error
+	if h.auth, err = auth.New(opt.access()); err != nil {
+		return nil, fmt.Errorf("scim: %w", err)
 	}
 	h.docs = discovery.New(discovery.Features{
 		MaxResults:     h.limits.Page,
 		Cursors:        !h.noCursors,
 		CursorTimeout:  search.Timeout,
 		Bulk:           discovery.Bulk{Supported: true, MaxOperations: h.limits.Operations, MaxPayload: h.limits.Body},
-		Authentication: []discovery.Scheme{discovery.BearerToken()},
+		Authentication: h.auth.Schemes(),
 	}, h.users, h.groups)
-	// Outside in: observation, errors, authentication, routes.
+	// Outside in: observation, journal, errors, authentication, routes.
 	h.mux = h.routes()
-	return web.Observe(web.Handler(h.serve, h.writeError), web.Options{
+	return web.Observe(opt.Journal.Record(web.Handler(h.serve, h.writeError), h.explain), web.Options{
 		Logger: opt.Logger, MaxBody: opt.Limits.Body, WriteError: h.writeError,
 		Metrics: web.NewMetrics(opt.Registerer, names, h.routeMetrics()),
 	}), nil
+}
+
+// access are the options of authentication: every source is known to it.
+func (opt *Options) access() auth.Options {
+	out := opt.Access
+	out.Directory, out.Registerer = opt.Directory, opt.Registerer
+	out.Sources = make(map[string]auth.Source, len(opt.Sources))
+	for name := range opt.Sources {
+		out.Sources[name] = opt.Access.Sources[name]
+	}
+	return out
 }

@@ -1,7 +1,9 @@
 package scim_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -394,4 +396,62 @@ func TestPublicURL(t *testing.T) {
 	if want := "https://id.example.com/scim/v2/Users/" + a.str("id"); a.header.Get("Location") != want || a.str("meta.location") != want {
 		t.Errorf("Location %q, want %q", a.header.Get("Location"), want)
 	}
+}
+
+// TestSharedExternalIDs: in the profile entra a second holder of a label keeps it to show, and is neither found nor
+// recognised by it, until the first one is gone.
+func TestSharedExternalIDs(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		s := newServer(t, db)
+		first := s.createUser(t, "entra", "first", "externalId", "same")
+		second := s.createUser(t, "entra", "second", "externalId", "same")
+		found := func(what, want string) {
+			t.Helper()
+			a := s.do(t, "entra", http.MethodGet, "/Users?filter=externalId+eq+%22same%22", nil).want(t, http.StatusOK)
+			equal(t, what, a.names("userName"), []string{want})
+		}
+		found("created", "first")
+		equal(t, "shown", s.do(t, "entra", http.MethodGet, "/Users/"+second, nil).get("externalId"), "same")
+		// As a member the label means the first one.
+		equal(t, "members", s.members(t, "entra", s.createGroup(t, "entra", "Analysts", "same")), []string{first})
+		// A change of the second that leaves the label alone takes nothing from the first.
+		s.do(t, "entra", http.MethodPut, "/Users/"+second, user("second", "externalId", "same", "title", "x", "active", true)).want(t, http.StatusOK)
+		found("changed", "first")
+		s.do(t, "entra", http.MethodDelete, "/Users/"+first, nil).want(t, http.StatusNoContent)
+		s.do(t, "entra", http.MethodPatch, "/Users/"+second, patchOp(op("replace", "title", "y"))).want(t, http.StatusNoContent)
+		found("the first is gone", "second")
+		// Groups as well; other sources refuse.
+		for i, name := range []string{"A", "B"} {
+			g := groupDoc(name)
+			g["externalId"] = "group"
+			s.do(t, "entra", http.MethodPost, "/Groups", g).want(t, http.StatusCreated)
+			s.do(t, "okta", http.MethodPost, "/Groups", g).want(t, []int{http.StatusCreated, http.StatusConflict}[i])
+		}
+		l := s.do(t, "entra", http.MethodGet, "/Groups?filter=externalId+eq+%22group%22", nil)
+		equal(t, "groups", l.names("displayName"), []string{"A"})
+	})
+}
+
+// TestUsers_RemoveActive: to remove the attribute says nothing about the person. Nobody leaves by it, and no leaver comes
+// back, now or with a later change.
+func TestUsers_RemoveActive(t *testing.T) {
+	databasetest.Run(t, func(t *testing.T, db *database.DB) {
+		s := newServer(t, db)
+		for _, active := range []bool{true, false} {
+			name := fmt.Sprintf("active %t", active)
+			path := "/Users/" + s.do(t, "okta", http.MethodPost, "/Users", user(name, "active", active)).want(t, http.StatusCreated).str("id")
+			is := func(what string, shown any) {
+				t.Helper()
+				equal(t, what+": shown", s.do(t, "okta", http.MethodGet, path, nil).want(t, http.StatusOK).get("active"), shown)
+				l := s.do(t, "okta", http.MethodGet, "/Users?filter="+url.QueryEscape(fmt.Sprintf("userName eq %q and active eq %t", name, active)), nil)
+				equal(t, what+": found", l.get("totalResults"), 1)
+			}
+			for i, o := range []map[string]any{op("remove", "active", nil), {"op": "replace", "path": "active", "value": nil}, op("replace", "title", "x")} {
+				s.do(t, "okta", http.MethodPatch, path, patchOp(o)).want(t, http.StatusOK)
+				is(fmt.Sprintf("%s, step %d", name, i), nil)
+			}
+			s.do(t, "okta", http.MethodPut, path, user(name)).want(t, http.StatusOK)
+			is(name+" after a PUT without it", active)
+		}
+	})
 }

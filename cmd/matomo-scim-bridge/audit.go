@@ -84,7 +84,7 @@ func (c *cli) verifyAudit(ctx context.Context, s *app.Services, notes, key strin
 			p.Line("%s %s", p.Red("broken"), f)
 		}
 		if broken = broken || len(found.Problems) > 0; len(found.Problems) == 0 {
-			p.Line("%s %s, the last of %s, prove the first %s", p.Green("ok"), terminal.Plural(found.Notes, "checkpoint"), day(&found.At),
+			p.Line("%s %s, the last of %s, prove the first %s", p.Green("ok"), terminal.Plural(found.Notes, "checkpoint"), terminal.Day(&found.At),
 				terminal.Plural(int(found.Entries), "entry"))
 		}
 	}

@@ -94,21 +94,16 @@ func (c *cli) check(ctx context.Context) error {
 	return nil
 }
 
-// checkDatabase looks whether the database can be opened and somebody could
+// checkDatabase looks whether the database can be opened and every source could
 // sign in. A database that does not exist yet is no fault: serve makes it.
 func (c *cli) checkDatabase(ctx context.Context, l *checklist) {
 	err := c.withReadOnly(ctx, func(ctx context.Context, s *app.Services) error {
 		l.add(app.LevelOK, "database", s.DB.Dialect().Name(), "")
-		n, err := s.Directory.CountCredentials(ctx)
-		if err != nil {
-			return err
+		found, err := s.CheckSignIn(ctx, nil)
+		for _, f := range found {
+			l.add(f.Level, f.Name, f.Text, f.Advice)
 		}
-		if n == 0 {
-			l.add(app.LevelFail, "credentials", "none: no identity provider could sign in", "matomo-scim-bridge credential create NAME")
-			return nil
-		}
-		l.add(app.LevelOK, "credentials", terminal.Plural(n, "live credential"), "")
-		return nil
+		return err
 	})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/door"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -188,7 +189,7 @@ func (c *cli) explainGroups(ctx context.Context, groups []string, source string)
 	if err != nil {
 		return err
 	}
-	name, err := sourceName(cfg, source)
+	name, err := door.SourceName(cfg, source)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"net"
+	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,6 +44,9 @@ func TestScripts(t *testing.T) {
 			"active":     setActive,
 			"belongings": belongings,
 			"sql":        sqlExec,
+
+			"post":       postBody,
+			"journaled":  waitForJournal,
 			"until-down": untilDown,
 		},
 	})
@@ -108,4 +113,33 @@ func untilDown(ts *testscript.TestScript, _ bool, _ []string) {
 		pause()
 	}
 	ts.Fatalf("nothing is down")
+}
+
+// postBody sends a body and checks the status of the answer, whose request id becomes
+// $REQUEST_ID. Arguments: the file with the secret, status, path, body.
+func postBody(ts *testscript.TestScript, _ bool, args []string) {
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
+		"http://"+ts.Getenv("SCIM_ADDR")+"/scim/v2"+args[2], strings.NewReader(args[3]))
+	ts.Check(err)
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(args[0])))
+	resp, err := new(http.Client).Do(r)
+	ts.Check(err)
+	_ = resp.Body.Close()
+	if got := strconv.Itoa(resp.StatusCode); got != args[1] {
+		ts.Fatalf("POST %s: status %s, want %s", args[2], got, args[1])
+	}
+	ts.Setenv("REQUEST_ID", resp.Header.Get("X-Request-Id"))
+}
+
+// waitForJournal waits until so many requests are in the journal, or the script's time
+// is over. Arguments: the number.
+func waitForJournal(ts *testscript.TestScript, _ bool, args []string) {
+	for range 2000 {
+		ts.Check(ts.Exec("matomo-scim-bridge", "requests", "--json"))
+		if strconv.Itoa(strings.Count(ts.ReadFile("stdout"), `"request_id"`)) == args[0] {
+			return
+		}
+		pause()
+	}
+	ts.Fatalf("the journal never had %s requests", args[0])
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/care"
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/door"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
 )
@@ -106,7 +107,8 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 		c.leaverCommand(),
 		c.tokensCommand(),
 		c.inventoryCommand(),
-		c.credentialCommand(),
+		group("credential", "Manage the secrets that identity providers sign in with", door.Credentials(c.door())...),
+		door.Requests(c.door()),
 		c.auditCommand(),
 		c.simulateCommand(),
 		c.configCommand(),

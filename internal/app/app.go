@@ -76,7 +76,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	}
 	if n, err := a.Directory.CountCredentials(ctx); err != nil {
 		return nil, err
-	} else if n == 0 {
+	} else if n == 0 && !a.takesTokens() {
 		return nil, ErrNoCredential
 	}
 	if err := a.takeLock(); err != nil {
@@ -139,6 +139,8 @@ func (a *App) listen(ctx context.Context, name, addr string, h http.Handler) (ne
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          zap.NewStdLog(a.log.Named("http")),
+		// net/http would answer OPTIONS * itself, before anybody is authenticated.
+		DisableGeneralOptionsHandler: true,
 	})
 	return l, nil
 }
@@ -166,6 +168,7 @@ func (a *App) Start(ctx context.Context) {
 	a.work.Go(func() { a.TokenAges.Run(ctx) })
 	a.work.Go(func() { a.Engine.Run(ctx) })
 	a.work.Go(func() { a.sweep(ctx) })
+	a.work.Go(func() { a.Requests.Run(ctx) })
 	a.work.Go(func() { a.reloads.watch(ctx) })
 	a.work.Go(func() { a.watchStore(ctx) })
 	if a.certificates != nil {
@@ -242,10 +245,15 @@ func (a *App) scimOptions(opt Options) (scim.Options, error) {
 	for _, src := range a.Config.Sources {
 		sources[src.Name] = scim.Profile(src.Profile)
 	}
+	access, err := a.accessOptions()
+	if err != nil {
+		return scim.Options{}, err
+	}
 	limits := a.Config.SCIM
 	return scim.Options{
 		Directory: a.Directory, Sources: sources, Users: users, Groups: groups,
 		Logger: opt.Logger.Named("scim"), Registerer: a.Registry,
+		Access: access, PublicDiscovery: a.Config.Listen.PublicDiscovery, Journal: a.Requests,
 		Limits: scim.Limits{
 			Body: int64(limits.MaxBody), Operations: limits.MaxOperations, Page: limits.MaxPage, Filter: limits.MaxFilter,
 		},

@@ -5,6 +5,8 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
+	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/journal"
 	"github.com/matomo-scim/bridge/internal/leavers"
 	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/internal/reconcile"
@@ -68,6 +70,16 @@ type (
 	Token = tokenage.Token
 	// ReviewRow is one account of an access review.
 	ReviewRow = review.Row
+	// Credential is what is known of a secret.
+	Credential = directory.Credential
+	// CredentialSpec is a credential to be made.
+	CredentialSpec = directory.CredentialSpec
+	// Scopes is a set of what a credential may do.
+	Scopes = directory.Scopes
+	// JournalEntry is one request and its answer.
+	JournalEntry = journal.Entry
+	// JournalQuery chooses entries of the request journal.
+	JournalQuery = journal.Query
 	// Simulator is the stand-in Matomo.
 	Simulator = matomotest.Server
 	// SimulatorOptions configure it.

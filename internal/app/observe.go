@@ -36,8 +36,7 @@ func (a *App) observe(opt Options) error {
 		Sources: sourceNames(a.Config), Targets: a.Engine.Targets(), Logger: opt.Logger.Named("metrics"),
 	})
 	store := monitor.NewStore(a.DB.LastBackup, a.Restored)
-	credentials := monitor.NewCredentials(a.Directory, opt.Logger.Named("metrics"))
-	if err := errors.Join(a.Registry.Register(rows), a.Registry.Register(a.Health), a.Registry.Register(credentials), a.Registry.Register(store)); err != nil {
+	if err := errors.Join(a.Registry.Register(rows), a.Registry.Register(a.Health), a.Registry.Register(store)); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	for _, worker := range []string{"database", "audit"} {

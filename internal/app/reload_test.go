@@ -242,21 +242,3 @@ func TestReload_OtherFilesThanTheActiveRules(t *testing.T) {
 		t.Errorf("health = %+v, want degraded and what to do", c)
 	}
 }
-
-func TestRuleDiff_IsBounded(t *testing.T) {
-	sim := NewSimulator(SimulatorOptions{})
-	var text strings.Builder
-	text.WriteString("[RoleMapping]\n")
-	for range maxDiff + 5 {
-		text.WriteString("group[G" + strings.Repeat("x", text.Len()%97) + "] = \"site:1:view\"\n")
-	}
-	cfg := writeConfig(t, sim, "http://127.0.0.1:1/", text.String())
-	rules, _, err := LoadRules(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	added, removed := ruleDiff(nil, rules)
-	if len(added) != maxDiff+1 || added[maxDiff] != "and more" || removed != nil {
-		t.Errorf("%d lines added, %d removed", len(added), len(removed))
-	}
-}

@@ -200,7 +200,11 @@ func TestRestore_Refuses(t *testing.T) {
 	w.stop()
 	before := fileHash(strings.TrimPrefix(w.cfg.Database.URL, "sqlite:"))
 	broken := filepath.Join(dir, "broken.db")
-	if err := copyFile(file, broken); err != nil {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(broken, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	db, err := database.Open(t.Context(), "sqlite:"+broken, database.Options{})

@@ -12,6 +12,7 @@ import (
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/reconcile/ruleset"
 	"github.com/matomo-scim/bridge/mapping"
 )
 
@@ -79,7 +80,7 @@ func (s *Services) activateRules(ctx context.Context, cfg *config.Config) (*mapp
 	if err != nil {
 		return nil, fmt.Errorf("activate rules: %w", err)
 	}
-	added, removed := ruleDiff(parseActive(active, cfg), rules)
+	added, removed := ruleset.Diff(parseActive(active, cfg), rules)
 	s.log.Info("rules activated", zap.String("files", set.Origin), zap.Int("rules", len(rules.All())), zap.String("hash", set.Hash),
 		zap.Strings("added", added), zap.Strings("removed", removed))
 	return rules, nil
@@ -100,45 +101,4 @@ func parseActive(set bindings.RuleSet, cfg *config.Config) *mapping.Rules {
 		return nil
 	}
 	return rules
-}
-
-// maxDiff is how many lines of a difference are logged: what is longer is looked up in the
-// files.
-const maxDiff = 50
-
-// The difference is by what rules say and not by lines of a file: a file that was sorted
-// anew, or commented, gives nobody more or less, and its log line should say so.
-
-// ruleDiff lists the rules that only one of the two sets has, as they are found in the
-// files. A rule that merely moved is in neither list.
-func ruleDiff(before, after *mapping.Rules) (added, removed []string) {
-	return only(after, before), only(before, after)
-}
-
-// only lists the rules of a that b lacks.
-func only(a, b *mapping.Rules) []string {
-	if a == nil {
-		return nil
-	}
-	known := map[string]bool{}
-	if b != nil {
-		for _, r := range b.All() {
-			known[r.Ref.ID] = true
-		}
-	}
-	var out []string
-	for _, r := range a.All() {
-		if known[r.Ref.ID] {
-			continue
-		}
-		if len(out) == maxDiff {
-			return append(out, "and more")
-		}
-		grants := make([]string, len(r.Grants))
-		for i, g := range r.Grants {
-			grants[i] = g.String()
-		}
-		out = append(out, r.Ref.String()+" = "+strings.Join(grants, ", "))
-	}
-	return out
 }

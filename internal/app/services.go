@@ -14,6 +14,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/journal"
 	"github.com/matomo-scim/bridge/internal/leavers"
 	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/internal/reconcile"
@@ -50,6 +51,7 @@ type Services struct {
 	Journal   *audit.Journal
 	Bindings  *bindings.Store
 	Directory *directory.Store
+	Requests  *journal.Journal
 	Engine    *reconcile.Engine
 	Leavers   *leavers.Desk
 	TokenAges *tokenage.Watch
@@ -85,6 +87,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 	s.Bindings = bindings.New(s.DB)
 	s.Journal = audit.NewJournal(s.DB, cfg.Audit.JournalFile, trail.Keep(s.Bindings), opt.Logger.Named("audit"), s.Registry)
 	s.Directory = directory.New(s.DB, s.Bindings, directory.Options{Sources: sourcesOf(cfg)})
+	s.Requests = s.newJournal(opt)
 	if s.Targets, err = newTargets(cfg, opt, s.Registry, &s.cleanup); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
 
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/reconcile"
@@ -76,7 +75,7 @@ func newClient(t config.Target, opt Options, reg prometheus.Registerer, db matom
 		RequestsPerMinute: t.RequestsPerMinute,
 		Transport:         transport,
 		Registerer:        reg,
-		Logger:            opt.Logger.Named("matomo").With(zap.String("target", t.Name)),
+		Logger:            opt.Logger.Named("matomo"), // the client adds the name of the target
 		UserAgent:         "matomo-scim-bridge/" + opt.Version,
 		TokenDB:           db,
 	}

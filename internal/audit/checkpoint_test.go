@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,9 +248,14 @@ func TestCheckpoints_FailuresAreCountedAndTriedAgain(t *testing.T) {
 		f := &fixture{TB: t, db: databasetest.SQLite(t), reg: prometheus.NewPedanticRegistry()}
 		f.Log = audit.New(f.db, zap.NewNop(), nil)
 		private, _ := newKey(t)
-		broken := errors.New("no key")
+		var healed atomic.Bool
 		file := filepath.Join(t.TempDir(), "notes")
-		c := audit.NewCheckpoints(f.Log, file, time.Hour, func() (ed25519.PrivateKey, error) { return private, broken }, f.reg)
+		c := audit.NewCheckpoints(f.Log, file, time.Hour, func() (ed25519.PrivateKey, error) {
+			if !healed.Load() {
+				return nil, errors.New("no key")
+			}
+			return private, nil
+		}, f.reg)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go c.Run(ctx)
@@ -257,7 +263,7 @@ func TestCheckpoints_FailuresAreCountedAndTriedAgain(t *testing.T) {
 		if f.metric("scim_bridge_audit_checkpoint_failures_total") != 1 {
 			t.Error("the failure is not counted")
 		}
-		broken = nil
+		healed.Store(true)
 		time.Sleep(time.Hour + time.Second)
 		if _, err := os.Stat(file); err != nil {
 			t.Errorf("not tried again: %v", err)

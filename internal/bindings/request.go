@@ -181,7 +181,9 @@ func (s *Store) RequestTokens(ctx context.Context, tx *database.Tx, id string, r
 	if err != nil {
 		return fmt.Errorf("request the end of tokens: %w", err)
 	}
-	_, err = tx.Exec(ctx, `UPDATE bindings SET revoke_tokens = $1, cause = CASE WHEN $2 = '' THEN cause ELSE $2 END,
+	// A policy that asks does not hide who asked for a change that is not verified yet; and an old change,
+	// verified long ago, is not the cause of what a policy asks for.
+	_, err = tx.Exec(ctx, `UPDATE bindings SET revoke_tokens = $1, cause = CASE WHEN $2 = '' AND accepted_at IS NOT NULL THEN cause ELSE $2 END,
 		generation = generation + 1, due_at = $3, attempts = 0,
 		priority = CASE WHEN due_at IS NOT NULL AND priority < $4 THEN priority ELSE $4 END WHERE id = $5`,
 		b.RevokeTokens.with(r).text(), cause.text(), database.Micros(tx.Now()), int64(PriorityNormal), id)

@@ -189,6 +189,30 @@ func TestRequestTokens_AddsUpAndIsForgottenWhenDone(t *testing.T) {
 	})
 }
 
+// A policy asks in nobody's name: it neither hides who asked for what is not verified yet, nor borrows an old name.
+func TestRequestTokens_OfAPolicy(t *testing.T) {
+	okta := bindings.Cause{Actor: "okta", RequestID: "r1"}
+	run(t, func(t *testing.T, f *fixture) {
+		id := f.people(1)[0]
+		f.mark(bindings.Mark{Event: bindings.Joiner, Cause: okta}, id)
+		binding := f.of(id).ID
+		f.tx(func(ctx context.Context, tx *database.Tx) error { return f.Bind(ctx, tx, binding, "ada", "ada") })
+		ask := func() bindings.Cause {
+			f.tx(func(ctx context.Context, tx *database.Tx) error {
+				return f.RequestTokens(ctx, tx, binding, bindings.TokenRequest{IDs: []int{1}}, bindings.Cause{})
+			})
+			return f.of(id).Cause
+		}
+		if got := ask(); got != okta {
+			t.Errorf("cause %v while the joiner is not verified, want %v", got, okta)
+		}
+		f.observe(bindings.Outcome{Binding: f.claimOne("one"), Verified: true})
+		if got := ask(); !got.IsZero() {
+			t.Errorf("cause %v, want nobody", got)
+		}
+	})
+}
+
 func TestClaimTokens_OneAtATime(t *testing.T) {
 	run(t, func(t *testing.T, f *fixture) {
 		claim := func(next time.Time) (ok bool) {

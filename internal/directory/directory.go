@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -98,6 +99,10 @@ type (
 	MemberOpKind = membership.OpKind
 	// Credential is what is known of a bearer secret.
 	Credential = credentials.Credential
+	// CredentialSpec is a credential to be made.
+	CredentialSpec = credentials.Spec
+	// Scopes is a set of what a credential may do.
+	Scopes = credentials.Scopes
 
 	credentialStore = credentials.Store
 )
@@ -109,6 +114,16 @@ const (
 	Remove      = membership.Remove
 	RemoveWhere = membership.RemoveWhere
 )
+
+// AllScopes reads and writes everything.
+const AllScopes = credentials.AllScopes
+
+// ParseScopes reads scopes as people write them: see credentials.ParseScopes.
+func ParseScopes(words []string) (Scopes, error) { return credentials.ParseScopes(words) }
+
+// Within says whether an address lies in one of the blocks; in an empty list it
+// does.
+func Within(blocks []netip.Prefix, addr netip.Addr) bool { return credentials.Within(blocks, addr) }
 
 // Store is the directory, with the credentials of those who fill it. Its methods
 // may be called concurrently.

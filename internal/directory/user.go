@@ -102,17 +102,20 @@ func checkLength(attribute, name string) error {
 	return nil
 }
 
-// profileOf reads the columns out of a document and encodes it. A document
-// without active is an active user, and says so from then on.
-func profileOf(doc schema.Document) (profile, error) {
-	p := profile{active: true}
+// profileOf reads the columns out of a document and encodes it. A new user without
+// active is active, and says so from then on. Of one that is there, old, an active
+// that was removed says nothing about the person, who stays what they were: a
+// removal must not bring a leaver back.
+func profileOf(doc schema.Document, old *User) (profile, error) {
+	p := profile{active: old == nil || old.Active}
 	p.userName, _ = doc["userName"].(string)
 	p.externalID, _ = doc["externalId"].(string)
 	p.displayName, _ = doc["displayName"].(string)
 	if a, ok := doc["active"].(bool); ok {
 		p.active = a
+	} else if old == nil {
+		doc["active"] = p.active
 	}
-	doc["active"] = p.active
 	if strings.TrimSpace(p.userName) == "" {
 		return p, schema.Errorf(schema.InvalidValue, "userName", "userName is required")
 	}
@@ -152,7 +155,7 @@ func emailsOf(doc schema.Document) []email {
 // the groups it joined. A name that is taken is a *schema.Error with scimType
 // uniqueness.
 func (s *Store) CreateUser(ctx context.Context, actor Actor, doc schema.Document) (User, error) {
-	p, err := profileOf(doc)
+	p, err := profileOf(doc, nil)
 	if err != nil {
 		return User{}, err
 	}
@@ -322,7 +325,7 @@ func (s *Store) UpdateUser(
 		if doc, err = fn(old, doc); err != nil {
 			return err
 		}
-		p, err := profileOf(doc)
+		p, err := profileOf(doc, &old)
 		if err != nil {
 			return err
 		}

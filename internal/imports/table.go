@@ -32,11 +32,15 @@ var table = map[string]row{
 	"internal/web":      {},
 	"internal/listen":   {},
 	"internal/sheet":    {},
-	// The configuration declares schemas, and checks them by the tables they extend.
-	"config":             {imports: []string{"config/certificate", "config/extension"}},
+	// The configuration declares schemas, and checks them by the tables they extend;
+	// how sources sign in, and where secrets are, are rooms of their own.
+	"config":             {imports: []string{"config/certificate", "config/extension", "config/secret", "config/source", "config/spelling"}},
 	"config/certificate": {},
 	"config/changes":     {imports: []string{"config"}},
 	"config/extension":   {pure: true, imports: []string{"scim/schema"}},
+	"config/secret":      {},
+	"config/source":      {pure: true},
+	"config/spelling":    {pure: true},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.
 	"scim/schema/jsonobject": {pure: true},
@@ -58,6 +62,7 @@ var table = map[string]row{
 	"matomo/plan":              {pure: true, imports: []string{"matomo/access"}},
 	"matomo/internal/wire":     {},
 	"matomo/internal/snapshot": {imports: []string{"matomo/access", "matomo/internal/wire", "matomo/plan"}},
+	"matomo/internal/restore":  {imports: []string{"matomo/access", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
 
 	// 1: what can be said with those words. The rules know sites and roles but
 	// no Matomo; the client knows Matomo but no rules.
@@ -66,10 +71,11 @@ var table = map[string]row{
 	"mapping": {pure: true, imports: []string{
 		"mapping/grant", "mapping/match", "mapping/rulefile", "matomo/access",
 	}},
-	"matomo":            {imports: []string{"matomo/access", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
+	"matomo":            {imports: []string{"matomo/access", "matomo/internal/restore", "matomo/internal/snapshot", "matomo/internal/wire", "matomo/plan"}},
 	"matomo/tokendb":    {imports: []string{"matomo"}},
 	"internal/audit":    {imports: []string{"internal/database", "internal/sheet"}},
 	"internal/bindings": {imports: []string{"internal/database"}},
+	"internal/journal":  {imports: []string{"internal/database", "internal/web"}},
 
 	// 2: the truth about people. It marks bindings as due and writes the audit
 	// row in the transaction of the change, so it stands above both.
@@ -92,11 +98,12 @@ var table = map[string]row{
 
 	// 3: the doors, which know no Matomo, and the loop, which knows no door.
 	"scim": {imports: []string{
-		"internal/directory", "internal/web", "scim/bulk", "scim/discovery", "scim/filter", "scim/patch", "scim/render",
-		"scim/schema", "scim/search",
+		"internal/directory", "internal/journal", "internal/web", "scim/auth", "scim/bulk", "scim/discovery", "scim/filter",
+		"scim/patch", "scim/render", "scim/schema", "scim/search",
 	}},
-	// Rooms of the SCIM front: what it says about itself, how resources look, and
-	// what a client wants of a listing.
+	// Rooms of the SCIM front: who comes in, what it says about itself, how resources
+	// look, and what a client wants of a listing.
+	"scim/auth":           {imports: []string{"internal/directory", "scim/discovery"}},
 	"scim/search":         {imports: []string{"internal/directory", "scim/filter", "scim/schema"}},
 	"scim/discovery":      {pure: true, imports: []string{"scim/schema"}},
 	"scim/render":         {imports: []string{"internal/directory", "internal/web", "scim/schema"}},
@@ -128,6 +135,7 @@ var table = map[string]row{
 	}},
 
 	// 4: the pages, and the numbers of the whole, look at everything and own nothing.
+	"internal/restore": {imports: []string{"internal/audit", "internal/database"}},
 	"internal/monitor": {imports: []string{"internal/audit", "internal/bindings", "internal/directory", "mapping"}},
 	"internal/console": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/directory", "internal/reconcile", "internal/samlsp", "internal/web",
@@ -140,8 +148,9 @@ var table = map[string]row{
 	"cmd/matomo-scim-bridge/internal/care":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
 	"cmd/matomo-scim-bridge/internal/arguments": {},
 	"cmd/matomo-scim-bridge/internal/papers":    {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/door":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
 	"cmd/matomo-scim-bridge": {imports: []string{
-		"cmd/matomo-scim-bridge/internal/care", "cmd/matomo-scim-bridge/internal/arguments",
+		"cmd/matomo-scim-bridge/internal/arguments", "cmd/matomo-scim-bridge/internal/care", "cmd/matomo-scim-bridge/internal/door",
 		"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/papers", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app",
 	}},
 

@@ -206,12 +206,12 @@ func (w *Watch) target(name string) (Target, error) {
 func (w *Watch) Run(ctx context.Context) {
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
-	for {
+	for start := true; ; start = false {
 		for _, t := range w.opt.Targets {
 			if t.MaxAge == 0 {
 				continue
 			}
-			if err := w.turn(ctx, t); err != nil && ctx.Err() == nil {
+			if err := w.turn(ctx, t, start); err != nil && ctx.Err() == nil {
 				w.opt.Logger.Warn("look at the age of tokens; it is tried again", zap.String("target", t.Name), zap.Error(err))
 			}
 		}
@@ -226,10 +226,16 @@ func (w *Watch) Run(ctx context.Context) {
 // The turn is taken before the look and given for a few minutes only. Should the process die, or Matomo
 // not answer, another one looks then; after a look that succeeded nobody looks for hours.
 
-// turn looks at a target when its turn has come.
-func (w *Watch) turn(ctx context.Context, t Target) error {
+// turn looks at a target when its turn has come, and at each start: the limit may be a new one, and nobody
+// who has just set it wants to wait for hours.
+func (w *Watch) turn(ctx context.Context, t Target, start bool) error {
 	var mine bool
 	err := w.opt.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) (err error) {
+		if start {
+			if err := w.opt.Bindings.PlanTokens(ctx, tx, t.Name, tx.Now()); err != nil {
+				return err
+			}
+		}
 		mine, err = w.opt.Bindings.ClaimTokens(ctx, tx, t.Name, tx.Now().Add(retryAfter))
 		return err
 	})

@@ -234,8 +234,8 @@ func TestRun_LooksSomeTimesADay(t *testing.T) {
 				lists++
 			}
 		}
-		if lists != 5 {
-			t.Errorf("looked %d times in a day, want every six hours and at the start", lists)
+		if lists != 6 {
+			t.Errorf("looked %d times in a day, want once at each start and then every six hours", lists)
 		}
 		if w.asked(ada).IsZero() {
 			t.Error("a token that became too old is not asked to end")

@@ -126,15 +126,19 @@ func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
 // Started says whether the answer's head has been sent already. It is false for
 // writers not made by Observe.
-func Started(w http.ResponseWriter) bool {
+func Started(w http.ResponseWriter) bool { return Status(w) != 0 }
+
+// Status is the status of the answer so far: 0 before its head has been sent, and for
+// writers not made by Observe.
+func Status(w http.ResponseWriter) int {
 	for {
 		switch t := w.(type) {
 		case *recorder:
-			return t.status != 0
+			return t.status
 		case interface{ Unwrap() http.ResponseWriter }:
 			w = t.Unwrap()
 		default:
-			return false
+			return 0
 		}
 	}
 }

@@ -395,7 +395,7 @@ func (b *planner) requestedTokens() {
 	case b.pol.Tokens == NoStrategy:
 		b.block(TokensLive, "tokens were asked to be ended, and nothing here can do that without harm")
 	case b.want.EndTokens, b.pol.Tokens != Plugin:
-		s := b.tokenStep("somebody asked for the tokens to end", b.target())
+		s := b.tokenStep("asked for, by hand or by tokens.max_age", b.target())
 		s.Reduces = true
 		b.step(s)
 	default:
@@ -403,7 +403,7 @@ func (b *planner) requestedTokens() {
 			if b.have.TokensKnown && !slices.ContainsFunc(b.have.Tokens, func(t Token) bool { return t.ID == id }) {
 				continue
 			}
-			b.step(Step{Kind: RevokeTokens, Strategy: Plugin, Token: id, Reduces: true, Why: "somebody asked for this token to end"})
+			b.step(Step{Kind: RevokeTokens, Strategy: Plugin, Token: id, Reduces: true, Why: "asked for, by hand or by tokens.max_age"})
 		}
 	}
 }

@@ -1,19 +1,21 @@
-// Package credentials keeps the bearer secrets with which sources authenticate:
-// 256 random bits, shown once, stored as a SHA-256 hash, several live ones per
-// source so that they can be rotated.
+// Package credentials keeps the secrets with which sources authenticate: 256 random
+// bits, shown once, stored as a SHA-256 hash, several live ones per source so that
+// they can be rotated. Each has a set of scopes, and may have an end and addresses
+// outside of which it does not work.
+//
+// The package says whose secret one is. What follows from scopes and addresses is
+// the door's business, which alone knows the request.
 package credentials
 
 import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"database/sql"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
-	"sync"
+	"net/netip"
 	"time"
 
 	"github.com/matomo-scim/bridge/internal/audit"
@@ -38,12 +40,8 @@ var (
 	ErrNameTaken = errors.New("a credential of this name exists")
 )
 
-const (
-	credentialsFresh = 2 * time.Second        // how long a revocation by another process may go unnoticed
-	credentialsRetry = 250 * time.Millisecond // how often an unknown secret may cause a look at the database
-	credentialsTouch = time.Minute            // how exact last_used is
-	columns          = `id, name, source, created_at, expires_at, last_used_at, revoked_at`
-)
+// columns are what scanCredential reads.
+const columns = `id, name, source, scope, cidrs, created_at, expires_at, last_used_at, revoked_at`
 
 // Credential is what is known of a bearer secret. The secret itself is not kept.
 type Credential struct {
@@ -51,25 +49,14 @@ type Credential struct {
 	// live ones.
 	ID, Name string
 	// Source is the name of the source that whoever holds the secret speaks for.
-	Source  string
+	Source string
+	// Scopes are what it may do, CIDRs where from; no CIDR is anywhere.
+	Scopes  Scopes
+	CIDRs   []netip.Prefix
 	Created time.Time
 	// Expires, LastUsed and Revoked are nil when they do not apply. LastUsed is
 	// right to about a minute.
 	Expires, LastUsed, Revoked *time.Time
-}
-
-// cache holds the live credentials for a short time.
-type cache struct {
-	mu     sync.Mutex // guards the fields below
-	live   []liveCredential
-	loaded time.Time
-	used   map[string]time.Time // by id: when last_used_at was last written
-}
-
-type liveCredential struct {
-	Credential
-
-	hash [sha256.Size]byte
 }
 
 // Store is the credentials in a database. Its methods may be called concurrently.
@@ -81,35 +68,114 @@ type Store struct {
 // New returns the credentials in db.
 func New(db *database.DB) *Store { return &Store{db: db} }
 
-// CreateCredential makes a credential for a source and returns its secret, which
-// is shown this once and stored as a SHA-256 hash only. A source may have
-// several. ErrNameTaken when a live credential has the name.
+// CreateCredential makes a credential that may do everything from anywhere and never
+// expires; see IssueCredential.
 func (s *Store) CreateCredential(ctx context.Context, name, source string) (secret string, err error) {
-	if strings.TrimSpace(name) == "" || strings.TrimSpace(source) == "" {
-		return "", errors.New("a credential needs a name and a source")
+	return s.IssueCredential(ctx, Spec{Name: name, Source: source})
+}
+
+// IssueCredential makes a credential and returns its secret, which is shown this
+// once and stored as a SHA-256 hash only. A source may have several. ErrNameTaken
+// when a live credential has the name; other errors say what is wrong with the
+// spec.
+func (s *Store) IssueCredential(ctx context.Context, spec Spec) (secret string, err error) {
+	if err := spec.check(time.Now()); err != nil {
+		return "", err
 	}
-	raw := make([]byte, secretBytes)
-	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
-	secret = SecretPrefix + base64.RawURLEncoding.EncodeToString(raw)
-	hash := sha256.Sum256([]byte(secret))
+	secret, hash := newSecret()
 	err = s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO credentials (id, name, source, hash, scope, created_at) VALUES ($1, $2, $3, $4, 'scim', $5)`,
-			database.NewID(), name, source, hash[:], database.Micros(tx.Now()))
-		if err != nil {
-			if _, ok := s.db.Dialect().IsUnique(err); ok {
-				return ErrNameTaken
-			}
-			return err
-		}
-		tx.AfterCommit(s.forgetCredentials)
-		return audit.Append(ctx, tx, audit.Entry{
-			Kind: "credential.created", Source: source, After: map[string]string{"name": name, "source": source},
-		})
+		return s.insert(ctx, tx, spec, hash)
 	})
 	if err != nil {
 		return "", fmt.Errorf("create credential: %w", err)
 	}
 	return secret, nil
+}
+
+// RotateCredential makes a credential that may do what the live one called name
+// may, from the same addresses, and has the old one expire after the overlap. Both
+// work until then, so the provider can be given the new one without an outage.
+// Expires is the end of the new one, nil for never. ErrUnknownCredential when there
+// is no live credential of that name, ErrNameTaken when next is taken.
+func (s *Store) RotateCredential(ctx context.Context, name, next string, overlap time.Duration, expires *time.Time) (
+	secret string, made Spec, err error,
+) {
+	if overlap < 0 {
+		return "", Spec{}, errors.New("the overlap cannot be negative")
+	}
+	secret, hash := newSecret()
+	err = s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
+		old, err := scanCredential(tx.QueryRow(ctx, `SELECT `+columns+` FROM credentials
+			WHERE name = $1 AND revoked_at IS NULL`+s.db.Dialect().ForUpdate(), name))
+		if err != nil {
+			return unknown(err)
+		}
+		made = Spec{Name: next, Source: old.Source, Scopes: old.Scopes, CIDRs: old.CIDRs, Expires: expires}
+		if err := made.check(tx.Now()); err != nil {
+			return err
+		}
+		// An end that was set before, and comes sooner, stays.
+		until := tx.Now().Add(overlap)
+		if old.Expires != nil && old.Expires.Before(until) {
+			until = *old.Expires
+		}
+		if _, err := tx.Exec(ctx, `UPDATE credentials SET expires_at = $2 WHERE id = $1`, old.ID, database.Micros(until)); err != nil {
+			return err
+		}
+		err = audit.Append(ctx, tx, audit.Entry{
+			Kind: "credential.rotated", Source: old.Source, Before: map[string]string{"name": name},
+			After: map[string]string{"name": next, "old_expires": until.Format(time.RFC3339)},
+		})
+		if err != nil {
+			return err
+		}
+		return s.insert(ctx, tx, made, hash)
+	})
+	if err != nil {
+		return "", Spec{}, fmt.Errorf("rotate credential: %w", err)
+	}
+	return secret, made, nil
+}
+
+// newSecret is a new secret and its hash.
+func newSecret() (secret string, hash [sha256.Size]byte) {
+	raw := make([]byte, secretBytes)
+	_, _ = rand.Read(raw) // never fails: crypto/rand ends the program instead
+	secret = SecretPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	return secret, sha256.Sum256([]byte(secret))
+}
+
+// insert writes a credential and its audit entry.
+func (s *Store) insert(ctx context.Context, tx *database.Tx, spec Spec, hash [sha256.Size]byte) error {
+	if spec.Scopes == 0 {
+		spec.Scopes = AllScopes
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO credentials (id, name, source, hash, scope, cidrs, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, database.NewID(), spec.Name, spec.Source, hash[:], spec.Scopes.String(),
+		joinCIDRs(spec.CIDRs), database.Micros(tx.Now()), database.NullMicros(spec.Expires))
+	if err != nil {
+		if _, ok := s.db.Dialect().IsUnique(err); ok {
+			return ErrNameTaken
+		}
+		return err
+	}
+	tx.AfterCommit(s.forgetCredentials)
+	after := map[string]string{"name": spec.Name, "source": spec.Source, "scopes": spec.Scopes.String()}
+	if len(spec.CIDRs) > 0 {
+		after["cidrs"] = joinCIDRs(spec.CIDRs)
+	}
+	if spec.Expires != nil {
+		after["expires"] = spec.Expires.UTC().Format(time.RFC3339)
+	}
+	return audit.Append(ctx, tx, audit.Entry{Kind: "credential.created", Source: spec.Source, After: after})
+}
+
+// unknown turns "no row" into ErrUnknownCredential.
+func unknown(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrUnknownCredential
+	}
+	return err
 }
 
 // RevokeCredential ends the live credential of that name: at once in this
@@ -120,10 +186,7 @@ func (s *Store) RevokeCredential(ctx context.Context, name string) error {
 		err := tx.QueryRow(ctx, `UPDATE credentials SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL RETURNING source`,
 			name, database.Micros(tx.Now())).Scan(&source)
 		if err != nil {
-			if errors.Is(err, sql.ErrNoRows) {
-				return ErrUnknownCredential
-			}
-			return err
+			return unknown(err)
 		}
 		// Not before the commit: a request in between would load the old state.
 		tx.AfterCommit(s.forgetCredentials)
@@ -166,110 +229,19 @@ func (s *Store) CountCredentials(ctx context.Context) (int, error) {
 // scanCredential reads columns and whatever follows them.
 func scanCredential(row interface{ Scan(dest ...any) error }, more ...any) (Credential, error) {
 	var c Credential
+	var scope, cidrs string
 	var created int64
 	var expires, used, revoked sql.NullInt64
-	err := row.Scan(append([]any{&c.ID, &c.Name, &c.Source, &created, &expires, &used, &revoked}, more...)...)
-	c.Created = database.FromMicros(created)
-	c.Expires, c.LastUsed, c.Revoked = database.FromNullMicros(expires), database.FromNullMicros(used), database.FromNullMicros(revoked)
-	return c, err
-}
-
-// Authenticate returns the live credential whose secret this is,
-// ErrUnknownCredential or ErrExpiredCredential. The secret's hash is compared
-// with every live one in constant time.
-func (s *Store) Authenticate(ctx context.Context, secret string) (Credential, error) {
-	if len(secret) != len(SecretPrefix)+base64.RawURLEncoding.EncodedLen(secretBytes) || !strings.HasPrefix(secret, SecretPrefix) {
-		return Credential{}, ErrUnknownCredential
-	}
-	// A plain hash is enough: nobody guesses 256 random bits, so there is nothing
-	// for a slow one to slow down.
-	hash := sha256.Sum256([]byte(secret))
-	now := time.Now()
-	c, touch, err := s.findCredential(ctx, hash, now)
-	if err != nil {
+	dest := []any{&c.ID, &c.Name, &c.Source, &scope, &cidrs, &created, &expires, &used, &revoked}
+	if err := row.Scan(append(dest, more...)...); err != nil {
 		return Credential{}, err
 	}
-	if c.Expires != nil && !now.Before(*c.Expires) {
-		return Credential{}, ErrExpiredCredential
-	}
-	if touch {
-		s.touchCredential(ctx, c.ID)
+	c.Scopes = storedScopes(scope)
+	c.Created = database.FromMicros(created)
+	c.Expires, c.LastUsed, c.Revoked = database.FromNullMicros(expires), database.FromNullMicros(used), database.FromNullMicros(revoked)
+	var err error
+	if c.CIDRs, err = storedCIDRs(cidrs); err != nil {
+		return Credential{}, fmt.Errorf("credential %s: %w", c.Name, err)
 	}
 	return c, nil
-}
-
-// findCredential looks the hash up in the cache, which it loads when it is old,
-// or when the hash is not in it. It says whether last_used_at is to be written.
-func (s *Store) findCredential(ctx context.Context, hash [sha256.Size]byte, now time.Time) (Credential, bool, error) {
-	cache := &s.cache
-	cache.mu.Lock()
-	defer cache.mu.Unlock()
-	for _, fresh := range [...]time.Duration{credentialsFresh, credentialsRetry} {
-		if age := now.Sub(cache.loaded); age >= fresh {
-			if err := s.loadCredentialsLocked(ctx, now); err != nil {
-				return Credential{}, false, err
-			}
-		}
-		if i := matchCredential(cache.live, hash); i >= 0 {
-			c := cache.live[i].Credential
-			// Noted before it is written: a hundred requests at once write once.
-			touch := now.Sub(cache.used[c.ID]) >= credentialsTouch
-			if touch {
-				cache.used[c.ID] = now
-			}
-			return c, touch, nil
-		}
-	}
-	return Credential{}, false, ErrUnknownCredential
-}
-
-// matchCredential returns the position of the hash, -1 when it is not there. It
-// looks at all of them.
-func matchCredential(live []liveCredential, hash [sha256.Size]byte) int {
-	at := -1
-	for i := range live {
-		at = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(live[i].hash[:], hash[:]), i, at)
-	}
-	return at
-}
-
-// loadCredentialsLocked reads the live credentials; the cache's mutex is held.
-func (s *Store) loadCredentialsLocked(ctx context.Context, now time.Time) error {
-	var live []liveCredential
-	err := membership.EachRow(ctx, s.db.Reader(), func(rows *sql.Rows) error {
-		var hash []byte
-		c, err := scanCredential(rows, &hash)
-		if err != nil {
-			return err
-		}
-		l := liveCredential{Credential: c}
-		if copy(l.hash[:], hash) == len(l.hash) && len(hash) == len(l.hash) {
-			live = append(live, l)
-		}
-		return nil
-	}, `SELECT `+columns+`, hash FROM credentials WHERE revoked_at IS NULL`)
-	if err != nil {
-		return fmt.Errorf("load credentials: %w", err)
-	}
-	s.cache.live, s.cache.loaded = live, now
-	if s.cache.used == nil {
-		s.cache.used = map[string]time.Time{}
-	}
-	return nil
-}
-
-// forgetCredentials makes the next request read them anew.
-func (s *Store) forgetCredentials() {
-	s.cache.mu.Lock()
-	defer s.cache.mu.Unlock()
-	s.cache.live, s.cache.loaded = nil, time.Time{}
-}
-
-// touchCredential writes last_used_at. A database that cannot take it does not
-// keep anybody out: the next attempt comes in a minute.
-func (s *Store) touchCredential(ctx context.Context, id string) {
-	_ = s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE credentials SET last_used_at = $2 WHERE id = $1`, id, database.Micros(tx.Now()))
-		return err
-	})
 }

@@ -199,18 +199,30 @@ func TestLastUsed(t *testing.T) {
 		if used() != nil {
 			t.Error("used before anybody has")
 		}
+		use := func() {
+			t.Helper()
+			c, err := s.Authenticate(t.Context(), secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.UseCredential(t.Context(), c.ID)
+		}
 		wantAuth(t, s, secret, nil)
+		if used() != nil {
+			t.Error("known, but not let in: that is no use")
+		}
+		use()
 		first := used()
 		if first == nil {
 			t.Fatal("not noted")
 		}
 		wait(59 * time.Second)
-		wantAuth(t, s, secret, nil)
+		use()
 		if !used().Equal(*first) {
 			t.Error("written again within the minute")
 		}
 		wait(time.Second)
-		wantAuth(t, s, secret, nil)
+		use()
 		if !used().After(*first) {
 			t.Error("not written after a minute")
 		}

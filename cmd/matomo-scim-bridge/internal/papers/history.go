@@ -3,6 +3,7 @@ package papers
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ func Entry(p *terminal.Printer, r app.HistoryEntry) {
 	}
 	var plan struct {
 		Reasons  []string
+		Steps    []struct{ Kind, Why string }
 		Event    string
 		Evidence struct{ ID, SHA256 string }
 		Withheld []struct{ Detail, Reason string }
@@ -52,6 +54,15 @@ func Entry(p *terminal.Printer, r app.HistoryEntry) {
 		p.Field("what", clean(r.Detail))
 	}
 	if planned {
+		// A rule explains what is given. Steps that only take away say themselves why.
+		if !slices.ContainsFunc(plan.Steps, func(s struct{ Kind, Why string }) bool { return slices.Contains(giving, s.Kind) }) {
+			plan.Reasons = nil
+			for _, s := range plan.Steps {
+				if s.Why != "" && !slices.Contains(plan.Reasons, s.Why) {
+					plan.Reasons = append(plan.Reasons, s.Why)
+				}
+			}
+		}
 		if len(plan.Reasons) == 0 {
 			plan.Reasons = []string{whyOf(r.Kind, plan.Event)}
 		}
@@ -73,6 +84,9 @@ func Entry(p *terminal.Printer, r app.HistoryEntry) {
 
 // A rule explains what is given. What is taken away has reasons of another kind: somebody left, a clock ran
 // out, a group was left and no other gives the same.
+
+// giving are the kinds of steps that a rule explains.
+var giving = []string{"add_user", "invite_user", "set_access", "promote"}
 
 // whyOf is why something is done that no rule gives.
 func whyOf(kind, event string) string {

@@ -26,7 +26,7 @@ func Leavers(out, notes io.Writer, found []app.Leaver) error {
 		if l.Reason != "" {
 			state += " (" + l.Reason + ")"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", login, l.Target, day(l.LeftAt), state, l.Fate(), tokenFate(l))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", login, l.Target, terminal.Day(l.LeftAt), state, l.Fate(), tokenFate(l))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -59,7 +59,7 @@ func tokenFate(l app.Leaver) string {
 func Dossier(p *terminal.Printer, file app.Dossier) error {
 	p.Line("%s  %s", p.Bold(clean(file.Login)), p.Dim(file.Target))
 	if l := file.Leaver; l != nil {
-		p.Field("left", day(l.LeftAt))
+		p.Field("left", terminal.Day(l.LeftAt))
 		p.Field("state", clean(strings.TrimSpace(string(l.State)+" "+l.Detail)))
 		p.Field("deleted", l.Fate())
 		p.Field("tokens", tokenFate(*l))

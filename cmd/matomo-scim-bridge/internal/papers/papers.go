@@ -10,7 +10,6 @@ package papers
 
 import (
 	"strings"
-	"time"
 	"unicode"
 )
 
@@ -32,12 +31,4 @@ func orNone(s string) string {
 		return "none"
 	}
 	return s
-}
-
-// day is a time as lists show it; never when there is none.
-func day(t *time.Time) string {
-	if t == nil || t.IsZero() {
-		return "never"
-	}
-	return t.UTC().Format("2006-01-02 15:04")
 }

@@ -53,7 +53,7 @@ func TestEntry_OfAPlanSaysWhy(t *testing.T) {
 	Entry(p, row("intent.access", func(r *app.AuditRow) {
 		r.Login, r.Target, r.Rule, r.Detail = "ada", "main", "rules.ini:2", "set_access ada write on 1"
 		r.Before = json.RawMessage(`{"exists":false}`)
-		r.After = json.RawMessage(`{"reasons":["group \"A\": site:1:write (rules.ini:2)","a second"],"event":"mover",` +
+		r.After = json.RawMessage(`{"steps":[{"kind":"set_access","why":"has nothing"}],"reasons":["group \"A\": site:1:write (rules.ini:2)","a second"],"event":"mover",` +
 			`"withheld":[{"reason":"superuser_cap","detail":"no place"}],"evidence":{"id":"e1","sha256":"abc"}}`)
 	}))
 	want(t, out,
@@ -111,6 +111,15 @@ func TestEntry_ReasonsWithoutARule(t *testing.T) {
 			t.Errorf("event %q: %s", event, out)
 		}
 	}
+}
+
+// What only takes away is not explained by the rules that still give something.
+func TestEntry_StepsThatTakeSayWhy(t *testing.T) {
+	out, p := plain()
+	Entry(p, row("intent.access", func(r *app.AuditRow) {
+		r.After = json.RawMessage(`{"steps":[{"kind":"revoke_tokens","why":"too old"},{"kind":"revoke_tokens","why":"too old"}],"reasons":["group \"A\""]}`)
+	}))
+	want(t, out, "2026-11-29 20:15:03  intent.access  #7", "  by         okta through scim, request r1", "  why        too old")
 }
 
 func TestEntry_OfAnAnswer(t *testing.T) {

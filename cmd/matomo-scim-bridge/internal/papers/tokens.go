@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -31,9 +32,9 @@ func TokenRow(target string, h app.TokenHolder) []string {
 	if len(h.Tokens) == 0 {
 		return row
 	}
-	row[4], row[5] = fmt.Sprintf("%d days", int(time.Since(oldest).Hours()/24)), day(&used)
+	row[4], row[5] = fmt.Sprintf("%d days", int(time.Since(oldest).Hours()/24)), terminal.Day(&used)
 	if !ends.IsZero() {
-		row[6] = day(&ends)
+		row[6] = terminal.Day(&ends)
 	}
 	return row
 }

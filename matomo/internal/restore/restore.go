@@ -1,4 +1,6 @@
-package matomo
+// Package restore gives somebody's things back, as far as Matomo's API allows: scheduled reports,
+// segments, dashboards, preferences, language. It gives no access.
+package restore
 
 import (
 	"context"
@@ -12,7 +14,9 @@ import (
 	"strings"
 
 	"github.com/matomo-scim/bridge/matomo/access"
+	"github.com/matomo-scim/bridge/matomo/internal/snapshot"
 	"github.com/matomo-scim/bridge/matomo/internal/wire"
+	"github.com/matomo-scim/bridge/matomo/plan"
 )
 
 // What Matomo's API allows of giving somebody's things back, read from its source (4.16.1, 5.1.2):
@@ -41,10 +45,19 @@ type Restored struct {
 	Err     error  `json:"-"`              // Matomo's refusal
 }
 
-// RestoreOptions say for whom things are made.
-type RestoreOptions struct {
-	From Account // as it was saved, with its evidence
-	To   string  // the login that gets the things; it must exist
+// Matomo is the instance that gets the things.
+type Matomo struct {
+	Conn   *wire.Conn
+	Reader *snapshot.Reader
+	Login  string // whose token it is, and so who owns what only the caller can make
+	// Protects reports whether a login is never touched, in any spelling.
+	Protects func(login string) bool
+}
+
+// Options say for whom things are made.
+type Options struct {
+	From plan.Account // as it was saved, with its evidence
+	To   string       // the login that gets the things; it must exist
 	// ShareSegments lets everybody who sees a segment's site use those that were private: the only
 	// way to let somebody else use them.
 	ShareSegments bool
@@ -53,14 +66,14 @@ type RestoreOptions struct {
 // Restore makes for a login what evidence holds, as far as the API allows, and says what became of
 // each thing. It gives no access: reports of sites that the login does not see are left out. An error
 // means that Matomo could not be asked; what was done until then is returned with it.
-func (c *Client) Restore(ctx context.Context, opt RestoreOptions) ([]Restored, error) {
+func (m Matomo) Restore(ctx context.Context, opt Options) ([]Restored, error) {
 	if opt.From.Evidence == nil {
 		return nil, errors.New("restore: there is no evidence")
 	}
-	if c.IsProtected(opt.To) {
-		return nil, &Error{Kind: Protected, Method: "restore", Message: "the login is protected"}
+	if m.Protects(opt.To) {
+		return nil, &wire.Error{Kind: wire.Protected, Method: "restore", Message: "the login is protected"}
 	}
-	r := &restoring{c: c, opt: opt}
+	r := &restoring{m: m, opt: opt}
 	if err := r.look(ctx); err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
@@ -78,11 +91,11 @@ func (c *Client) Restore(ctx context.Context, opt RestoreOptions) ([]Restored, e
 
 // restoring is one Restore under way: what is there now, and what was done.
 type restoring struct {
-	c   *Client
-	opt RestoreOptions
+	m   Matomo
+	opt Options
 	out []Restored
 
-	to            Account
+	to            plan.Account
 	sites         []access.SiteID
 	hasReports    []report
 	hasSegments   []segment
@@ -155,12 +168,12 @@ type dashboard struct {
 
 // look reads what is there now, in two requests.
 func (r *restoring) look(ctx context.Context) error {
-	snap, err := r.c.ReadAccounts(ctx, []string{r.opt.To}, Read{})
+	snap, err := r.m.Reader.Accounts(ctx, []string{r.opt.To}, snapshot.Read{})
 	if err != nil {
 		return err
 	}
 	if r.to, _ = snap.Account(r.opt.To); !r.to.Exists {
-		return &Error{Kind: UserMissing, Method: "restore", Message: "there is no account " + r.opt.To}
+		return &wire.Error{Kind: wire.UserMissing, Method: "restore", Message: "there is no account " + r.opt.To}
 	}
 	r.sites = snap.SiteIDs()
 	var answers [3]json.RawMessage
@@ -172,13 +185,13 @@ func (r *restoring) look(ctx context.Context) error {
 	for i := range calls {
 		calls[i].Decode = wire.Raw(&answers[i])
 	}
-	errs, err := r.c.conn.Bulk(ctx, calls, true, 0)
+	errs, err := r.m.Conn.Bulk(ctx, calls, true, 0)
 	if err != nil {
 		return err
 	}
 	for i, into := range []any{&r.hasReports, &r.hasSegments, &r.hasDashboards} {
 		switch {
-		case KindOf(errs[i]) == UnknownMethod: // the plugin is off; adding will say so
+		case wire.KindOf(errs[i]) == wire.UnknownMethod: // the plugin is off; adding will say so
 		case errs[i] != nil:
 			return errs[i]
 		default:
@@ -214,12 +227,12 @@ func (r *restoring) say(x Restored) { r.out = append(r.out, x) }
 // make sends one call that makes a thing and notes what became of it. Its error is that of the
 // instance: nothing more can be asked then.
 func (r *restoring) make(ctx context.Context, x Restored, k wire.Call) error {
-	x.Err = r.c.conn.Single(ctx, k, false)
+	x.Err = r.m.Conn.Single(ctx, k, false)
 	if x.Done = x.Err == nil; !x.Done {
 		x.Note = x.Err.Error()
 	}
 	r.say(x)
-	if e, ok := errors.AsType[*Error](x.Err); ok && e.Target() {
+	if e, ok := errors.AsType[*wire.Error](x.Err); ok && e.Target() {
 		return e
 	}
 	return nil
@@ -253,7 +266,7 @@ func (r *restoring) reports(ctx context.Context) error {
 		case r.hasReport(old):
 			x.Already = true
 		default:
-			x.Note = fmt.Sprintf("it belongs to %s, because Matomo makes reports for the caller alone; it is mailed as before", r.c.Login())
+			x.Note = fmt.Sprintf("it belongs to %s, because Matomo makes reports for the caller alone; it is mailed as before", r.m.Login)
 			if old.Segment != 0 && !slices.ContainsFunc(r.hasSegments, func(s segment) bool { return s.ID == old.Segment }) {
 				old.Segment = 0
 				x.Note += "; its segment does not exist any more"
@@ -272,7 +285,7 @@ func (r *restoring) reports(ctx context.Context) error {
 func (r *restoring) hasReport(old report) bool {
 	return slices.ContainsFunc(r.hasReports, func(have report) bool {
 		owner := access.FoldLogin(have.Login)
-		return have.like(old) && (owner == access.FoldLogin(r.to.Login) || owner == access.FoldLogin(r.c.Login()))
+		return have.like(old) && (owner == access.FoldLogin(r.to.Login) || owner == access.FoldLogin(r.m.Login))
 	})
 }
 
@@ -338,7 +351,7 @@ func (r *restoring) segments(ctx context.Context) error {
 		case at < 0:
 			shared := old.Shared != 0 || r.opt.ShareSegments
 			call = segmentCall("SegmentEditor.add", old, shared)
-			x.Note = "it belongs to " + r.c.Login() + ", because Matomo makes segments for the caller alone"
+			x.Note = "it belongs to " + r.m.Login + ", because Matomo makes segments for the caller alone"
 			if !shared {
 				x.Note += "; it is private, so only superusers see it (share it with --share-segments)"
 			}

@@ -1,4 +1,7 @@
-package config
+// Package secret is a place where a secret is kept: a file or an environment variable.
+// The configuration names places and never holds what is in them, so nothing that prints
+// a configuration can show a secret, and a new one needs no restart.
+package secret
 
 import (
 	"errors"
@@ -9,11 +12,11 @@ import (
 	"strings"
 )
 
-// redacted is what a Secret shows of itself, whoever asks.
-const redacted = "[redacted]"
+// Redacted is what a Secret shows of itself, whoever asks.
+const Redacted = "[redacted]"
 
-// maxSecret bounds a secret's file; what is larger is the wrong file.
-const maxSecret = 64 << 10
+// MaxSize bounds a secret's file in bytes; what is larger is the wrong file.
+const MaxSize = 64 << 10
 
 // Secret is a place where a secret is kept: a file or an environment variable.
 // It never holds the secret itself, so nothing that prints a Config can show
@@ -23,16 +26,19 @@ type Secret struct {
 	getenv    func(string) string
 }
 
-// fileSecret is a secret in a file; path is absolute.
-func fileSecret(path string) Secret { return Secret{file: path} }
+// File is a secret in a file; path is absolute.
+func File(path string) Secret { return Secret{file: path} }
 
-// envSecret is a secret in an environment variable that getenv looks up.
-func envSecret(name string, getenv func(string) string) Secret {
+// Env is a secret in an environment variable that getenv looks up.
+func Env(name string, getenv func(string) string) Secret {
 	return Secret{env: name, getenv: getenv}
 }
 
 // IsZero reports whether no place is configured.
 func (s Secret) IsZero() bool { return s.file == "" && s.env == "" }
+
+// Path is the file of a secret in a file; "" for any other.
+func (s Secret) Path() string { return s.file }
 
 // Source names the place for messages: "file /run/secrets/token".
 func (s Secret) Source() string {
@@ -68,15 +74,15 @@ func (s Secret) Read() (string, error) {
 func (s Secret) readFile() (string, error) {
 	f, err := os.Open(s.file)
 	if err != nil {
-		return "", fmt.Errorf("%s: %s", s.Source(), plainPathError(err))
+		return "", fmt.Errorf("%s: %s", s.Source(), PathError(err))
 	}
 	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
 	if err != nil {
-		return "", fmt.Errorf("%s: %s", s.Source(), plainPathError(err))
+		return "", fmt.Errorf("%s: %s", s.Source(), PathError(err))
 	}
-	if len(data) > maxSecret {
-		return "", fmt.Errorf("%s has more than %d bytes: that is no token or password", s.Source(), maxSecret)
+	if len(data) > MaxSize {
+		return "", fmt.Errorf("%s has more than %d bytes: that is no token or password", s.Source(), MaxSize)
 	}
 	v := trimLineEnd(string(data))
 	if v == "" {
@@ -93,8 +99,8 @@ func trimLineEnd(v string) string {
 	return v
 }
 
-// plainPathError words a file error without the path, which the caller names.
-func plainPathError(err error) string {
+// PathError words a file error without the path, which the caller names.
+func PathError(err error) string {
 	var pe *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -109,13 +115,13 @@ func plainPathError(err error) string {
 }
 
 // String redacts.
-func (Secret) String() string { return redacted }
+func (Secret) String() string { return Redacted }
 
 // GoString redacts for %#v.
-func (Secret) GoString() string { return redacted }
+func (Secret) GoString() string { return Redacted }
 
 // MarshalText redacts for YAML and every encoder that takes text.
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // MarshalJSON redacts for JSON, and so for zap's reflected fields.
-func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
