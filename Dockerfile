@@ -27,6 +27,7 @@ ENV SCIM_BRIDGE_CONFIG=/etc/matomo-scim-bridge/bridge.yaml
 USER 65532:65532
 VOLUME /var/lib/matomo-scim-bridge
 EXPOSE 8080 9464
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["/matomo-scim-bridge", "health", "--quiet"]
 ENTRYPOINT ["/matomo-scim-bridge"]
 CMD ["serve"]
 

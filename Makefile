@@ -28,11 +28,15 @@ build: ## Build the static binary into dist/
 
 .PHONY: cross
 cross: ## Build for every platform we ship, to see that it compiles
-	for p in linux/amd64 linux/arm64 darwin/arm64; do \
+	for p in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
 	  echo "$$p"; \
 	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} \
 	    go build -trimpath -ldflags '$(LDFLAGS)' -o "$(DIST)/$(BINARY)-$${p%/*}-$${p#*/}" ./cmd/$(BINARY); \
 	done
+
+.PHONY: dist
+dist: ## Archives for every platform, with checksums and SBOM, built twice alike
+	scripts/dist '$(VERSION)' '$(DIST)'
 
 .PHONY: test
 test: ## Vet and test everything, on both database engines
@@ -87,6 +91,19 @@ plugin-test: ## Check the companion plugin: php -l and PHPUnit
 .PHONY: docs
 docs: ## Check links and commands in README and docs/
 	scripts/check-docs
+
+.PHONY: alerts
+alerts: ## Check the Prometheus rules and run their unit tests (needs promtool)
+	promtool check rules deploy/prometheus/rules.yaml
+	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yaml
+
+.PHONY: dashboard-picture
+dashboard-picture: ## Draw docs/dashboard.svg from a live run (needs prometheus)
+	go test -count=1 -run '^TestDashboards_Live$$' ./deploy -args -picture
+
+.PHONY: metrics-page
+metrics-page: ## Write docs/metrics.md from the code
+	TEST_ENGINES=sqlite go test -count=1 -run '^TestMetricsPage$$' ./internal/app -args -update-docs
 
 .PHONY: clean
 clean: ## Remove what build left behind

@@ -29,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/matomo-scim/bridge/config/certificate"
 	"github.com/matomo-scim/bridge/config/extension"
 	"github.com/matomo-scim/bridge/config/secret"
 	"github.com/matomo-scim/bridge/config/source"
@@ -48,7 +49,7 @@ type Secret = secret.Secret
 const maxSize = 1 << 20
 
 // Config is the whole file with defaults filled in. The yaml tags are the keys;
-// the tag `live` marks what a reload takes over without a restart (Changed).
+// the tag `live` marks what a reload takes over without a restart (package changes).
 type Config struct {
 	Listen    Listen             `yaml:"listen"`
 	SCIM      SCIM               `yaml:"scim"`
@@ -72,6 +73,12 @@ type Config struct {
 type Listen struct {
 	// SCIM is the identity provider's door, with /healthz and /readyz.
 	SCIM string `yaml:"scim"`
+	// TLS is what SCIM is served with; plain HTTP when it is empty.
+	TLS certificate.Keys `yaml:"tls"`
+	// MonitorTokenFile or MonitorTokenEnv, at most one, names the place of what
+	// monitoring sends as bearer token when it comes from another host.
+	MonitorTokenFile string `yaml:"monitor_token_file"`
+	MonitorTokenEnv  string `yaml:"monitor_token_env"`
 	// Metrics serves /metrics and /health, which are not for the world.
 	Metrics string `yaml:"metrics"`
 	// TrustedProxies are the address blocks of proxies that say where a request
@@ -83,6 +90,9 @@ type Listen struct {
 	// WrongTokensPerMinute is how many an address may send before it is slowed
 	// down; 0 is no limit.
 	WrongTokensPerMinute int `yaml:"wrong_tokens_per_minute"`
+
+	// MonitorToken is that place; zero when none is configured.
+	MonitorToken Secret `yaml:"-"`
 }
 
 // SCIM bounds what one request of an identity provider may ask. What is beyond is

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/matomo-scim/bridge/config/certificate"
 	"github.com/matomo-scim/bridge/config/source"
 )
 
@@ -79,7 +80,7 @@ func TestParse_FillsInDefaults(t *testing.T) {
 	}
 	want := &Config{
 		Path:     "bridge.yaml",
-		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", WrongTokensPerMinute: 120},
+		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", WrongTokensPerMinute: 120, TLS: certificate.Keys{ACMEDir: "acme"}},
 		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: "auto", Level: "info"},
 		Database: Database{URL: "sqlite:bridge.db"},

@@ -65,9 +65,9 @@ func TestDecode_Refuses(t *testing.T) {
 			"it belongs to sources[].name or schemas[].name or schemas[].attributes[].name or schemas[].attributes[].sub_attributes[].name or targets[].name or targets[].tokens.database.name",
 		},
 		"key of a later version": {
-			"listen: {admin: {}}",
-			[]string{"9:10 listen.admin: unknown key"},
-			"known here: scim, metrics, trusted_proxies, public_discovery, wrong_tokens_per_minute",
+			"listen: {quic: {}}",
+			[]string{"9:10 listen.quic: unknown key"},
+			"known here: scim, tls, monitor_token_file, monitor_token_env, metrics, trusted_proxies, public_discovery, wrong_tokens_per_minute",
 		},
 		"merge key": {
 			"guards: {<<: {}}",

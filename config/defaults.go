@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/matomo-scim/bridge/config/certificate"
 	"github.com/matomo-scim/bridge/config/source"
 )
 
@@ -13,7 +14,7 @@ import (
 // defaults is a Config before the file is laid over it.
 func defaults() *Config {
 	return &Config{
-		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", WrongTokensPerMinute: 120},
+		Listen:   Listen{SCIM: ":8080", Metrics: "127.0.0.1:9464", WrongTokensPerMinute: 120, TLS: certificate.Keys{ACMEDir: "acme"}},
 		SCIM:     SCIM{MaxBody: 1 << 20, MaxOperations: 1000, MaxPage: 1000, MaxFilter: 4096, Cursors: true},
 		Log:      Log{Format: LogAuto, Level: LevelInfo},
 		Database: Database{URL: sqliteScheme + "bridge.db"},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/matomo-scim/bridge/config/certificate"
 	"github.com/matomo-scim/bridge/config/secret"
 )
 
@@ -32,6 +33,7 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 			return Secret{}
 		}
 	}
+	c.Listen.MonitorToken = bind(c.Listen.MonitorTokenFile, c.Listen.MonitorTokenEnv)
 	c.Database.Password = bind(c.Database.PasswordFile, c.Database.PasswordEnv)
 	c.Audit.SigningKey = bind(c.Audit.SigningKeyFile, "")
 	for i := range c.Targets {
@@ -46,6 +48,8 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 // files that are not there.
 func (c *Config) checkFiles(r *report, rules fileRules) {
 	rules.checkSecret(r, "database.password", c.Database.Password)
+	rules.checkSecret(r, "listen.monitor_token", c.Listen.MonitorToken)
+	c.checkCertificate(r, rules)
 	rules.checkSecret(r, "audit.signing_key", c.Audit.SigningKey)
 	for i := range c.Targets {
 		path := fmt.Sprintf("targets[%d]", i)
@@ -63,6 +67,18 @@ func (c *Config) checkFiles(r *report, rules fileRules) {
 		case info.IsDir():
 			r.add(path, file+" is a folder", "name the files one by one")
 		}
+	}
+}
+
+// checkCertificate reports a certificate that cannot be served. A key is a secret.
+func (c *Config) checkCertificate(r *report, rules fileRules) {
+	t := c.Listen.TLS
+	if t.CertFile == "" || t.KeyFile == "" {
+		return
+	}
+	rules.checkSecret(r, "listen.tls.key", secret.File(c.Resolve(t.KeyFile)))
+	if err := certificate.Load(c.Resolve(t.CertFile), c.Resolve(t.KeyFile)); err != nil {
+		r.add("listen.tls.cert_file", secret.PathError(err), "name a certificate in PEM, and the key that belongs to it")
 	}
 }
 

@@ -37,6 +37,10 @@ var (
 // validate reports everything that is wrong with c beyond its form.
 func (c *Config) validate(r *report) {
 	c.validateListen(r)
+	for _, p := range c.Listen.TLS.Check() {
+		r.add("listen.tls."+p.Key, p.Msg, p.Hint)
+	}
+	validatePlace(r, "listen", "monitor_token", c.Listen.MonitorTokenFile, c.Listen.MonitorTokenEnv)
 	c.SCIM.validate(r)
 	c.Database.validate(r)
 	c.validateSources(r)

@@ -70,6 +70,34 @@ func TestValidate_Refuses(t *testing.T) {
 			[]string{"9:19 listen.metrics: is the same address as listen.scim"},
 			"",
 		},
+		"certificate without a key": {
+			minimal + "listen: {tls: {cert_file: c.pem}}",
+			[]string{"9:27 listen.tls.cert_file: there is no key for it"},
+			"say key_file: PATH",
+		},
+		"key without a certificate": {
+			minimal + "listen: {tls: {key_file: k.pem}}",
+			[]string{"9:26 listen.tls.key_file: there is no certificate for it"},
+			"say cert_file: PATH",
+		},
+		"two certificates": {
+			minimal + "listen: {tls: {cert_file: c.pem, key_file: k.pem, acme_hosts: [scim.example.com]}}",
+			[]string{"9:63 listen.tls.acme_hosts: cert_file is set too"},
+			"",
+		},
+		"hosts of a certificate": {
+			minimal + "listen: {tls: {acme_hosts: [scim.example.com, 'https://x', localhost, scim.example.com], acme_url: 'http://acme'}}",
+			[]string{
+				`9:47 listen.tls.acme_hosts[1]: "https://x" is no name of a host`, `9:60 listen.tls.acme_hosts[2]: "localhost" is no name of a host`,
+				`9:71 listen.tls.acme_hosts[3]: "scim.example.com" is already in the list`, "9:100 listen.tls.acme_url: is no https address",
+			},
+			"",
+		},
+		"two monitor tokens": {
+			minimal + "listen: {monitor_token_file: a, monitor_token_env: B}",
+			[]string{"9:52 listen.monitor_token_env: monitor_token_file is set too"},
+			"keep one of the two",
+		},
 		"no database file": {
 			minimal + "database: {url: 'sqlite:'}",
 			[]string{"9:17 database.url: names no file"},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/matomo-scim/bridge/config/certificate"
 	"github.com/matomo-scim/bridge/config/source"
 )
 
@@ -123,8 +124,9 @@ func TestListen_Access(t *testing.T) {
 	}
 	want := Listen{
 		SCIM: ":8080", Metrics: "127.0.0.1:9464", TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1"}, PublicDiscovery: true,
+		TLS: certificate.Keys{ACMEDir: "acme"},
 	}
-	if diff := cmp.Diff(want, c.Listen); diff != "" {
+	if diff := cmp.Diff(want, c.Listen, ignoreSecrets); diff != "" {
 		t.Errorf("listen (-want +got):\n%s", diff)
 	}
 	for text, key := range map[string]string{

@@ -289,6 +289,14 @@ func TestApply_RefusesProtectedLogins(t *testing.T) {
 	if b.c.IsProtected("alice") {
 		t.Error("alice is protected")
 	}
+	// A reload replaces the list; the client's own login stays on it. A plan that was made
+	// before is refused too.
+	b.c.Protect([]string{"Alice"})
+	r := b.c.Apply(context.Background(), []matomo.Plan{{Login: "alice", Steps: []matomo.Step{{Kind: matomo.RemoveAccess, Login: "alice"}}}})[0]
+	wantKind(t, r.Err, matomo.Protected)
+	if b.c.IsProtected("admin") || !b.c.IsProtected("bridge") {
+		t.Errorf("protected = %q, want the new list and the client's own login", b.c.Protected())
+	}
 }
 
 func TestApply_WaitsForAnotherWriterOnlyAsLongAsAllowed(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +49,9 @@ type Client struct {
 	log     *zap.Logger
 	writers keyLock
 	ways    *ways.Ways
+
+	mu        sync.Mutex // guards protected
+	protected []string   // with Login; replaced, never changed
 }
 
 // New checks the options and returns a Client. It sends nothing.
@@ -75,6 +79,7 @@ func New(opt Options) (*Client, error) {
 		reader:  &snapshot.Reader{Conn: conn, InstanceTimeout: opt.InstanceTimeout},
 		writers: keyLock{held: make(map[string]chan struct{})},
 	}
+	c.Protect(opt.Protected)
 	if opt.TokenDB != nil {
 		c.reader.Tokens = opt.TokenDB.Tokens
 	}
@@ -107,10 +112,23 @@ func (c *Client) Health() Health { return c.conn.Health() }
 // spelling.
 func (c *Client) IsProtected(login string) bool { return c.protection().Protects(login) }
 
-// protection is a policy that holds the protected logins only.
-func (c *Client) protection() Policy {
-	return Policy{Protected: append([]string{c.opt.Login}, c.opt.Protected...)}
+// Protect replaces the logins that are refused to be changed. Writes that are sent later
+// are checked against the new ones, whatever their plan was made with.
+func (c *Client) Protect(logins []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.protected = append([]string{c.opt.Login}, logins...)
 }
+
+// Protected returns the logins that are refused to be changed, the client's own first.
+func (c *Client) Protected() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.protected
+}
+
+// protection is a policy that holds the protected logins only.
+func (c *Client) protection() Policy { return Policy{Protected: c.Protected()} }
 
 // ReadInstance reads every account and its access in one request (one more when
 // nothing is known of the instance yet, or when a plugin changed the list of

@@ -11,7 +11,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/care"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/demo"
+	"github.com/matomo-scim/bridge/internal/app"
 )
 
 // TestMain makes the test binary the program as well: scripts and the crash
@@ -43,8 +45,9 @@ func TestScripts(t *testing.T) {
 			"belongings": belongings,
 			"sql":        sqlExec,
 
-			"post":      postBody,
-			"journaled": waitForJournal,
+			"post":       postBody,
+			"journaled":  waitForJournal,
+			"until-down": untilDown,
 		},
 	})
 }
@@ -98,6 +101,18 @@ func pushPerson(ts *testscript.TestScript, _ bool, args []string) {
 		"displayName": args[2], "members": []any{map[string]any{"value": id}},
 	})
 	ts.Check(err)
+}
+
+// untilDown waits until /health says that a part is down.
+func untilDown(ts *testscript.TestScript, _ bool, _ []string) {
+	for range 2000 {
+		page, err := care.Ask(context.Background(), ts.Getenv("METRICS_ADDR"))
+		if err == nil && page.Status == app.StateDown {
+			return
+		}
+		pause()
+	}
+	ts.Fatalf("nothing is down")
 }
 
 // postBody sends a body and checks the status of the answer, whose request id becomes

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/care"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/door"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
@@ -26,7 +27,7 @@ const (
 	exitOK       = 0
 	exitError    = 1 // something is wrong; stderr says what and what to do
 	exitChanges  = 2 // plan, sync: there is something to change
-	exitTampered = 3 // audit verify: the chain is broken
+	exitTampered = 3 // audit verify, restore: the chain is broken
 )
 
 // exitCode is an error that carries the exit code of a command whose answer is
@@ -113,7 +114,16 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 		c.configCommand(),
 		c.versionCommand(),
 	)
+	root.AddCommand(c.care().Commands()...)
 	return root
+}
+
+// care is the program as the commands of an operator see it.
+func (c *cli) care() *care.Care {
+	return &care.Care{
+		Load: c.load, Options: c.options, Printer: c.printer, Stderr: c.stderr,
+		Exit: func(code int) error { return exitCode(code) },
+	}
 }
 
 // group is a command that only holds others.

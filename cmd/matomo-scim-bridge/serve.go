@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -27,7 +30,10 @@ func (c *cli) serveCommand() *cobra.Command {
 
 It refuses to start without a credential, with an unsafe secret file, or with
 anything in the configuration or the rules that cannot be read. SIGTERM ends it
-gently: requests in flight finish, and what is due stays due.`,
+gently: requests in flight finish, and what is due stays due.
+
+Rules, protected logins and guards are taken over when their files change, or on
+SIGHUP. A file that is wrong is refused as a whole: the last good state goes on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
@@ -36,21 +42,31 @@ gently: requests in flight finish, and what is due stays due.`,
 			}
 			log := c.logger(cfg)
 			defer func() { _ = log.Sync() }() // stderr cannot always be synced
-			return serve(cmd.Context(), cfg, log)
+			return c.serve(cmd.Context(), cfg, log)
 		},
 	}
 }
 
 // serve runs cfg until ctx is done or a listener fails.
-func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
-	a, err := app.New(ctx, cfg, app.Options{Logger: log, Version: versionString()})
+func (c *cli) serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
+	// Before anything is open: a hangup ends a program that does not listen for it.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	a, err := app.New(ctx, cfg, app.Options{Logger: log, Version: versionString(), Getenv: c.getenv})
 	if err != nil {
 		return err
 	}
 	a.Start(ctx)
-	select {
-	case <-ctx.Done():
-	case err = <-a.Failed():
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			running = false
+		case err = <-a.Failed():
+			running = false
+		case <-hangup:
+			_ = a.Reload(ctx) // it says in the log, the metrics and /health how that went
+		}
 	}
 	log.Info("stopping")
 	a.Stop(ctx)

@@ -22,6 +22,8 @@ import (
 
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/config/extension"
+	"github.com/matomo-scim/bridge/internal/listen"
+	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/scim"
 )
 
@@ -48,6 +50,8 @@ const sweepEvery = time.Minute
 type App struct {
 	*Services
 
+	reloads       *reloader
+	certificates  *listen.Certificates // nil without TLS
 	scim, metrics net.Listener
 	servers       []*http.Server
 	cancel        context.CancelFunc
@@ -78,6 +82,9 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if err := a.takeLock(); err != nil {
 		return nil, err
 	}
+	if err := a.observe(opt); err != nil {
+		return nil, err
+	}
 	front, err := a.scimOptions(opt)
 	if err != nil {
 		return nil, err
@@ -87,6 +94,9 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 		return nil, err
 	}
 	if a.scim, err = a.listen(ctx, "scim", cfg.Listen.SCIM, a.front(handler)); err != nil {
+		return nil, err
+	}
+	if err := a.secure(a.servers[0], opt); err != nil {
 		return nil, err
 	}
 	if a.metrics, err = a.listen(ctx, "metrics", cfg.Listen.Metrics, a.back()); err != nil {
@@ -141,7 +151,11 @@ func (a *App) Start(ctx context.Context) {
 	for i, l := range []net.Listener{a.scim, a.metrics} {
 		srv := a.servers[i]
 		a.work.Go(func() {
-			if err := srv.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			serve := srv.Serve
+			if srv.TLSConfig != nil {
+				serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
+			}
+			if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 				a.failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
 			}
 		})
@@ -155,7 +169,12 @@ func (a *App) Start(ctx context.Context) {
 	a.work.Go(func() { a.Engine.Run(ctx) })
 	a.work.Go(func() { a.sweep(ctx) })
 	a.work.Go(func() { a.Requests.Run(ctx) })
-	a.log.Info("serving", zap.String("scim", "http://"+a.SCIMAddr()+scim.DefaultBasePath), zap.String("metrics", "http://"+a.MetricsAddr()+"/metrics"))
+	a.work.Go(func() { a.reloads.watch(ctx) })
+	a.work.Go(func() { a.watchStore(ctx) })
+	if a.certificates != nil {
+		a.work.Go(func() { a.certificates.Watch(ctx) })
+	}
+	a.log.Info("serving", zap.String("scim", a.SCIMURL()), zap.String("metrics", "http://"+a.MetricsAddr()+"/metrics"))
 }
 
 // sweep lets go of pending memberships whose time is over, and joins those whose
@@ -169,7 +188,9 @@ func (a *App) sweep(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		a.Health.Report("sweep", monitor.StateOK, "", "", 3*sweepEvery)
 		if _, _, err := a.Directory.Sweep(ctx); err != nil && ctx.Err() == nil {
+			a.Health.Report("sweep", monitor.StateDegraded, err.Error(), "look at the log", 3*sweepEvery)
 			a.log.Warn("let go of pending memberships; it is tried again", zap.Error(err))
 		}
 	}
@@ -180,6 +201,15 @@ func (a *App) Failed() <-chan error { return a.failed }
 
 // SCIMAddr is the address that identity providers reach.
 func (a *App) SCIMAddr() string { return a.scim.Addr().String() }
+
+// SCIMURL is the base URL of SCIM as this host sees it.
+func (a *App) SCIMURL() string {
+	scheme := "http://"
+	if a.certificates != nil {
+		scheme = "https://"
+	}
+	return scheme + a.SCIMAddr() + scim.DefaultBasePath
+}
 
 // MetricsAddr is the address of metrics and health.
 func (a *App) MetricsAddr() string { return a.metrics.Addr().String() }
@@ -247,13 +277,44 @@ func (a *App) front(scimHandler http.Handler) http.Handler {
 	})
 }
 
-// back is the monitoring door.
+// back is the monitoring door. From another host, metrics ask for the monitor token once
+// there is one; health, which has words, is not shown there without.
 func (a *App) back() http.Handler {
+	var token func() (string, error)
+	if !a.Config.Listen.MonitorToken.IsZero() {
+		token = a.Config.Listen.MonitorToken.Read
+	}
+	metrics := promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{Registry: a.Registry})
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{Registry: a.Registry}))
+	mux.Handle("GET /metrics", listen.Guarded(metrics, token, true))
 	mux.HandleFunc("GET /healthz", a.alive)
-	mux.Handle("GET /health", a.Health)
+	mux.Handle("GET /health", listen.Guarded(a.Health, token, false))
 	return mux
+}
+
+// Only SCIM gets the certificate. Metrics stay on the host, or behind the token and whatever
+// network the two share; a Prometheus that had to trust a certificate for another name would
+// be told not to look at it.
+
+// secure gives the SCIM server its certificate, when one is configured.
+func (a *App) secure(srv *http.Server, opt Options) error {
+	cfg := a.Config.Listen.TLS
+	if !cfg.Enabled() {
+		return nil
+	}
+	o := listen.Options{
+		Hosts: cfg.ACMEHosts, Email: cfg.ACMEEmail, Dir: a.Config.Resolve(cfg.ACMEDir), URL: cfg.ACMEURL,
+		Registerer: a.Registry, Report: a.Health.Report, Logger: opt.Logger.Named("tls"),
+	}
+	if cfg.CertFile != "" {
+		o.CertFile, o.KeyFile = a.Config.Resolve(cfg.CertFile), a.Config.Resolve(cfg.KeyFile)
+	}
+	var err error
+	if a.certificates, err = listen.NewCertificates(o); err != nil {
+		return fmt.Errorf("listen.tls: %w", err)
+	}
+	srv.TLSConfig = a.certificates.TLS()
+	return nil
 }
 
 // alive says that the process answers.

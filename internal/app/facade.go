@@ -8,6 +8,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/journal"
 	"github.com/matomo-scim/bridge/internal/leavers"
+	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/internal/reconcile"
 	"github.com/matomo-scim/bridge/internal/review"
 	"github.com/matomo-scim/bridge/internal/tokenage"
@@ -43,6 +44,8 @@ type (
 	AuditRow = audit.Row
 	// AuditFilter chooses entries of the audit trail.
 	AuditFilter = audit.Filter
+	// HealthPage is what /health answers.
+	HealthPage = monitor.Page
 	// AuditFormat is how an export of the audit trail is written.
 	AuditFormat = audit.Format
 	// CheckpointReport is what a check against signed notes found.
@@ -109,6 +112,13 @@ const (
 const (
 	AuditJSONL = audit.JSONL
 	AuditCSV   = audit.CSV
+)
+
+// States of the parts of the service that commands tell apart.
+const (
+	StateOK       = monitor.StateOK
+	StateDegraded = monitor.StateDegraded
+	StateDown     = monitor.StateDown
 )
 
 // The versions that the stand-in answers as.

@@ -89,7 +89,7 @@ func credentialFor(tb testing.TB, cfg *config.Config, opt Options) (secret strin
 		tb.Fatal(err)
 	}
 	defer s.Close()
-	if secret, err = s.Directory.CreateCredential(tb.Context(), "test", "scim"); err != nil {
+	if secret, err = s.Directory.CreateCredential(tb.Context(), "test", cfg.Sources[0].Name); err != nil {
 		tb.Fatal(err)
 	}
 	return secret
@@ -102,7 +102,14 @@ func startApp(tb testing.TB, rules string, more ...setting) (*App, *Simulator, s
 	sim := NewSimulator(SimulatorOptions{Plugin: true, ForgetCalls: true})
 	srv := httptest.NewServer(sim)
 	tb.Cleanup(srv.Close)
-	cfg := writeConfig(tb, sim, srv.URL+"/", rules, more...)
+	a, secret := startFrom(tb, writeConfig(tb, sim, srv.URL+"/", rules, more...))
+	return a, sim, secret
+}
+
+// startFrom runs a bridge with this configuration and returns the secret of a credential
+// for its first source.
+func startFrom(tb testing.TB, cfg *config.Config) (*App, string) {
+	tb.Helper()
 	opt := Options{Logger: zap.NewNop(), Version: "test"}
 	secret := credentialFor(tb, cfg, opt)
 	a, err := New(tb.Context(), cfg, opt)
@@ -111,5 +118,5 @@ func startApp(tb testing.TB, rules string, more ...setting) (*App, *Simulator, s
 	}
 	a.Start(tb.Context())
 	tb.Cleanup(func() { a.Stop(context.Background()) })
-	return a, sim, secret
+	return a, secret
 }

@@ -35,6 +35,12 @@ func CheckTargets(ctx context.Context, cfg *config.Config, rules *mapping.Rules,
 		return nil, err
 	}
 	var out []Finding
+	if isRestored(cfg) {
+		out = append(out, Finding{
+			LevelWarn, "restore", "the database was restored from a backup: nothing is written to Matomo",
+			"look at plan, then: matomo-scim-bridge restore --confirm, and restart",
+		})
+	}
 	sites := map[string][]access.Site{}
 	for _, t := range targets {
 		for _, f := range t.Client.Check(ctx, t.Policy) {

@@ -12,6 +12,7 @@ import (
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/reconcile/ruleset"
 	"github.com/matomo-scim/bridge/mapping"
 )
 
@@ -53,31 +54,51 @@ func LoadRules(cfg *config.Config) (*mapping.Rules, []mapping.File, error) {
 	return rules, files, nil
 }
 
-// activateRules makes the files' rules the active row when they differ from
-// it, and marks all bindings due at low priority in the same transaction.
-func (s *Services) activateRules(ctx context.Context) error {
-	rules, files, err := LoadRules(s.Config)
+// activateRules makes the files' rules the active row when they differ from it, and marks
+// all bindings due at low priority in the same transaction. It returns the rules of the
+// files.
+func (s *Services) activateRules(ctx context.Context, cfg *config.Config) (*mapping.Rules, error) {
+	rules, files, err := LoadRules(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	active, err := s.Bindings.ActiveRules(ctx)
 	if err != nil && !errors.Is(err, bindings.ErrNotFound) {
-		return fmt.Errorf("active rules: %w", err)
+		return nil, fmt.Errorf("active rules: %w", err)
 	}
 	if active.Hash == rules.Hash() {
-		return nil
+		return rules, nil
 	}
 	text, err := mapping.Marshal(files)
 	if err != nil {
-		return fmt.Errorf("store rules: %w", err)
+		return nil, fmt.Errorf("store rules: %w", err)
 	}
-	set := bindings.RuleSet{Hash: rules.Hash(), Text: text, Origin: strings.Join(s.Config.Mapping.Files, ", ")}
+	set := bindings.RuleSet{Hash: rules.Hash(), Text: text, Origin: strings.Join(cfg.Mapping.Files, ", ")}
 	err = s.DB.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		return s.Bindings.ActivateRules(ctx, tx, set)
 	})
 	if err != nil {
-		return fmt.Errorf("activate rules: %w", err)
+		return nil, fmt.Errorf("activate rules: %w", err)
 	}
-	s.log.Info("rules activated", zap.String("files", set.Origin), zap.Int("rules", len(rules.All())), zap.String("hash", set.Hash))
-	return nil
+	added, removed := ruleset.Diff(parseActive(active, cfg), rules)
+	s.log.Info("rules activated", zap.String("files", set.Origin), zap.Int("rules", len(rules.All())), zap.String("hash", set.Hash),
+		zap.Strings("added", added), zap.Strings("removed", removed))
+	return rules, nil
+}
+
+// parseActive reads the rules that were active before; nil when there were none, or none
+// that this configuration can read, and then everything counts as added.
+func parseActive(set bindings.RuleSet, cfg *config.Config) *mapping.Rules {
+	if set.Hash == "" {
+		return nil
+	}
+	files, err := mapping.Unmarshal(set.Text)
+	if err != nil {
+		return nil
+	}
+	rules, err := mapping.Parse(files, RuleOptions(cfg))
+	if err != nil {
+		return nil
+	}
+	return rules
 }

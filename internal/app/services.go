@@ -16,6 +16,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/directory"
 	"github.com/matomo-scim/bridge/internal/journal"
 	"github.com/matomo-scim/bridge/internal/leavers"
+	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/internal/reconcile"
 	"github.com/matomo-scim/bridge/internal/reconcile/trail"
 	"github.com/matomo-scim/bridge/internal/tokenage"
@@ -32,6 +33,9 @@ type Options struct {
 	Logger *zap.Logger
 	// Version is shown in metrics and sent to Matomo as user agent.
 	Version string
+	// Getenv is os.Getenv or a test's; a reload reads the configuration with it. Nil for
+	// os.Getenv.
+	Getenv func(string) string
 	// ReadOnly opens the database to be read only: nothing is migrated.
 	ReadOnly bool
 	// Transport replaces the way to a target, for tests; nil for the network.
@@ -53,7 +57,10 @@ type Services struct {
 	TokenAges *tokenage.Watch
 	Targets   []reconcile.TargetOptions
 	Registry  *prometheus.Registry
-	Health    *Health
+	Health    *monitor.Health
+	// Restored says that the database was put back from a backup and nobody has looked at
+	// the plan yet: every target is in mode observe.
+	Restored bool
 
 	log     *zap.Logger
 	cleanup cleanup
@@ -62,7 +69,7 @@ type Services struct {
 // Open wires everything that cfg names. Close what it returns. A failure
 // closes what was opened before it.
 func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, err error) {
-	s := &Services{Config: cfg, Registry: prometheus.NewRegistry(), Health: NewHealth(), log: opt.Logger}
+	s := &Services{Config: cfg, Registry: prometheus.NewRegistry(), Health: monitor.NewHealth(), log: opt.Logger}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -71,7 +78,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 	s.Registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		buildInfo(opt.Version),
+		monitor.BuildInfo(opt.Version),
 	)
 	if err := s.openDatabase(ctx, opt); err != nil {
 		return nil, err
@@ -83,6 +90,11 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (_ *Services, er
 	s.Requests = s.newJournal(opt)
 	if s.Targets, err = newTargets(cfg, opt, s.Registry, &s.cleanup); err != nil {
 		return nil, err
+	}
+	if s.Restored = isRestored(cfg); s.Restored {
+		for i := range s.Targets {
+			s.Targets[i].Mode = reconcile.Observe
+		}
 	}
 	if s.Engine, err = reconcile.New(s.engineOptions(opt)); err != nil {
 		return nil, err
@@ -98,7 +110,8 @@ func (s *Services) Prepare(ctx context.Context) error {
 	if err := s.ensureTargets(ctx); err != nil {
 		return err
 	}
-	return s.activateRules(ctx)
+	_, err := s.activateRules(ctx, s.Config)
+	return err
 }
 
 // Close releases everything that Open opened, in reverse order.
@@ -142,15 +155,12 @@ func (s *Services) engineOptions(opt Options) reconcile.Options {
 		identity.EmailFrom = append(identity.EmailFrom, string(from))
 	}
 	return reconcile.Options{
-		DB:        s.DB,
-		Bindings:  s.Bindings,
-		Directory: s.Directory,
-		Targets:   s.Targets,
-		Identity:  identity,
-		Guards: reconcile.Guards{
-			MaxSuperusers: s.Config.Guards.MaxSuperusers,
-			MinSuperusers: s.Config.Guards.MinSuperusers,
-		},
+		DB:             s.DB,
+		Bindings:       s.Bindings,
+		Directory:      s.Directory,
+		Targets:        s.Targets,
+		Identity:       identity,
+		Guards:         guardsOf(s.Config),
 		CreateUnmapped: s.Config.Mapping.CreateUnmapped,
 		Settle:         s.Config.Reconcile.Settle,
 		FullCompare:    s.Config.Reconcile.FullCompare,
@@ -160,6 +170,11 @@ func (s *Services) engineOptions(opt Options) reconcile.Options {
 		Logger:         opt.Logger.Named("reconcile"),
 		Registerer:     s.Registry,
 	}
+}
+
+// guardsOf are the guards of a configuration as the engine knows them.
+func guardsOf(cfg *config.Config) reconcile.Guards {
+	return reconcile.Guards{MaxSuperusers: cfg.Guards.MaxSuperusers, MinSuperusers: cfg.Guards.MinSuperusers}
 }
 
 // What admins use shares the clients of the engine, and with them the rate limit, the breaker's knowledge of
@@ -191,13 +206,4 @@ func (s *Services) ensureTargets(ctx context.Context) error {
 		return fmt.Errorf("targets: %w", err)
 	}
 	return nil
-}
-
-// buildInfo is the metric that tells what runs.
-func buildInfo(version string) prometheus.Collector {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "scim_bridge_build_info", Help: "1, with the version that runs.",
-	}, []string{"version"})
-	g.WithLabelValues(version).Set(1)
-	return g
 }

@@ -13,11 +13,16 @@ import (
 // the lock back when the holder dies. On PostgreSQL rows are leased one by one, so everyone holds.
 // release is never nil.
 func (db *DB) Lock() (held bool, release func(), err error) {
-	release = func() {}
 	if db.path == "" {
-		return true, release, nil
+		return true, func() {}, nil
 	}
-	name := db.path + ".lock"
+	return LockFile(db.path)
+}
+
+// LockFile is Lock for a SQLite file that is not open, or cannot be opened.
+func LockFile(path string) (held bool, release func(), err error) {
+	release = func() {}
+	name := path + ".lock"
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return false, release, fmt.Errorf("lock database: %w", err)

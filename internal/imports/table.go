@@ -30,14 +30,17 @@ var table = map[string]row{
 	"matomo/access":     {pure: true},
 	"internal/database": {},
 	"internal/web":      {},
+	"internal/listen":   {},
 	"internal/sheet":    {},
 	// The configuration declares schemas, and checks them by the tables they extend;
 	// how sources sign in, and where secrets are, are rooms of their own.
-	"config":           {imports: []string{"config/extension", "config/secret", "config/source", "config/spelling"}},
-	"config/extension": {pure: true, imports: []string{"scim/schema"}},
-	"config/secret":    {},
-	"config/source":    {pure: true},
-	"config/spelling":  {pure: true},
+	"config":             {imports: []string{"config/certificate", "config/extension", "config/secret", "config/source", "config/spelling"}},
+	"config/certificate": {},
+	"config/changes":     {imports: []string{"config"}},
+	"config/extension":   {pure: true, imports: []string{"scim/schema"}},
+	"config/secret":      {},
+	"config/source":      {pure: true},
+	"config/spelling":    {pure: true},
 
 	// What the SCIM words are made of. Only schema, filter and patch see these.
 	"scim/schema/jsonobject": {pure: true},
@@ -135,7 +138,9 @@ var table = map[string]row{
 		"internal/bindings", "internal/directory", "internal/reconcile/course", "internal/sheet", "mapping", "matomo", "matomo/access",
 	}},
 
-	// 4: the pages look at everything and own nothing.
+	// 4: the pages, and the numbers of the whole, look at everything and own nothing.
+	"internal/restore": {imports: []string{"internal/audit", "internal/database"}},
+	"internal/monitor": {imports: []string{"internal/audit", "internal/bindings", "internal/directory", "mapping"}},
 	"internal/console": {imports: []string{
 		"internal/audit", "internal/bindings", "internal/directory", "internal/reconcile", "internal/samlsp", "internal/web",
 	}},
@@ -144,11 +149,12 @@ var table = map[string]row{
 	"internal/app": {all: true},
 	"cmd/matomo-scim-bridge/internal/terminal":  {},
 	"cmd/matomo-scim-bridge/internal/demo":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
+	"cmd/matomo-scim-bridge/internal/care":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
 	"cmd/matomo-scim-bridge/internal/arguments": {},
 	"cmd/matomo-scim-bridge/internal/papers":    {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "internal/app"}},
 	"cmd/matomo-scim-bridge/internal/door":      {imports: []string{"cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app"}},
 	"cmd/matomo-scim-bridge": {imports: []string{
-		"cmd/matomo-scim-bridge/internal/arguments", "cmd/matomo-scim-bridge/internal/door",
+		"cmd/matomo-scim-bridge/internal/arguments", "cmd/matomo-scim-bridge/internal/care", "cmd/matomo-scim-bridge/internal/door",
 		"cmd/matomo-scim-bridge/internal/demo", "cmd/matomo-scim-bridge/internal/papers", "cmd/matomo-scim-bridge/internal/terminal", "config", "internal/app",
 	}},
 
@@ -171,6 +177,9 @@ var table = map[string]row{
 	"matomo/tokendb/tokendbtest":     {testing: true, imports: []string{"internal/testserver"}},
 	"internal/database/databasetest": {testing: true, imports: []string{"internal/database", "internal/testserver"}},
 	"internal/imports":               {},
+
+	// What is shipped beside the program, tried with the programs that read it.
+	"deploy": {all: true, testing: true},
 }
 
 // testPackages may be imported by every test.

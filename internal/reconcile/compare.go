@@ -57,6 +57,8 @@ type Comparison struct {
 	Bindings int
 	// Drift counts the differences by kind.
 	Drift map[string]int
+	// Actions counts the steps that would be done, by action.
+	Actions map[string]int
 	// Unresolved counts grants whose site could not be resolved.
 	Unresolved int
 
@@ -89,7 +91,9 @@ func (e *Engine) compareLoop(ctx context.Context, t *target) {
 func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 	done, _, err := t.breaker.Allow(time.Now())
 	if err != nil {
-		return nil // the target is paused; the compare stays due
+		// The compare stays due, and says so: silence would mean that it hangs.
+		e.opt.Report("compare/"+t.Name, "ok", "waiting for "+t.Name+" to answer again", "", 2*e.opt.FullCompare+compareLease)
+		return nil
 	}
 	failure := vitals.ErrNotAsked
 	defer func() { done(failure) }()
@@ -160,7 +164,7 @@ func (e *Engine) compare(ctx context.Context, t *target, mark bool) (*Comparison
 	if p.round.GrantedSuperusers, err = e.opt.Bindings.GrantedSuperusers(ctx, t.Name); err != nil {
 		return nil, err
 	}
-	out := &Comparison{Target: t.Name, Drift: map[string]int{}, mark: mark, ours: make(map[string]struct{}, snap.Len())}
+	out := &Comparison{Target: t.Name, Drift: map[string]int{}, Actions: map[string]int{}, mark: mark, ours: make(map[string]struct{}, snap.Len())}
 	for after := ""; ; {
 		page, err := e.opt.Bindings.AllBindings(ctx, t.Name, after, comparePage)
 		if err != nil {
@@ -318,6 +322,7 @@ func (c *Comparison) add(w *work) {
 	for _, kind := range vitals.DriftOf(w.Plan) {
 		c.Drift[kind]++
 	}
+	vitals.CountActions(c.Actions, w.Plan)
 }
 
 // differenceOf describes a case for people.
@@ -360,6 +365,7 @@ func (e *Engine) showDrift(t *target, out *Comparison) {
 	for _, kind := range vitals.Drifts() {
 		e.m.Drift.WithLabelValues(t.Name, kind).Set(float64(out.Drift[kind]))
 	}
+	e.m.SetPlanned(t.Name, out.Actions)
 	e.m.Unresolved.WithLabelValues(t.Name).Set(float64(out.Unresolved))
 	if out.Differing > 0 {
 		e.log.Info("full compare found differences", zap.String("target", t.Name), zap.Int("bindings", out.Bindings),

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -100,6 +101,9 @@ type Engine struct {
 	log     *zap.Logger
 
 	rules *ruleset.Cache
+
+	mu     sync.Mutex // guards guards
+	guards Guards
 }
 
 // Nothing here survives a restart and nothing needs to: the queue is the rows, the
@@ -121,7 +125,7 @@ type target struct {
 func (e *Engine) settings(t *target) course.Settings {
 	return course.Settings{
 		Target: t.Name, Observe: t.Mode == Observe, Client: t.Client, Policy: t.Policy, Identity: e.opt.Identity,
-		Guards: e.opt.Guards, CreateUnmapped: e.opt.CreateUnmapped, Settle: e.opt.Settle, DeleteAfter: t.DeleteAfter,
+		Guards: e.currentGuards(), CreateUnmapped: e.opt.CreateUnmapped, Settle: e.opt.Settle, DeleteAfter: t.DeleteAfter,
 	}
 }
 
@@ -143,12 +147,12 @@ func New(opt Options) (*Engine, error) {
 		}
 		names = append(names, t.Name)
 	}
-	e := &Engine{opt: opt, log: opt.Logger}
+	e := &Engine{opt: opt, log: opt.Logger, guards: opt.Guards}
 	var err error
 	if e.m, err = vitals.New(opt.Registerer, opt.Bindings, names, opt.Logger); err != nil {
 		return nil, fmt.Errorf("reconcile: %w", err)
 	}
-	e.rules = ruleset.New(opt.Bindings, opt.RuleOptions, func(r *mapping.Rules) { e.m.Rules.Set(float64(len(r.All()))) })
+	e.rules = ruleset.New(opt.Bindings, opt.RuleOptions, func(r *mapping.Rules) { e.m.SetRules(ruleset.Kinds(r)) })
 	for _, t := range opt.Targets {
 		rt := &target{TargetOptions: t}
 		for lane := range rt.wake {
@@ -160,6 +164,25 @@ func New(opt Options) (*Engine, error) {
 	}
 	return e, nil
 }
+
+// Adopt makes the engine decide with other limits from the next pass on, and read the
+// active rules with other options. A pass that runs ends with what it began with.
+func (e *Engine) Adopt(guards Guards, opt mapping.Options) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.guards = guards
+	e.rules.Reparse(opt)
+}
+
+// currentGuards are the limits that hold now.
+func (e *Engine) currentGuards() Guards {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.guards
+}
+
+// ActiveRules returns the rules that decide, parsed.
+func (e *Engine) ActiveRules(ctx context.Context) (*mapping.Rules, error) { return e.rules.Active(ctx) }
 
 // Wake makes every worker look for due bindings now. It never blocks; it is
 // what bindings.Store.OnDue is given.

@@ -34,6 +34,9 @@ func TestMetrics_AreThereFromTheFirstScrape(t *testing.T) {
 		{"reconcile_last_run_timestamp_seconds", "target=main"},
 		{"reconcile_last_success_timestamp_seconds", "target=main"},
 		{"mapping_unresolved_grants", "target=main"},
+		{"mapping_rules", "kind=user"},
+		{"plan_actions", "action=superuser_revoke"},
+		{"reconcile_duration_seconds", "phase=verify"},
 	} {
 		if n := w.metric(m[0], m[1:]...); n != 0 {
 			t.Errorf("%v is %v before anything happened", m, n)
@@ -135,4 +138,22 @@ func TestMetrics_QueueAndStates(t *testing.T) {
 			t.Error("no success is shown")
 		}
 	})
+}
+
+// The size of what a compare found to be due goes up with the difference and back to
+// zero with the next compare after it was mended.
+func TestMetrics_PlanActions(t *testing.T) {
+	w := newWorld(t, databasetest.SQLite(t), withPlugin())
+	w.join(ada, "Analysts")
+	w.drain()
+	w.matomo.Grant(ada, "admin", 4)
+	w.compare()
+	if n := w.metric("plan_actions", "action=revoke") + w.metric("plan_actions", "action=grant"); n == 0 {
+		t.Error("access given by hand does not show in the plan")
+	}
+	w.drain()
+	w.compare()
+	if n := w.metric("plan_actions", "action=revoke") + w.metric("plan_actions", "action=grant"); n != 0 {
+		t.Errorf("%v steps are due after it was mended", n)
+	}
 }

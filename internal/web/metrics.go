@@ -36,7 +36,7 @@ func NewMetrics(reg prometheus.Registerer, sources []string, routes []Route) *Me
 		duration: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                        "scim_bridge_http_request_duration_seconds",
 			Help:                        "Time from the request's head to the end of the answer.",
-			Buckets:                     []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
+			Buckets:                     []float64{.005, .025, .1, .5, 1, 5, 30},
 			NativeHistogramBucketFactor: 1.1,
 		}, []string{"idp", "resource", "method"}),
 		inFlight: f.NewGauge(prometheus.GaugeOpts{

@@ -24,10 +24,10 @@ type Rows interface {
 // Cache parses the active rules once per content. Its methods may be called concurrently.
 type Cache struct {
 	rows   Rows
-	opt    mapping.Options
 	loaded func(*mapping.Rules)
 
 	mu    sync.Mutex // guards the fields below
+	opt   mapping.Options
 	hash  string
 	fixed *mapping.Rules
 	rules *mapping.Rules
@@ -45,6 +45,14 @@ func (c *Cache) Use(rules *mapping.Rules) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fixed = rules
+}
+
+// Reparse makes the cache read the active row anew, with other options: who may confer
+// superuser is not part of the row.
+func (c *Cache) Reparse(opt mapping.Options) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opt, c.hash, c.rules = opt, "", nil
 }
 
 // Active returns the rules of the active row, or ErrNone.
@@ -78,4 +86,13 @@ func (c *Cache) Active(ctx context.Context) (*mapping.Rules, error) {
 	c.hash, c.rules = set.Hash, rules
 	c.loaded(rules)
 	return rules, nil
+}
+
+// Kinds counts rules by what they match.
+func Kinds(rules *mapping.Rules) map[string]int {
+	kinds := map[string]int{}
+	for _, r := range rules.All() {
+		kinds[r.Ref.Kind]++
+	}
+	return kinds
 }

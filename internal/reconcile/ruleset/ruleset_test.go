@@ -80,3 +80,46 @@ func TestCache_UseWinsOverTheRow(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 }
+
+// Who may confer superuser is no part of the row: other options mean reading it anew.
+func TestCache_ReparseUsesTheNewOptions(t *testing.T) {
+	var r row
+	opt := mapping.Options{Targets: []string{"main"}, Sources: []string{"okta"}, SuperuserSources: []string{"okta"}}
+	c := ruleset.New(&r, opt, func(*mapping.Rules) {})
+	r.activate(t, "[RoleMapping]\ngroup[A] = \"superuser\"\n")
+	if _, err := c.Active(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	opt.SuperuserSources = []string{}
+	c.Reparse(opt)
+	if rules, err := c.Active(t.Context()); err == nil {
+		t.Errorf("%d rules, want an error: no source may confer superuser any more", len(rules.All()))
+	}
+}
+
+// What is logged of a change is bounded, and a rule that only moved is not in it.
+func TestDiff(t *testing.T) {
+	parse := func(text string) *mapping.Rules {
+		t.Helper()
+		rules, err := mapping.Parse([]mapping.File{{Name: "rules.ini", Data: []byte("[RoleMapping]\n" + text)}}, mapping.Options{Targets: []string{"main"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rules
+	}
+	const a, b = "group[A] = \"site:1:view\"\n", "group[B] = \"site:2:view\"\n"
+	if added, removed := ruleset.Diff(parse(a+b), parse("; sorted anew\n"+b+a)); added != nil || removed != nil {
+		t.Errorf("moved: added %q, removed %q", added, removed)
+	}
+	added, removed := ruleset.Diff(parse(a), parse(b))
+	if len(added) != 1 || added[0] != "rules.ini:2 group[B] = site:2:view" || len(removed) != 1 || removed[0] != "rules.ini:2 group[A] = site:1:view" {
+		t.Errorf("added %q, removed %q", added, removed)
+	}
+	var many strings.Builder
+	for i := range ruleset.MaxDiff + 5 {
+		many.WriteString("group[G" + strings.Repeat("x", i) + "] = \"site:1:view\"\n")
+	}
+	if added, removed = ruleset.Diff(nil, parse(many.String())); len(added) != ruleset.MaxDiff+1 || added[ruleset.MaxDiff] != "and more" || removed != nil {
+		t.Errorf("%d lines added, %d removed", len(added), len(removed))
+	}
+}

@@ -20,6 +20,10 @@ const prefix = "scim_bridge_"
 // joiner to the leaver of a target that was down for a day.
 var propagationBuckets = []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400}
 
+// phaseBuckets are few, because they count for each target and phase; native histograms have
+// the detail.
+var phaseBuckets = []float64{0.01, 0.05, 0.25, 1, 5, 30}
+
 // Label values that are initialised to zero, so that rate() and absent() work
 // from the first scrape.
 var (
@@ -30,11 +34,15 @@ var (
 		"user_create", "user_update", "user_suspend", "user_delete", "grant", "revoke",
 		"superuser_grant", "superuser_revoke", "token_revoke", "session_logout",
 	}
+	allPhases   = []string{"observe", "plan", "apply", "verify"}
 	allOutcomes = []string{"ok", "error", "blocked", "dry_run"}
 	allDrift    = []string{"missing_grant", "extra_grant", "wrong_role", "unmanaged_user", "unmanaged_superuser", "stale_token_risk"}
 	allGuards   = []string{course.GuardProtected, course.GuardCap, course.GuardFloor, course.GuardIncomplete}
 	allCircuits = []string{"closed", "half-open", "open"}
 )
+
+// The kinds of rules, as their references name them.
+var allKinds = []string{"group", "user"}
 
 // Drifts lists the kinds of drift, for a compare that shows each at what it found.
 func Drifts() []string { return slices.Clone(allDrift) }
@@ -54,15 +62,16 @@ type Metrics struct {
 	// and how long after the request it was verified.
 	Changes     *prometheus.CounterVec
 	Propagation *prometheus.HistogramVec
-	// Drift, Unresolved and Superusers are what the last full compare found.
+	// Drift, Planned, Unresolved and Superusers are what the last full compare found.
 	Drift      *prometheus.GaugeVec
+	Planned    *prometheus.GaugeVec
 	Unresolved *prometheus.GaugeVec
 	Superusers *prometheus.GaugeVec
 	// GuardTrips counts; whether a guard holds something back now is read from the
 	// rows.
 	GuardTrips *prometheus.CounterVec
 	Circuit    *prometheus.GaugeVec
-	Rules      prometheus.Gauge
+	Rules      *prometheus.GaugeVec
 	// TokensLeft and StillMailed are what a leaver or mover leaves behind.
 	TokensLeft  *prometheus.CounterVec
 	StillMailed *prometheus.CounterVec
@@ -95,7 +104,7 @@ func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log
 	}
 	m := &Metrics{
 		Runs:        counter("reconcile_runs_total", "Passes over a target, by what caused them and how they ended.", "target", "trigger", "result"),
-		Duration:    histogram("reconcile_duration_seconds", "Time of one phase of a pass.", prometheus.DefBuckets, "target", "phase"),
+		Duration:    histogram("reconcile_duration_seconds", "Time of one phase of a pass.", phaseBuckets, "target", "phase"),
 		LastRun:     gauge("reconcile_last_run_timestamp_seconds", "When a pass was last attempted.", "target"),
 		LastSuccess: gauge("reconcile_last_success_timestamp_seconds", "When Matomo was last read completely and everything due was applied.", "target"),
 		Failures:    gauge("reconcile_consecutive_failures", "Passes in a row that the target failed.", "target"),
@@ -105,9 +114,8 @@ func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log
 		GuardTrips:  counter("guard_trips_total", "Times a guard held something back.", "target", "guard"),
 		Circuit:     gauge("matomo_circuit_state", "State of the target's circuit breaker: 1 for the current one.", "target", "state"),
 		Unresolved:  gauge("mapping_unresolved_grants", "Grants of active rules whose site could not be resolved in the last full compare.", "target"),
-		Rules: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: prefix + "mapping_rules", Help: "Rules of the active rule set.",
-		}),
+		Planned:     gauge("plan_actions", "Steps that the last full compare found to be due, by action.", "target", "action"),
+		Rules:       gauge("mapping_rules", "Rules of the active rule set, by what they match.", "kind"),
 		Superusers:  gauge("superusers", "Superusers found in the last full compare, by class.", "target", "class"),
 		TokensLeft:  counter("tokens_not_revoked_total", "Role changes and leavers after which tokens could not be revoked without harm.", "target"),
 		StillMailed: counter("leaver_still_mailed_total", "Scheduled reports of others that still mail to a leaver's address.", "target"),
@@ -116,7 +124,7 @@ func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range append(all, m.Rules, newCollector(store, targets, log)) {
+	for _, c := range append(all, newCollector(store, targets, log)) {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -126,6 +134,9 @@ func New(reg prometheus.Registerer, store *bindings.Store, targets []string, log
 
 // zero creates every series that the configuration makes possible.
 func (m *Metrics) zero(targets []string) {
+	for _, kind := range allKinds {
+		m.Rules.WithLabelValues(kind)
+	}
 	for _, t := range targets {
 		for _, result := range allResults {
 			for _, trigger := range allTriggers {
@@ -139,6 +150,7 @@ func (m *Metrics) zero(targets []string) {
 			for _, o := range allOutcomes {
 				m.Changes.WithLabelValues(t, a, o)
 			}
+			m.Planned.WithLabelValues(t, a)
 		}
 		for _, kind := range allDrift {
 			m.Drift.WithLabelValues(t, kind)
@@ -150,11 +162,38 @@ func (m *Metrics) zero(targets []string) {
 		for _, v := range []*prometheus.GaugeVec{m.LastRun, m.LastSuccess, m.Failures, m.Unresolved} {
 			v.WithLabelValues(t)
 		}
+		for _, phase := range allPhases {
+			m.Duration.WithLabelValues(t, phase)
+		}
 		for _, class := range []string{"managed", "protected", "unmanaged"} {
 			m.Superusers.WithLabelValues(t, class)
 		}
 		m.TokensLeft.WithLabelValues(t)
 		m.StillMailed.WithLabelValues(t)
+	}
+}
+
+// Gauges of closed sets are always set as a whole: a value that is no longer current must not
+// go on being shown beside the one that is.
+
+// SetRules shows how many rules of each kind are active.
+func (m *Metrics) SetRules(byKind map[string]int) {
+	for _, kind := range allKinds {
+		m.Rules.WithLabelValues(kind).Set(float64(byKind[kind]))
+	}
+}
+
+// CountActions adds the steps of a plan to what a compare found to be due.
+func CountActions(found map[string]int, p matomo.Plan) {
+	for _, s := range p.Steps {
+		found[ActionOf(s)]++
+	}
+}
+
+// SetPlanned shows what a compare of a target found to be due.
+func (m *Metrics) SetPlanned(target string, found map[string]int) {
+	for _, a := range allActions {
+		m.Planned.WithLabelValues(target, a).Set(float64(found[a]))
 	}
 }
 

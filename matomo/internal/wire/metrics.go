@@ -65,8 +65,17 @@ func newMetrics(reg prometheus.Registerer, target string) (*metrics, error) {
 	m.up.WithLabelValues(target)
 	m.rejected.WithLabelValues(target, "token")
 	m.rejected.WithLabelValues(target, "password")
-	m.requests.WithLabelValues(target, BulkMethod, "ok")
+	for _, result := range append([]ErrorKind{"ok"}, exchangeKinds...) {
+		m.requests.WithLabelValues(target, BulkMethod, string(result))
+	}
 	return m, nil
+}
+
+// exchangeKinds are the errors that a whole exchange can end with, apart from those of
+// its parts: what starts at zero.
+var exchangeKinds = []ErrorKind{
+	BadToken, NoPermission, LockedOut, Maintenance, RateLimited, Unreachable, ServerFailure, Malformed, Redirected,
+	IPRefused, UsersDisabled, UnknownMethod, Refused,
 }
 
 // Register registers *c, or puts there what is registered already under the

@@ -1,12 +1,16 @@
-package app
+package monitor
 
 import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestHealth_StateStartIsKeptWhileTheStateStays(t *testing.T) {
@@ -71,5 +75,44 @@ func TestHealth_ServeHTTP(t *testing.T) {
 		if body.Status != tc.state || len(body.Components) != 2 {
 			t.Errorf("%s: body = %+v", tc.state, body)
 		}
+	}
+}
+
+// A worker that never starts is missed as one that died is.
+func TestHealth_ExpectedWorkerThatNeverReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth()
+		h.Expect("sweep", time.Minute)
+		if got := h.Status(); got != StateOK {
+			t.Fatalf("status while starting = %q, want ok", got)
+		}
+		time.Sleep(61 * time.Second)
+		c := h.Components()[0]
+		if c.State != StateStale || c.Action == "" {
+			t.Errorf("component = %+v, want stale and what to do", c)
+		}
+	})
+}
+
+// Heartbeats are of what reports again and again; a state that holds has none.
+func TestHealth_Collect(t *testing.T) {
+	h := NewHealth()
+	h.now = func() time.Time { return time.Unix(1_700_000_000, 0) }
+	h.Report("matomo/main", StateOK, "", "", 0)
+	h.Report("audit", StateDegraded, "", "", time.Minute)
+	reg := prometheus.NewPedanticRegistry()
+	if err := reg.Register(h); err != nil {
+		t.Fatal(err)
+	}
+	err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP scim_bridge_worker_expires_timestamp_seconds When a part that has not reported again counts as silent.
+# TYPE scim_bridge_worker_expires_timestamp_seconds gauge
+scim_bridge_worker_expires_timestamp_seconds{worker="audit"} 1.70000006e+09
+# HELP scim_bridge_worker_heartbeat_timestamp_seconds When a part that reports again and again last did.
+# TYPE scim_bridge_worker_heartbeat_timestamp_seconds gauge
+scim_bridge_worker_heartbeat_timestamp_seconds{worker="audit"} 1.7e+09
+`))
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package monitor
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"sort"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Health is told by those who know: each worker and each target reports its own
@@ -33,15 +35,20 @@ type Component struct {
 	// Expires is when the report counts as stale; nil for reports that hold
 	// until they are replaced.
 	Expires *time.Time `json:"expires,omitempty"`
+	// Seen is when the part last reported.
+	Seen time.Time `json:"seen"`
 	// Detail says what was seen.
 	Detail string `json:"detail,omitempty"`
 	// Action says what a person can do about it.
 	Action string `json:"what_to_do,omitempty"`
 }
 
-// Health collects the reports of all parts. It is safe for concurrent use.
+// Health collects the reports of all parts. It is safe for concurrent use, and a
+// collector of when each part that reports again and again last did.
 type Health struct {
-	now func() time.Time
+	now       func() time.Time
+	heartbeat *prometheus.Desc
+	expires   *prometheus.Desc
 
 	mu    sync.Mutex // guards parts
 	parts map[string]Component
@@ -49,14 +56,48 @@ type Health struct {
 
 // NewHealth returns an empty collection.
 func NewHealth() *Health {
-	return &Health{now: time.Now, parts: map[string]Component{}}
+	return &Health{
+		now: time.Now, parts: map[string]Component{},
+		heartbeat: prometheus.NewDesc(prefix+"worker_heartbeat_timestamp_seconds",
+			"When a part that reports again and again last did.", []string{"worker"}, nil),
+		expires: prometheus.NewDesc(prefix+"worker_expires_timestamp_seconds",
+			"When a part that has not reported again counts as silent.", []string{"worker"}, nil),
+	}
+}
+
+// Expect makes a part known before its first report, which is awaited for as long as
+// validFor: a worker that never starts must be missed too.
+//
+// The time it is given should be that of its later reports, so that one threshold serves
+// both the worker that never came up and the one that fell silent.
+func (h *Health) Expect(name string, validFor time.Duration) {
+	h.Report(name, StateOK, "starting", "", validFor)
+}
+
+// Describe implements prometheus.Collector.
+func (h *Health) Describe(ch chan<- *prometheus.Desc) {
+	ch <- h.heartbeat
+	ch <- h.expires
+}
+
+// Collect implements prometheus.Collector. Parts are named after targets and workers, so
+// their number is that of the configuration.
+func (h *Health) Collect(ch chan<- prometheus.Metric) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.parts {
+		if c.Expires != nil {
+			ch <- prometheus.MustNewConstMetric(h.heartbeat, prometheus.GaugeValue, seconds(&c.Seen), c.Name)
+			ch <- prometheus.MustNewConstMetric(h.expires, prometheus.GaugeValue, seconds(c.Expires), c.Name)
+		}
+	}
 }
 
 // Report replaces the report of one part. The state's start is kept while the
 // state stays the same. A validity of zero never expires.
 func (h *Health) Report(name, state, detail, action string, validFor time.Duration) {
 	now := h.now()
-	c := Component{Name: name, State: state, Since: now, Detail: detail, Action: action}
+	c := Component{Name: name, State: state, Since: now, Seen: now, Detail: detail, Action: action}
 	if validFor > 0 {
 		until := now.Add(validFor)
 		c.Expires = &until
@@ -102,9 +143,11 @@ func (h *Health) Status() string {
 	return status
 }
 
-// page is the answer of /health.
-type page struct {
-	Status     string      `json:"status"`
+// Page is the answer of /health.
+type Page struct {
+	// Status is the worst state of all parts: ok, degraded or down.
+	Status string `json:"status"`
+	// Components are the parts in the order of their names.
 	Components []Component `json:"components"`
 }
 
@@ -120,5 +163,5 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	// The client may have gone away; there is nobody left to tell.
-	_ = enc.Encode(page{Status: status, Components: h.Components()}) //nolint:errchkjson // plain texts and times
+	_ = enc.Encode(Page{Status: status, Components: h.Components()}) //nolint:errchkjson // plain texts and times
 }
