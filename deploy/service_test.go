@@ -117,7 +117,7 @@ func TestCompose_Prepare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "prepare"), script, 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "prepare"), script, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	run := func(input string) map[string]string {

@@ -17,7 +17,7 @@ var command = regexp.MustCompile("(?m)(?:^|[ `'(]|/usr/local/bin/|\\./)matomo-sc
 func TestDocs_CommandsExist(t *testing.T) {
 	files := []string{"README.md", "SECURITY.md", "CONTRIBUTING.md"}
 	for _, dir := range []string{"docs", "deploy"} {
-		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, d fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, _ fs.DirEntry, err error) error {
 			switch filepath.Ext(path) {
 			case ".md", ".yaml", ".service", ".timer":
 				files = append(files, strings.TrimPrefix(filepath.ToSlash(path), "../../"))
@@ -63,7 +63,7 @@ func TestDocs_CommandsExist(t *testing.T) {
 func words(line string) []string {
 	line, _, _ = strings.Cut(line, ">")
 	var out []string
-	for _, w := range strings.Fields(line) {
+	for w := range strings.FieldsSeq(line) {
 		out = append(out, strings.Trim(w, `"'[],.:`))
 	}
 	return out
