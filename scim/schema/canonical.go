@@ -73,8 +73,8 @@ func (rt *ResourceType) put(c *coercer, out Document, key string, v any) error {
 	return c.putRef(out, ref, v)
 }
 
-// putSchema places the object of an extension; the object of the core schema,
-// which nobody should send, is spread over the document.
+// putSchema places the object of an extension; the object of the core schema is
+// spread over the document.
 func (rt *ResourceType) putSchema(c *coercer, out Document, i int, v any) error {
 	if jsonobject.Empty(v) {
 		return nil
@@ -101,14 +101,13 @@ func (rt *ResourceType) putSchema(c *coercer, out Document, i int, v any) error 
 }
 
 // spread places the members of an object that stands under the URN of the core
-// schema. The nesting of such objects is bounded by Decode.
+// schema. It needs no tolerance: the URN may be left out of the names of core
+// attributes, but need not be (RFC 7644 section 3.10), and an object is how a body
+// puts attributes under a URN. The nesting of such objects is bounded by Decode.
 func (rt *ResourceType) spread(c *coercer, out Document, v any) error {
 	obj, ok := v.(map[string]any)
 	if !ok {
 		return value.WrongType("an object", v).Under(rt.Core.ID, "")
-	}
-	if err := c.Tolerate(FixURNKey, "the attributes of the core schema stand at the top"); err != nil {
-		return err.Under(rt.Core.ID, "")
 	}
 	for _, key := range jsonobject.SortedKeys(obj, nil) {
 		if err := rt.put(c, out, key, obj[key]); err != nil {

@@ -232,10 +232,10 @@ func TestCanonicalize_Fixups(t *testing.T) {
 			invalid,
 		},
 		{
-			"core schema as an object", `{` + userS + `,"` + coreURN + `":{"userName":"a","other":1}}`,
-			`{` + userS + `,"userName":"a","other":1}`,
-			[]schema.Fixup{schema.FixURNKey, schema.FixUnknownAttribute},
-			invalid,
+			"core schema as an object", `{` + userS + `,"` + coreURN + `":{"userName":"a","title":"t"}}`,
+			`{` + userS + `,"userName":"a","title":"t"}`,
+			nil,
+			"",
 		},
 		{
 			"extension attribute at the top", `{` + bothS + `,"userName":"a","department":"d","manager":{"value":"m"}}`,
