@@ -67,7 +67,7 @@ func writeConfigFor(tb testing.TB, m instance, rules string, more ...setting) *c
 		"password":  m.password,
 		"bridge.yaml": fmt.Sprintf(`listen: {scim: "127.0.0.1:0", metrics: "127.0.0.1:0"}
 targets:
-  - {name: main, url: %q, login: %q, token_file: token, password_file: password, mode: enforce%s}
+  - {name: main, url: %q, login: %s, token_file: token, password_file: password, mode: enforce%s}
 mapping: {files: [rules.ini]}
 reconcile: {settle: 0s}
 %s`, m.url, m.login, extra.target, extra.sections),
