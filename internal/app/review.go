@@ -19,14 +19,15 @@ import (
 // What auditors ask: who has access and why, and what happened to somebody. Both put together what
 // several rooms know, so they stand here.
 
-// Review returns the access review of every target, or of the one named: one read of each Matomo.
-// dormant is from how long without a sign-in on an account counts as dormant.
-func (s *Services) Review(ctx context.Context, target string, dormant time.Duration) ([]ReviewRow, error) {
+// Review returns the access review of every target, or of the one named: one read of each Matomo, and
+// more when the tokens of each account are counted too. dormant is from how long without a sign-in on an
+// account counts as dormant.
+func (s *Services) Review(ctx context.Context, target string, dormant time.Duration, tokens bool) ([]ReviewRow, error) {
 	rules, err := s.activeRules(ctx)
 	if err != nil {
 		return nil, err
 	}
-	opt := review.Options{Bindings: s.Bindings, Directory: s.Directory, Rules: rules, Dormant: dormant}
+	opt := review.Options{Bindings: s.Bindings, Directory: s.Directory, Rules: rules, Dormant: dormant, Tokens: tokens}
 	var rows []ReviewRow
 	known := false
 	for _, t := range s.Targets {

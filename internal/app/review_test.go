@@ -97,7 +97,7 @@ func TestReview_OneTargetOrAll(t *testing.T) {
 	a, _, _ := startApp(t, testRules)
 	ada := member(t, a, "ada@example.org", "Analysts")
 	await(t, a, ada.Subject, Converged)
-	rows, err := a.Review(t.Context(), "", 0)
+	rows, err := a.Review(t.Context(), "", 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestReview_OneTargetOrAll(t *testing.T) {
 	if at < 0 || len(rows[at].Reasons) != 1 || !strings.Contains(rows[at].Reasons[0], "rules.ini:2") {
 		t.Errorf("rows %+v", rows)
 	}
-	if _, err := a.Review(t.Context(), "other", 0); err == nil {
+	if _, err := a.Review(t.Context(), "other", 0, false); err == nil {
 		t.Error("a target that does not exist is no error")
 	}
 }

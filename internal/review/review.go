@@ -41,7 +41,8 @@ type Row struct {
 	Name        string   `json:"name"` // what the source calls the person; the login of an account that nobody manages here
 	Role        string   `json:"role"` // Super User, or the highest role on any site
 	Sites       []Site   `json:"sites"`
-	Tokens      string   `json:"tokens"` // what is known of them: live, dead, inert, unknown
+	Tokens      string   `json:"tokens"`                // what is known of them: live, dead, inert, unknown
+	TokenCount  *int     `json:"token_count,omitempty"` // how many work, where it was asked for and can be seen
 	LastLogin   string   `json:"last_login,omitempty"`
 	MFA         bool     `json:"mfa"`
 	Managed     bool     `json:"managed"` // the bridge changes it
@@ -79,9 +80,12 @@ type Options struct {
 	Rules     *mapping.Rules
 	// Dormant is from how many days without a sign-in on an account counts as dormant.
 	Dormant time.Duration
+	// Tokens counts the app tokens of every account too: one more request for each
+	// hundred accounts.
+	Tokens bool
 }
 
-// page is how many bindings are looked at together.
+// page is how many bindings, or accounts, are looked at together.
 const page = 500
 
 // Rows are sorted by login and not by urgency: two reviews of one Matomo can then be compared line by line, and
@@ -105,7 +109,43 @@ func Of(ctx context.Context, opt Options, t Target) ([]Row, error) {
 		rows = append(rows, r.row(account))
 	}
 	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(access.FoldLogin(a.Login), access.FoldLogin(b.Login)) })
+	if opt.Tokens {
+		if err := countTokens(ctx, t.Client, rows); err != nil {
+			return nil, fmt.Errorf("review %s: %w", t.Name, err)
+		}
+	}
 	return rows, nil
+}
+
+// Tokens of everybody, managed or not: looking is all that a review does, and a token of
+// an account that nobody manages is what it should find.
+
+// anonymous stands for everybody who has not signed in: it has no tokens, and whoever
+// asks for them is refused.
+const anonymous = "anonymous"
+
+// countTokens fills in how many tokens work, where the instance shows them. Where it does
+// not, nothing is counted: unknown is not none.
+func countTokens(ctx context.Context, client *matomo.Client, rows []Row) error {
+	for some := range slices.Chunk(rows, page) {
+		var logins []string
+		for _, r := range some {
+			if access.FoldLogin(r.Login) != anonymous {
+				logins = append(logins, r.Login)
+			}
+		}
+		snap, err := client.ReadTokens(ctx, logins)
+		if err != nil {
+			return err
+		}
+		for i := range some {
+			if account, ok := snap.Account(some[i].Login); ok && account.TokensKnown {
+				n := len(account.Tokens)
+				some[i].TokenCount = &n
+			}
+		}
+	}
+	return nil
 }
 
 // review is one review under way.
@@ -255,13 +295,21 @@ func WriteSheet(w io.Writer, rows []Row, day time.Time) error {
 		if r.MFA {
 			mfa = "yes"
 		}
-		err := t.Row(r.Email, r.Name, r.Role, strings.Join(sites, ", "), r.Tokens, cmp.Or(r.LastLogin, "never seen"), mfa,
+		err := t.Row(r.Email, r.Name, r.Role, strings.Join(sites, ", "), r.tokens(), cmp.Or(r.LastLogin, "never seen"), mfa,
 			day.Format(time.DateOnly), strings.Join(r.Notes(), "; "))
 		if err != nil {
 			return err
 		}
 	}
 	return t.Flush()
+}
+
+// tokens is the count where there is one, else what is known of them.
+func (r Row) tokens() string {
+	if r.TokenCount != nil {
+		return strconv.Itoa(*r.TokenCount)
+	}
+	return r.Tokens
 }
 
 // The order is that of urgency: a superuser whom nobody manages is what a review is for, and the

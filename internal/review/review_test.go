@@ -39,7 +39,12 @@ type world struct {
 
 func newWorld(tb testing.TB, db *database.DB) *world {
 	tb.Helper()
-	w := &world{TB: tb, db: db, store: bindings.New(db), matomo: matomotest.New(matomotest.Options{})}
+	return newWorldOn(tb, db, matomotest.Options{})
+}
+
+func newWorldOn(tb testing.TB, db *database.DB, opt matomotest.Options) *world {
+	tb.Helper()
+	w := &world{TB: tb, db: db, store: bindings.New(db), matomo: matomotest.New(opt)}
 	w.dir = directory.New(db, w.store, directory.Options{Sources: []directory.Source{{Name: "scim", Lifecycle: true}}})
 	client, err := matomo.New(matomo.Options{
 		Name: "main", URL: "http://matomo.test/", Login: "bridge", Transport: w.matomo.RoundTripper(), Protected: []string{"keeper"},
@@ -194,6 +199,31 @@ func TestOf_Dormant(t *testing.T) {
 	}
 }
 
+// Tokens are counted when somebody asks, and where they can be seen: unknown is not none.
+func TestOf_CountsTokens(t *testing.T) {
+	for _, plugin := range []bool{true, false} {
+		w := newWorldOn(t, databasetest.SQLite(t), matomotest.Options{Plugin: plugin})
+		company(w)
+		for range 2 {
+			if _, err := w.matomo.MintToken("stranger", "secret-stranger"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r := w.rows()["stranger"]; r.TokenCount != nil {
+			t.Errorf("%d tokens, and nobody asked", *r.TokenCount)
+		}
+		w.opt.Tokens = true
+		for login, want := range map[string]int{"stranger": 2, "ada": 0} {
+			switch got := w.rows()[login].TokenCount; {
+			case plugin && (got == nil || *got != want):
+				t.Errorf("%s: %v tokens, want %d", login, got, want)
+			case !plugin && got != nil:
+				t.Errorf("%s: %d tokens, and they cannot be seen", login, *got)
+			}
+		}
+	}
+}
+
 // A Matomo that does not answer gives no sheet at all: half a review looks like a whole one.
 func TestOf_NoHalfReview(t *testing.T) {
 	w := newWorld(t, databasetest.SQLite(t))
@@ -222,7 +252,7 @@ func TestOf_MoreThanAPage(t *testing.T) {
 func TestWriteSheet_IsTheGuidesAndSafe(t *testing.T) {
 	rows := []review.Row{
 		{Email: "ada@example.org", Name: "=HYPERLINK(\"x\")", Role: "Write", Tokens: "live", Target: "main", Login: "ada", Sites: []review.Site{{ID: 3, Role: "write"}}, MFA: true, Managed: true, LastLogin: "2026-10-01"},
-		{Email: "root@example.org", Name: "root", Login: "root", Role: "Super User", Superuser: true, Tokens: "unknown", Target: "main"},
+		{Email: "root@example.org", Name: "root", Login: "root", TokenCount: new(int), Role: "Super User", Superuser: true, Tokens: "unknown", Target: "main"},
 	}
 	var out bytes.Buffer
 	if err := review.WriteSheet(&out, rows, time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)); err != nil {
@@ -238,7 +268,7 @@ func TestWriteSheet_IsTheGuidesAndSafe(t *testing.T) {
 	want := [][]string{
 		{"User Email", "Name", "Role", "Sites (ID:Permission)", "Tokens", "Last Login", "MFA Enabled", "Review Date", "Notes"},
 		{"ada@example.org", "'=HYPERLINK(\"x\")", "Write", "3:write", "live", "2026-10-01", "yes", "2026-11-29", "login ada; Matomo main"},
-		{"root@example.org", "root", "Super User", "all", "unknown", "never seen", "no", "2026-11-29", "UNMANAGED SUPERUSER: no rule explains it; Matomo main"},
+		{"root@example.org", "root", "Super User", "all", "0", "never seen", "no", "2026-11-29", "UNMANAGED SUPERUSER: no rule explains it; Matomo main"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
