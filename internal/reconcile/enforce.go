@@ -208,8 +208,8 @@ func (p *pass) count(w *work) {
 		zap.String("work", w.Work.Label()), zap.String("plan", course.PlanText(w.Plan, w.Plan.Blocks)),
 		zap.Strings("rules", w.Rules()),
 	}
-	if w.Binding.Event != bindings.NoEvent { // a second phase has none
-		fields = append(fields, zap.String("event", string(w.Binding.Event)))
+	if event := w.Event(); event != bindings.NoEvent { // a second phase has none
+		fields = append(fields, zap.String("event", string(event)))
 	}
 	if err := w.Applied.Err; err != nil {
 		p.log.Warn("change", append(fields, zap.Error(err))...)

@@ -195,7 +195,7 @@ func (p *pass) callWaiting(ctx context.Context) error {
 func (p *pass) measure(w *work, observed bool) {
 	b := w.Binding
 	if observed && w.Verified && w.Account != nil && !p.round.Observe && !b.AcceptedAt.IsZero() && isPersons(b.Event) {
-		p.m.Propagation.WithLabelValues(string(b.Event), p.t.Name).Observe(time.Since(b.AcceptedAt).Seconds())
+		p.m.Propagation.WithLabelValues(string(w.Event()), p.t.Name).Observe(time.Since(b.AcceptedAt).Seconds())
 	}
 	// Once when it begins, not with every retry.
 	if w.State == bindings.Blocked && (b.State != bindings.Blocked || b.Reason != w.Reason) {

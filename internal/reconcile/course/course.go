@@ -182,6 +182,16 @@ type Outcome struct {
 	TokensEnded bool
 }
 
+// Event is what happened to the person, in people's words. Identity providers create
+// somebody first and put them into a group later; whoever gets an account only then
+// joins, although the last thing that was said of them is a move.
+func (c *Case) Event() bindings.Event {
+	if c.Binding.Event == bindings.Mover && c.Created {
+		return bindings.Joiner
+	}
+	return c.Binding.Event
+}
+
 // Blocks is everything that was wanted and is not done: withheld by a guard, or
 // left out of the plan.
 func (c *Case) Blocks() []matomo.Block {
