@@ -97,6 +97,16 @@ alerts: ## Check the Prometheus rules and run their unit tests (needs promtool)
 	promtool check rules deploy/prometheus/rules.yaml
 	cd deploy/prometheus && promtool check config prometheus.yml && promtool test rules rules_test.yaml
 
+.PHONY: helm-test
+helm-test: ## Check the Helm chart: lint, schemas, and what it renders (builds helm once)
+	scripts/tool --build helm kubeconform
+	go test -count=1 -run '^TestChart' ./deploy
+
+.PHONY: helm-files
+helm-files: ## Copy alerts and dashboards into the Helm chart
+	cp deploy/prometheus/rules.yaml deploy/helm/matomo-scim-bridge/files/
+	cp deploy/grafana/dashboards/*.json deploy/helm/matomo-scim-bridge/files/dashboards/
+
 .PHONY: dashboard-picture
 dashboard-picture: ## Draw docs/dashboard.svg from a live run (needs prometheus)
 	go test -count=1 -run '^TestDashboards_Live$$' ./deploy -args -picture

@@ -58,7 +58,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.rules.existingConfigMap.name -}}
 {{- toJson .Values.rules.existingConfigMap.keys -}}
 {{- else -}}
-{{- keys .Values.rules.files | sortAlpha | toJson -}}
+{{- keys (.Values.rules.files | default dict) | sortAlpha | toJson -}}
 {{- end -}}
 {{- end -}}
 
