@@ -115,6 +115,10 @@ dashboard-picture: ## Draw docs/dashboard.svg from a live run (needs prometheus)
 metrics-page: ## Write docs/metrics.md from the code
 	TEST_ENGINES=sqlite go test -count=1 -run '^TestMetricsPage$$' ./internal/app -args -update-docs
 
+.PHONY: licences-page
+licences-page: ## Write docs/licences.md from what is linked in
+	go test -count=1 -run '^TestLicences$$' ./internal/imports -args -update-docs
+
 .PHONY: clean
 clean: ## Remove what build left behind
 	rm -rf $(DIST)

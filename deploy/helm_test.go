@@ -197,6 +197,9 @@ func TestChart_SchemasRefuse(t *testing.T) {
 	}
 }
 
+// oldCluster is helm's argument for a cluster that is too old.
+const oldCluster = "--kube-version=1.29.0"
+
 // Values that cannot work are refused with what is wrong and what to do, and all of it.
 func TestChart_Refuses(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -234,15 +237,16 @@ func TestChart_Refuses(t *testing.T) {
 		"a database elsewhere":      {sqlite, []string{"database.url=sqlite:/tmp/bridge.db"}, []string{"'/database/url'"}},
 		"a rule file that is none":  {postgres, []string{`rules.files.bridge\.yaml=x`}, []string{"'/rules/files'"}},
 		"a type":                    {postgres, []string{"replicaCount=many"}, []string{"'/replicaCount'"}},
-		"an old cluster":            {postgres, []string{}, []string{"kubeVersion: >=1.30.0-0"}},
+		"an old cluster":            {postgres, []string{oldCluster}, []string{"kubeVersion: >=1.30.0-0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"template", "okta", chart, "--values", tc.values, "--kube-version", "1.30.0"}
-			if tc.set != nil && len(tc.set) == 0 {
-				args[len(args)-1] = "1.29.0"
-			}
 			for _, s := range tc.set {
-				args = append(args, "--set", s)
+				if s == oldCluster {
+					args = append(args, s)
+				} else {
+					args = append(args, "--set", s)
+				}
 			}
 			out, err := helm(t, args...)
 			if err == nil {
@@ -262,7 +266,8 @@ func TestChart_Refuses(t *testing.T) {
 
 // Which objects there are is a decision of the values.
 func TestChart_Objects(t *testing.T) {
-	always := []string{"ConfigMap", "ConfigMap-rules", "Deployment", "NetworkPolicy", "Service", "Service-metrics", "ServiceAccount"}
+	bare := []string{"ConfigMap", "ConfigMap-rules", "Deployment", "Service", "Service-metrics"}
+	always := append([]string{"NetworkPolicy", "ServiceAccount"}, bare...)
 	for name, tc := range map[string]struct {
 		values string
 		args   []string
@@ -273,19 +278,16 @@ func TestChart_Objects(t *testing.T) {
 		"PostgreSQL":    {postgres, nil, always},
 		"replicas":      {postgres, []string{"--set", "replicaCount=3"}, append([]string{"PodDisruptionBudget"}, always...)},
 		"scaled from 1": {postgres, []string{"--set", "autoscaling.enabled=true,autoscaling.minReplicas=1"}, append([]string{"HorizontalPodAutoscaler"}, always...)},
-		"own account":   {postgres, []string{"--set", "serviceAccount.existingName=x,networkPolicy.enabled=false"}, always[:3:3]},
+		"own account":   {postgres, []string{"--set", "serviceAccount.existingName=x,networkPolicy.enabled=false"}, bare},
 		"everything": {all, nil, []string{
 			"ConfigMap", "ConfigMap-dashboards", "Deployment", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget",
 			"PrometheusRule", "Service", "Service-metrics", "ServiceAccount", "ServiceMonitor",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "own account" {
-				tc.want = append(tc.want, "Service", "Service-metrics")
-			}
-			slices.Sort(tc.want)
-			if got := slices.Sorted(maps.Keys(objects(t, render(t, tc.values, tc.args...)))); !slices.Equal(got, tc.want) {
-				t.Errorf("objects are %q, want %q", got, tc.want)
+			want := slices.Sorted(slices.Values(tc.want))
+			if got := slices.Sorted(maps.Keys(objects(t, render(t, tc.values, tc.args...)))); !slices.Equal(got, want) {
+				t.Errorf("objects are %q, want %q", got, want)
 			}
 		})
 	}
