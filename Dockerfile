@@ -17,6 +17,7 @@ ARG TARGETOS TARGETARCH VERSION=dev
 RUN GOOS=$TARGETOS GOARCH=$TARGETARCH make build VERSION="$VERSION" DIST=/out
 # Folders cannot be made in an image without a shell.
 RUN mkdir -p /root-of-image/var/lib/matomo-scim-bridge /root-of-image/tmp && chmod 1777 /root-of-image/tmp
+RUN scripts/licences /out/matomo-scim-bridge >/root-of-image/LICENSES.txt
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

@@ -23,7 +23,7 @@ const licencesHead = `# Licences of what is linked in
 The bridge is under Apache-2.0. Its binaries hold these modules, and Go's own library (BSD-3-Clause). The table is made from the
 modules' files by ` + "`make licences-page`" + `; a test fails when a module comes in whose licence is not known and allowed: Apache-2.0, MIT, ISC,
 BSD, and MPL-2.0 for modules that are linked as they are. The identifiers are those of SPDX, and the SBOM of a release has them too. The
-texts are in every archive, in ` + "`LICENSES.txt`" + `.
+texts are in every archive and in the container image, in ` + "`LICENSES.txt`" + `.
 
 | module | licence |
 |---|---|
