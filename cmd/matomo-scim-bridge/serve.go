@@ -23,13 +23,15 @@ import (
 
 // serveCommand runs the service until it is told to stop.
 func (c *cli) serveCommand() *cobra.Command {
-	return &cobra.Command{
+	var await bool
+	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the bridge",
 		Long: `Run the bridge: listen for identity providers, keep Matomo in line, show metrics.
 
-It refuses to start without a credential, with an unsafe secret file, or with
-anything in the configuration or the rules that cannot be read. SIGTERM ends it
+It refuses to start without a credential (unless told to await one), with an
+unsafe secret file, or with anything in the configuration or the rules that
+cannot be read. SIGTERM ends it
 gently: requests in flight finish, and what is due stays due.
 
 Rules, protected logins and guards are taken over when their files change, or on
@@ -42,18 +44,23 @@ SIGHUP. A file that is wrong is refused as a whole: the last good state goes on.
 			}
 			log := c.logger(cfg)
 			defer func() { _ = log.Sync() }() // stderr cannot always be synced
-			return c.serve(cmd.Context(), cfg, log)
+			return c.serve(cmd.Context(), cfg, app.Options{
+				Logger: log, Version: versionString(), Getenv: c.getenv, AwaitCredential: await,
+			})
 		},
 	}
+	cmd.Flags().BoolVar(&await, "await-credential", false,
+		"start without one, where it can only be made beside the running bridge")
+	return cmd
 }
 
 // serve runs cfg until ctx is done or a listener fails.
-func (c *cli) serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
+func (c *cli) serve(ctx context.Context, cfg *config.Config, opt app.Options) error {
 	// Before anything is open: a hangup ends a program that does not listen for it.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	a, err := app.New(ctx, cfg, app.Options{Logger: log, Version: versionString(), Getenv: c.getenv})
+	a, err := app.New(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}
@@ -68,7 +75,7 @@ func (c *cli) serve(ctx context.Context, cfg *config.Config, log *zap.Logger) er
 			_ = a.Reload(ctx) // it says in the log, the metrics and /health how that went
 		}
 	}
-	log.Info("stopping")
+	opt.Logger.Info("stopping")
 	a.Stop(ctx)
 	return err
 }

@@ -77,7 +77,11 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if n, err := a.Directory.CountCredentials(ctx); err != nil {
 		return nil, err
 	} else if n == 0 && !a.takesTokens() {
-		return nil, ErrNoCredential
+		if !opt.AwaitCredential {
+			return nil, ErrNoCredential
+		}
+		a.log.Warn("there is no credential yet: identity providers are refused until there is one",
+			zap.String("create", "matomo-scim-bridge credential create NAME"))
 	}
 	if err := a.takeLock(); err != nil {
 		return nil, err

@@ -131,6 +131,41 @@ func TestNew_RefusesWithoutCredential(t *testing.T) {
 	}
 }
 
+// In a pod the command that makes the first credential runs beside the bridge.
+func TestNew_AwaitsACredential(t *testing.T) {
+	sim := NewSimulator(SimulatorOptions{})
+	srv := httptest.NewServer(sim)
+	defer srv.Close()
+	cfg := writeConfig(t, sim, srv.URL+"/", testRules)
+	opt := Options{Logger: zap.NewNop(), AwaitCredential: true}
+	a, err := New(t.Context(), cfg, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Start(t.Context())
+	defer a.Stop(context.Background())
+	if status, body := get(t, "http://"+a.SCIMAddr()+"/readyz"); status != http.StatusOK {
+		t.Errorf("without a credential it is not ready: %d %q", status, body)
+	}
+	if status, _ := get(t, a.SCIMURL()+"/Users"); status != http.StatusUnauthorized {
+		t.Errorf("without a credential: %d, want 401", status)
+	}
+	secret := credentialFor(t, cfg, Options{Logger: zap.NewNop()})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.SCIMURL()+"/Users", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
+	resp, err := new(http.Client).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("with the credential that was made: %d, want 200", resp.StatusCode)
+	}
+}
+
 func TestNew_RefusesASecondProcessOnOneSQLiteFile(t *testing.T) {
 	a, _, _ := startApp(t, testRules)
 	_, err := New(t.Context(), a.Config, Options{Logger: zap.NewNop()})

@@ -38,6 +38,9 @@ type Options struct {
 	Getenv func(string) string
 	// ReadOnly opens the database to be read only: nothing is migrated.
 	ReadOnly bool
+	// AwaitCredential lets a bridge start that has no credential yet: where the command that
+	// makes one can only run beside it, as in a pod, it would never have one otherwise.
+	AwaitCredential bool
 	// Transport replaces the way to a target, for tests; nil for the network.
 	Transport func(target string) http.RoundTripper
 }
