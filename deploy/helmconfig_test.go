@@ -30,10 +30,7 @@ type pod struct {
 		Metadata struct{ Annotations map[string]string }
 		Spec     struct {
 			Containers []struct {
-				Ports []struct {
-					Name          string
-					ContainerPort int `yaml:"containerPort"`
-				}
+				Args []string
 				VolumeMounts []struct {
 					Name string
 					Path string `yaml:"mountPath"`
@@ -326,6 +323,10 @@ func TestChart_Pods(t *testing.T) {
 			p := deployment(t, render(t, tc.values))
 			if p.Strategy.Type != tc.strategy || !reflect.DeepEqual(p.Replicas, tc.replicas) {
 				t.Errorf("strategy %s, replicas %v", p.Strategy.Type, p.Replicas)
+			}
+			// Otherwise there would never be a running pod to make the first credential in.
+			if args := p.Template.Spec.Containers[0].Args; !slices.Equal(args, []string{"serve", "--await-credential"}) {
+				t.Errorf("args %q", args)
 			}
 			claims := map[string]string{}
 			for _, v := range p.Template.Spec.Volumes {
