@@ -30,7 +30,7 @@ type pod struct {
 		Metadata struct{ Annotations map[string]string }
 		Spec     struct {
 			Containers []struct {
-				Args []string
+				Args         []string
 				VolumeMounts []struct {
 					Name string
 					Path string `yaml:"mountPath"`

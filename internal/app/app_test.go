@@ -25,9 +25,19 @@ const testRules = "[RoleMapping]\ngroup[Analysts] = \"site:1:view\"\n"
 // get returns status and body of a page.
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	return send(t, http.MethodGet, url, "", "")
+}
+
+// send sends a request, with a credential's secret unless that is empty, and returns status
+// and body of the answer.
+func send(t *testing.T, method, url, secret, text string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if secret != "" {
+		req.Header.Set("Authorization", "Bearer "+secret)
 	}
 	resp, err := new(http.Client).Do(req)
 	if err != nil {
@@ -151,18 +161,8 @@ func TestNew_AwaitsACredential(t *testing.T) {
 		t.Errorf("without a credential: %d, want 401", status)
 	}
 	secret := credentialFor(t, cfg, Options{Logger: zap.NewNop()})
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.SCIMURL()+"/Users", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+secret)
-	resp, err := new(http.Client).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("with the credential that was made: %d, want 200", resp.StatusCode)
+	if status, body := send(t, http.MethodGet, a.SCIMURL()+"/Users", secret, ""); status != http.StatusOK {
+		t.Errorf("with the credential that was made: %d %s, want 200", status, body)
 	}
 }
 
@@ -193,19 +193,9 @@ func TestApp_LogHoldsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Start(t.Context())
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+a.SCIMAddr()+"/scim/v2/Users",
-		strings.NewReader(`{"userName":"ada@example.org","password":"hunter22-of-ada"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+secret)
-	resp, err := new(http.Client).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusCreated {
-		t.Fatalf("status %d", resp.StatusCode)
+	status, body := send(t, http.MethodPost, a.SCIMURL()+"/Users", secret, `{"userName":"ada@example.org","password":"hunter22-of-ada"}`)
+	if status != http.StatusCreated {
+		t.Fatalf("status %d: %s", status, body)
 	}
 	a.Stop(context.Background())
 	if !strings.Contains(log.String(), `"route":"/Users"`) {
