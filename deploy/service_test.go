@@ -168,6 +168,15 @@ func TestCompose_Configuration(t *testing.T) {
 	if cfg.Targets[0].Mode != config.ModeObserve {
 		t.Errorf("mode %s: somebody who starts it would be surprised", cfg.Targets[0].Mode)
 	}
+	// The container's own files are read-only: what the bridge writes needs a volume.
+	written := false
+	for _, v := range c.Services["bridge"].Volumes {
+		from, to, _ := strings.Cut(v, ":")
+		written = written || !strings.HasPrefix(from, ".") && filepath.Dir(cfg.Audit.JournalFile) == to
+	}
+	if !written {
+		t.Errorf("%s is in no volume", cfg.Audit.JournalFile)
+	}
 	for _, file := range []string{cfg.Targets[0].TokenFile, cfg.Targets[0].PasswordFile, cfg.Database.PasswordFile, cfg.Listen.MonitorTokenFile} {
 		name, mounted := strings.CutPrefix(file, "/run/secrets/")
 		found := false
