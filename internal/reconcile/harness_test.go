@@ -187,9 +187,15 @@ func (w *world) start() {
 	if w.engine, err = reconcile.New(w.options); err != nil {
 		w.tb.Fatal(err)
 	}
+	w.wakes(w.engine)
+}
+
+// wakes tells an engine of what becomes due, unless the world is deaf. One that was
+// replaced is told too: it does not run.
+func (w *world) wakes(e *reconcile.Engine) {
 	w.bindings.OnDue(func() {
 		if !w.deaf.Load() {
-			w.engine.Wake()
+			e.Wake()
 		}
 	})
 }

@@ -295,9 +295,10 @@ func TestRun_AFailureOfOurOwnIsTriedEachSecond(t *testing.T) {
 func TestRun_TwoReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, databasetest.SQLite(t), withPlugin())
+		second := w.second()
+		w.wakes(second)
 		defer w.run()()
-		w.engine = w.second()
-		defer w.run()()
+		defer w.runEngine(second)()
 		w.slow(100 * time.Millisecond)
 		w.batch2("Analysts", 120)
 		time.Sleep(time.Minute)

@@ -56,13 +56,15 @@ func mailError() matomotest.Fault {
 }
 
 // run starts the engine's loop; stop ends it and waits for it.
-func (w *world) run() (stop func()) {
+func (w *world) run() (stop func()) { return w.runEngine(w.engine) }
+
+// runEngine does so for any engine on this world.
+func (w *world) runEngine(e *reconcile.Engine) (stop func()) {
 	ctx, cancel := context.WithCancel(w.ctx)
 	done := make(chan struct{})
-	engine := w.engine
 	go func() {
 		defer close(done)
-		engine.Run(ctx)
+		e.Run(ctx)
 	}()
 	return func() {
 		cancel()
