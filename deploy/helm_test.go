@@ -234,7 +234,7 @@ func TestChart_Refuses(t *testing.T) {
 		}},
 		"a key that is the chart's": {postgres, []string{"config.listen.scim=:80"}, []string{"'/config/listen'", "'scim' not allowed"}},
 		"a secret's value":          {postgres, []string{"targets[0].tokenSecret.value=x"}, []string{"'value' not allowed"}},
-		"a database elsewhere":      {sqlite, []string{"database.url=sqlite:/tmp/bridge.db"}, []string{"'/database/url'"}},
+		"a database elsewhere":      {sqlite, []string{"database.url=sqlite:/data/bridge.db"}, []string{"'/database/url'"}},
 		"a rule file that is none":  {postgres, []string{`rules.files.bridge\.yaml=x`}, []string{"'/rules/files'"}},
 		"a type":                    {postgres, []string{"replicaCount=many"}, []string{"'/replicaCount'"}},
 		"an old cluster":            {postgres, []string{oldCluster}, []string{"kubeVersion: >=1.30.0-0"}},
