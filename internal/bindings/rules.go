@@ -49,7 +49,10 @@ func (s *Store) ActivateRules(ctx context.Context, tx *database.Tx, r RuleSet) e
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return fmt.Errorf("read active rules: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `UPDATE rule_sets SET active = FALSE WHERE active`); err != nil {
+	// Only the row that was seen and locked: where none was, another replica's first rules may have
+	// come since. Retiring those as well would activate the same rules twice; this way the insert
+	// fails, and all of it is tried again.
+	if _, err := tx.Exec(ctx, `UPDATE rule_sets SET active = FALSE WHERE active AND hash = $1`, hash); err != nil {
 		return fmt.Errorf("retire rules: %w", err)
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO rule_sets (id, hash, text, origin, activated_at, active) VALUES ($1, $2, $3, $4, $5, TRUE)`,
