@@ -360,13 +360,15 @@ func checkNote(text, before []byte, public ed25519.PublicKey, reached int64) (Ch
 	p := &Problem{Fault: Forged, Seq: c.Entries}
 	// The text must be what we would write, byte for byte: an unknown field, or a field twice, would
 	// otherwise be something that the signature does not cover.
+	// Base64 has several spellings of the same bytes as well (spare bits at the end, line ends).
 	signature, err := base64.StdEncoding.DecodeString(c.Signature)
+	spelled := base64.StdEncoding.EncodeToString(signature)
 	previous := ""
 	if before != nil {
 		previous = lineHash(before)
 	}
 	switch {
-	case err != nil || !ed25519.Verify(public, c.signedText(), signature) || !bytes.Equal(c.text(), text):
+	case err != nil || spelled != c.Signature || !ed25519.Verify(public, c.signedText(), signature) || !bytes.Equal(c.text(), text):
 		p.Detail = "it is not signed with this key"
 	case c.Previous != previous:
 		p.Detail = "it does not follow the line before it: lines were taken out, added or moved"
