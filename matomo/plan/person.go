@@ -55,6 +55,7 @@ type planner struct {
 	pol      Policy
 	plan     Plan
 	hasKnown access.Access // have.Access in comparable form, made when first needed; see has
+	had      access.Access // has before the plan changed anything: what may be kept survives a new account too
 	foreign  access.Access // additive: what somebody else gave and stays
 	addsOnly bool
 }
@@ -64,6 +65,7 @@ type planner struct {
 func (b *planner) run(addsOnly bool) Plan {
 	b.addsOnly = addsOnly
 	b.plan = Plan{Login: b.have.Login}
+	b.had = b.has()
 	if b.pol.Manage == Additive {
 		b.foreign = b.notOurs()
 	}
@@ -172,6 +174,7 @@ func (b *planner) comeBack() bool {
 		b.plan.Blocks = append(b.plan.Blocks, *block)
 		return false
 	}
+	b.plan.Loses = !b.have.Access.Empty()
 	b.step(Step{Kind: DeleteUser, Destructive: true, Reduces: !b.have.Access.Empty(), Why: "the person comes back and nothing else ends the old tokens"})
 	b.step(Step{Kind: AddUser, Email: email, Gate: true, Strategy: Recreate, Why: "the same login anew, without its old tokens"})
 	b.have = Account{Login: b.have.Login, Email: email, Exists: true, OrphansKnown: b.have.OrphansKnown, TokensKnown: true}
@@ -194,10 +197,10 @@ func (b *planner) target() access.Access {
 	}
 	floors := []access.Access{b.foreign}
 	if len(b.want.Keep.Sites) > 0 {
-		floors = append(floors, b.lower(b.known(b.want.Keep), b.has()))
+		floors = append(floors, b.lower(b.known(b.want.Keep), b.had))
 	}
 	if b.addsOnly {
-		floors = append(floors, b.has())
+		floors = append(floors, b.had)
 	}
 	raised := false
 	for _, floor := range floors {
