@@ -246,7 +246,7 @@ const factCalls = 4
 func (rd *Reader) newReading(f facts) *reading {
 	r := &reading{reader: rd, snap: newSnapshot(time.Now(), f.caps), may: make(map[int]func(error) error)}
 	r.snap.extra = make(map[int32]extra)
-	r.add("UsersManager.hasSuperUserAccess", wire.Value(&r.super))
+	r.calls = append(r.calls, wire.Call{Method: "UsersManager.hasSuperUserAccess", Decode: wire.Value(&r.super), Check: r.checkSuper})
 	r.add("API.getMatomoVersion", wire.Value(&r.fresh.version))
 	r.add("UsersManager.getAvailableCapabilities", wire.Items(func(_ string, dec *json.Decoder) error {
 		var a capabilityAnswer
@@ -349,8 +349,6 @@ func (r *reading) perLogin(logins []string) {
 }
 
 // run sends the calls, as many requests as they need, and lets no failure pass.
-// A token that is no superuser's is one: Matomo would answer several of the
-// lists with less than everything, and no word about it.
 func (r *reading) run(ctx context.Context, timeout time.Duration) error {
 	for from := 0; from < len(r.calls); {
 		to := min(from+wire.BulkMax, len(r.calls))
@@ -368,6 +366,12 @@ func (r *reading) run(ctx context.Context, timeout time.Duration) error {
 		}
 		from = to
 	}
+	return nil
+}
+
+// checkSuper refuses a token that is no superuser's: Matomo would answer several of the lists with
+// less than everything, and no word about it. Before Matomo 5 a dead token gets that answer too.
+func (r *reading) checkSuper() *wire.Error {
 	if r.super {
 		return nil
 	}
@@ -375,7 +379,6 @@ func (r *reading) run(ctx context.Context, timeout time.Duration) error {
 	if wire.Major(r.fresh.version) < 5 {
 		err.Kind = wire.BadToken
 	}
-	r.reader.Conn.SettleSecrets([]error{err})
 	return err
 }
 

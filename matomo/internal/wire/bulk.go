@@ -36,6 +36,7 @@ type Call struct {
 	Heavy    bool                      // costs a password hash
 	Password bool                      // Matomo asks for the caller's password
 	Decode   func(*json.Decoder) error // reads the answer, and returns a refusal as *Error; nil: any success will do
+	Check    func() *Error             // judges a successful answer once those of all members are read; may be nil
 }
 
 // UnsafeBefore5 reports whether the call must not be a bulk member on Matomo
@@ -62,14 +63,10 @@ func (k Call) member() string {
 
 // Single sends a call as a request of its own.
 func (c *Conn) Single(ctx context.Context, k Call, read bool) error {
-	err := c.send(ctx, request{
-		method: k.Method, params: k.Params, password: k.Password, read: read,
+	return c.send(ctx, request{
+		method: k.Method, params: k.Params, password: k.Password, read: read, calls: []Call{k},
 		decode: func(dec *json.Decoder) error { return c.judge(k.Method, k.read(dec)) },
 	})
-	if accepted(k, err) {
-		c.proved()
-	}
-	return err
 }
 
 // Bulk sends calls as one request. Members run in order and go on after a
@@ -83,7 +80,7 @@ func (c *Conn) Bulk(ctx context.Context, calls []Call, read bool, timeout time.D
 		password = password || k.Password
 	}
 	err = c.send(ctx, request{
-		method: BulkMethod, params: params, password: password, read: read, timeout: timeout,
+		method: BulkMethod, params: params, password: password, read: read, timeout: timeout, calls: calls, errs: &errs,
 		decode: func(dec *json.Decoder) error {
 			errs = errs[:0]
 			return c.members(dec, calls, &errs)
@@ -91,15 +88,6 @@ func (c *Conn) Bulk(ctx context.Context, calls []Call, read bool, timeout time.D
 	})
 	if err != nil {
 		return nil, err
-	}
-	// Members are answered with HTTP 200 whatever happened to them, so a dead
-	// token or a wrong password shows here and not in exchange.
-	c.SettleSecrets(errs)
-	for i, k := range calls {
-		if accepted(k, errs[i]) && c.HasPassword() {
-			c.proved()
-			break
-		}
 	}
 	return errs, nil
 }
@@ -134,19 +122,35 @@ func (c *Conn) members(dec *json.Decoder, calls []Call, errs *[]error) error {
 	if len(*errs) != len(calls) {
 		return fmt.Errorf("%w: %d of %d members answered", ErrShape, len(*errs), len(calls))
 	}
+	for i, k := range calls {
+		if k.Check == nil || (*errs)[i] != nil {
+			continue
+		}
+		if e := k.Check(); e != nil {
+			(*errs)[i] = e
+		}
+	}
 	return nil
 }
 
-// SettleSecrets draws conclusions about token and password from the answers of
-// one request.
-func (c *Conn) SettleSecrets(errs []error) {
+// settle draws conclusions about the secrets that were sent from what became of the calls. A member
+// of a bulk request is answered with HTTP 200 whatever happened to it, so a dead token or a wrong
+// password may show in a member only. What is concluded is about the values that were sent: the
+// files may hold others by now.
+func (c *Conn) settle(calls []Call, errs []error, token, password string) {
 	for _, err := range errs {
 		if k := KindOf(err); k == BadToken || k == WrongPassword {
-			token, _ := c.token.value(BulkMethod)
-			password, _ := c.password.value(BulkMethod)
-			c.blame(err, token, password)
 			c.note(err)
+			c.blame(err, token, password)
 			return
+		}
+	}
+	for i, err := range errs {
+		if err == nil {
+			c.token.prove(token)
+		}
+		if password != "" && accepted(calls[i], err) {
+			c.password.prove(password)
 		}
 	}
 }
@@ -160,13 +164,6 @@ func accepted(k Call, err error) bool {
 		return k.Password
 	default:
 		return false
-	}
-}
-
-// proved remembers that the password at hand was accepted.
-func (c *Conn) proved() {
-	if v, err := c.password.value(""); err == nil {
-		c.password.prove(v)
 	}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"strings"
@@ -16,6 +17,7 @@ type secret struct {
 	kind ErrorKind
 	read func() (string, error) // nil: not configured
 	salt [32]byte               // so that the fingerprints kept in memory are of no use elsewhere
+	turn chan struct{}          // holds one element while a value that is not proven is being tried
 
 	mu sync.Mutex // guards what follows
 	// refused is the fingerprint of the value Matomo refused; it counts while
@@ -30,7 +32,7 @@ type secret struct {
 // newSecret makes a secret that read provides; kind is that of the error with
 // which Matomo refuses it.
 func newSecret(name string, kind ErrorKind, read func() (string, error)) *secret {
-	s := &secret{name: name, kind: kind, read: read}
+	s := &secret{name: name, kind: kind, read: read, turn: make(chan struct{}, 1)}
 	_, _ = rand.Read(s.salt[:]) // never fails: crypto/rand ends the program instead
 	return s
 }
@@ -61,6 +63,36 @@ func (s *secret) value(method string) (string, error) {
 		s.isBad = false
 	}
 	return v, nil
+}
+
+// Requests run side by side. Were all of them given a new value at once, a wrong one would be sent as
+// many times before the first refusal is back.
+
+// use gives out the secret for one request, which calls done when its answer has been judged. A value
+// that Matomo has not accepted yet is tried by one request at a time; the others wait for what
+// becomes of it.
+func (s *secret) use(ctx context.Context, method string) (v string, done func(), err error) {
+	if v, err = s.value(method); err != nil || s.isProven(v) {
+		return v, func() {}, err
+	}
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return "", nil, &Error{Kind: RateLimited, Method: method, Message: "waiting for Matomo to accept the " + s.name, Err: ctx.Err()}
+	}
+	done = func() { <-s.turn }
+	if v, err = s.value(method); err != nil || s.isProven(v) {
+		done()
+		done = func() {}
+	}
+	return v, done, err
+}
+
+// isProven reports whether Matomo accepted v, however long ago.
+func (s *secret) isProven(v string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.provenAt.IsZero() && s.proven == s.fingerprint(v)
 }
 
 // reject remembers that Matomo refused v. It reports whether that is news.

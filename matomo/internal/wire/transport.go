@@ -68,6 +68,17 @@ type request struct {
 	read     bool // may be sent again after 429 or 503 with Retry-After
 	timeout  time.Duration
 	decode   func(*json.Decoder) error // reads the answer; refusals it finds are *Error
+	calls    []Call                    // what is asked
+	errs     *[]error                  // what became of each call, when the request as a whole succeeded
+}
+
+// outcome returns what became of the calls; of a request that failed as a whole, its error is all
+// that is known.
+func (r request) outcome(err error) []error {
+	if err != nil || r.errs == nil {
+		return []error{err}
+	}
+	return *r.errs
 }
 
 // send does one exchange, and for a read one more when Matomo asks to come back
@@ -98,16 +109,19 @@ func (c *Conn) send(ctx context.Context, r request) error {
 // measuring, remembering whether the instance is up, giving up a refused
 // secret.
 func (c *Conn) exchange(ctx context.Context, r request) error {
-	token, err := c.token.value(r.method)
+	token, done, err := c.token.use(ctx, r.method)
 	if err != nil {
 		return err
 	}
+	defer done()
 	form := []Param{{"token_auth", token}}
 	var password string
 	if r.password {
-		if password, err = c.password.value(r.method); err != nil {
+		var done func()
+		if password, done, err = c.password.use(ctx, r.method); err != nil {
 			return err
 		}
+		defer done()
 		form = append(form, Param{"passwordConfirmation", password})
 	}
 	if err := c.lanes.wait(ctx); err != nil {
@@ -120,7 +134,7 @@ func (c *Conn) exchange(ctx context.Context, r request) error {
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		c.note(err) // a caller that gave up says nothing about Matomo
 	}
-	c.blame(err, token, password)
+	c.settle(r.calls, r.outcome(err), token, password)
 	return err
 }
 
