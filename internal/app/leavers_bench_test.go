@@ -39,23 +39,6 @@ func BenchmarkLeavers(b *testing.B) {
 	}
 }
 
-// The aims of the above hold with room to spare, so that a change which costs leavers
-// a request too many does not pass unseen.
-func TestLeavers_FiftyAtOnceUnderTheRequestLimit(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes as long as Matomo Cloud's request limit makes it")
-	}
-	revoked, done := leaveTogether(t, 100)
-	slices.Sort(revoked)
-	slices.Sort(done)
-	if p99 := revoked[len(revoked)-1]; p99 > 5 {
-		t.Errorf("the last one was revoked after %.1f s, want 5", p99)
-	}
-	if last := done[len(done)-1]; last > revoked[len(revoked)-1]+30 {
-		t.Errorf("the last one was done after %.1f s", last)
-	}
-}
-
 // leaveTogether prepares people with access and a token on a bridge of their own,
 // then lets all of them leave, and returns the seconds to revoked and to done.
 func leaveTogether(tb testing.TB, perMinute int) (revoked, done []float64) {
