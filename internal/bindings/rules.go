@@ -63,6 +63,12 @@ func (s *Store) ActivateRules(ctx context.Context, tx *database.Tx, r RuleSet) e
 	if err != nil {
 		return fmt.Errorf("activate rules: %w", err)
 	}
+	// A pass that began before this commit decides with the rules of before, so it must not end without
+	// being told; and what it works on may be a row that came only after the statement below had looked.
+	// On PostgreSQL both wait until the new rules are there for everybody.
+	if err := tx.LockTable(ctx, "bindings"); err != nil {
+		return fmt.Errorf("activate rules: %w", err)
+	}
 	if err := s.dueAll(ctx, tx, "TRUE"); err != nil {
 		return fmt.Errorf("make bindings due for new rules: %w", err)
 	}

@@ -82,11 +82,12 @@ func (s *Store) ensure(ctx context.Context, tx *database.Tx, spec TargetSpec, no
 }
 
 // dueAll makes every binding that meets condition due at low priority. $1 is now. Bindings of
-// people who have left for good (Done, Gone) wait for an event.
+// people who have left for good (Done, Gone) wait for an event, unless a pass works on them: then
+// that event has come, and the pass knows nothing of what all are made due for.
 func (s *Store) dueAll(ctx context.Context, tx *database.Tx, condition string, args ...any) error {
 	_, err := tx.Exec(ctx, `UPDATE bindings SET generation = generation + 1, due_at = $1, attempts = 0,
 		priority = CASE WHEN due_at IS NOT NULL AND priority < 2 THEN priority ELSE 2 END
-		WHERE state NOT IN ('done', 'gone') AND `+condition, append([]any{database.Micros(tx.Now())}, args...)...)
+		WHERE (state NOT IN ('done', 'gone') OR lease IS NOT NULL) AND `+condition, append([]any{database.Micros(tx.Now())}, args...)...)
 	if err == nil {
 		tx.AfterCommit(s.onDue)
 	}

@@ -256,6 +256,73 @@ func TestActivateRules_ReplicasTogether(t *testing.T) {
 	})
 }
 
+// Somebody who comes back is worked while the row still says that they have left: a pass that began
+// with the rules of before must not end as if it had seen the new ones.
+func TestActivateRules_DuringThePassOfAComeBack(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		b := f.leaver()
+		f.mark(bindings.Mark{Event: bindings.Joiner}, b.Subject)
+		b = f.claimOne("one")
+		f.tx(func(ctx context.Context, tx *database.Tx) error {
+			return f.ActivateRules(ctx, tx, bindings.RuleSet{Hash: "a"})
+		})
+		b.State = bindings.Converged
+		if f.observe(bindings.Outcome{Binding: b, Verified: true}) {
+			t.Error("the pass that knew nothing of the new rules was believed")
+		}
+	})
+}
+
+// Somebody new who arrives while rules are being activated is not passed over: who is worked before
+// the commit is due after it, and who is not is worked with the new rules.
+func TestActivateRules_NobodyArrivesInBetween(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		if f.db.Dialect().Name() == "sqlite" {
+			return // one writer: nothing is in between
+		}
+		f.OnDue(func() {}) // two of them at once
+		activated, through, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		activate := func(ctx context.Context, tx *database.Tx) error {
+			if err := f.ActivateRules(ctx, tx, bindings.RuleSet{Hash: "a"}); err != nil {
+				return err
+			}
+			close(activated)
+			// Until the newcomer is through, or waits for this transaction.
+			for waiting := 0; waiting == 0; {
+				select {
+				case <-through:
+					return nil
+				default:
+				}
+				err := f.db.Reader().QueryRow(ctx, `SELECT COUNT(*) FROM pg_locks, pg_sleep(0.001) WHERE NOT granted`).Scan(&waiting)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		go func() { ended <- f.db.InTx(t.Context(), activate) }()
+		select {
+		case <-activated:
+		case err := <-ended:
+			t.Fatal(err)
+		}
+		id := f.people(1)[0]
+		f.mark(bindings.Mark{Event: bindings.Joiner}, id)
+		b := f.claimOne("one")
+		rules, err := f.ActiveRules(t.Context())
+		b.State = bindings.Converged
+		f.observe(bindings.Outcome{Binding: b, Verified: true})
+		close(through)
+		if err := errors.Join(err, <-ended); err != nil {
+			t.Fatal(err)
+		}
+		if b := f.of(id); rules.Hash != "a" && b.DueAt == nil {
+			t.Errorf("binding %+v was decided with rules %q and is not due", b, rules.Hash)
+		}
+	})
+}
+
 func TestRemovals(t *testing.T) {
 	run(t, func(t *testing.T, f *fixture) {
 		now := time.Now()

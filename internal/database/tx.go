@@ -100,6 +100,18 @@ func (t *Tx) Lock(ctx context.Context, key int64) error {
 	return nil
 }
 
+// LockTable lets nobody else write to a table until the transaction ends; whoever reads is not held
+// up. It waits for transactions that have written. On SQLite there is no other writer.
+func (t *Tx) LockTable(ctx context.Context, table string) error {
+	if t.pg == nil {
+		return nil
+	}
+	if _, err := t.pg.ExecContext(ctx, "LOCK TABLE "+table+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+		return fmt.Errorf("lock table %s: %w", table, err)
+	}
+	return nil
+}
+
 // Exec runs a statement that returns no rows. On SQLite it is not interrupted by the end of ctx:
 // the transaction is shared with others.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
