@@ -201,6 +201,11 @@ func TestPlanPerson(t *testing.T) {
 			"come-back without a strategy: anew", want("1:view", comeBack), account(""), policy(noTokens),
 			all("delete_user", "add_user alice@example.test | gate", "set_access view on 1"),
 		},
+		{
+			"come-back without a strategy keeps what an unresolved rule may have given", want("3:view", comeBack, keep("2:view")),
+			account("1:view 2:admin"), policy(noTokens),
+			all("delete_user", "add_user alice@example.test | gate", "set_access view on 2,3"),
+		},
 		{"come-back without a strategy to nothing", want("", comeBack), account(""), policy(noTokens), nil},
 		{"come-back without a strategy of a superuser", want("superuser", comeBack), account("superuser"), policy(noTokens), all("blocked: tokens_live")},
 		{"come-back of a deleted account", want("1:view", comeBack), missing(), policy(), all("add_user alice@example.test", "set_access view on 1")},
@@ -332,6 +337,7 @@ func TestPlan_Flags(t *testing.T) {
 		{"leaver", plan.Leaver(account("1:view"), policy(), plan.PhaseRevoke), true, true, true, false},
 		{"leaver without access", plan.Leaver(account(""), policy(), plan.PhaseRevoke), true, true, false, false},
 		{"delete", plan.Leaver(account(""), policy(), plan.PhaseDelete), true, true, false, true},
+		{"recreation that loses a site", plan.Person(want("2:view", comeBack), account("1:view 2:view"), policy(noTokens)), true, true, false, true},
 		{"recreation of somebody without access", plan.Person(want("1:view", comeBack), account(""), policy(noTokens)), false, false, false, true},
 	}
 	for _, tt := range tests {
