@@ -26,6 +26,8 @@ type Outcome struct {
 	// Reason, Detail, Grants, Superuser, Adopted, CreatedByUs, Tokens, the times LeftAt to
 	// HoldUntil, and the orphan fields. The others are not written.
 	Binding
+	// DeleteWas is DeleteAt as claimed: what somebody has asked for since is newer than the pass.
+	DeleteWas *time.Time
 	// Next is when the binding is to be looked at again; nil for at the next event.
 	Next *time.Time
 	// Urgent gives that next look the priority of leavers, as the second phase of a leaver needs.
@@ -48,10 +50,10 @@ func (o Outcome) priority() Priority {
 	return PriorityNormal
 }
 
-// facts are the columns that a pass decides, $1 to $15.
+// facts are the columns that a pass decides, $1 to $15; $10 and $15 are the two times that others
+// write too.
 const facts = `state = $1, reason = $2, detail = $3, grants = $4, superuser = $5, adopted = $6, created_by_us = $7, tokens = $8,
-	revoked_at = $9, delete_at = $10, valid_until = $11, hold_until = $12, orphan_source = $13, orphan_external_id = $14,
-	left_at = `
+	revoked_at = $9, valid_until = $11, hold_until = $12, orphan_source = $13, orphan_external_id = $14, `
 
 func (o Outcome) facts() []any {
 	grants := string(o.Grants)
@@ -74,7 +76,7 @@ func (o Outcome) facts() []any {
 // the claim or when the lease is lost: the binding stays due, and Record keeps the facts.
 func (s *Store) Observe(ctx context.Context, tx *database.Tx, o Outcome) (bool, error) {
 	args := append(o.facts(), o.ID, o.Lease, o.Generation, database.NullMicros(o.Next), int64(o.priority()), o.Verified, o.TokensEnded)
-	ok, err := one(ctx, tx, `UPDATE bindings SET `+facts+`$15, observed = $18, due_at = $19, priority = $20, attempts = 0,
+	ok, err := one(ctx, tx, `UPDATE bindings SET `+facts+`delete_at = $10, left_at = $15, observed = $18, due_at = $19, priority = $20, attempts = 0,
 		lease = NULL, lease_until = NULL, claimed = NULL, unsettled_since = NULL,
 		event = CASE WHEN $21 THEN '' ELSE event END, accepted_at = CASE WHEN $21 THEN NULL ELSE accepted_at END,
 		revoke_tokens = CASE WHEN $22 THEN '' ELSE revoke_tokens END
@@ -94,11 +96,13 @@ func (s *Store) Record(ctx context.Context, tx *database.Tx, o Outcome) (bool, e
 	if o.Next != nil {
 		next = database.Micros(*o.Next)
 	}
-	// An event may have set left_at since the claim; that is newer than what the pass knew.
-	ok, err := one(ctx, tx, `UPDATE bindings SET `+facts+`COALESCE($15, left_at), lease = NULL, lease_until = NULL, claimed = NULL,
+	// An event may have set left_at since the claim, and an admin delete_at (DeleteNow, KeepAccount);
+	// that is newer than what the pass knew.
+	ok, err := one(ctx, tx, `UPDATE bindings SET `+facts+`left_at = COALESCE($15, left_at),
+		delete_at = CASE WHEN delete_at IS DISTINCT FROM $21 THEN delete_at ELSE $10 END, lease = NULL, lease_until = NULL, claimed = NULL,
 		attempts = CASE WHEN generation = $18 AND NOT $20 THEN attempts + 1 ELSE attempts END,
 		due_at = CASE WHEN generation = $18 THEN $19 ELSE due_at END
-		WHERE id = $16 AND lease = $17`, append(o.facts(), o.ID, o.Lease, o.Generation, next, o.Waits)...)
+		WHERE id = $16 AND lease = $17`, append(o.facts(), o.ID, o.Lease, o.Generation, next, o.Waits, database.NullMicros(o.DeleteWas))...)
 	if err != nil {
 		return false, fmt.Errorf("record binding %s: %w", o.ID, err)
 	}

@@ -64,6 +64,32 @@ func TestKeepAccount_StopsTheDeletion(t *testing.T) {
 	})
 }
 
+// What was asked for while a pass was under way is newer than what the pass knew: its failure, or the
+// event that made it count for nothing, does not undo the request.
+func TestRecord_KeepsWhatWasAskedForMeanwhile(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		b := f.leaver()
+		f.mark(bindings.Mark{Event: bindings.Drift, Priority: bindings.PriorityLow}, b.Subject)
+		b = f.claimOne("one")
+		if err := f.deleteNow(b.ID); err != nil {
+			t.Fatal(err)
+		}
+		asked := f.of(b.Subject).DeleteAt
+		f.record(bindings.Outcome{Binding: b, DeleteWas: b.DeleteAt})
+		if got := f.of(b.Subject); !got.DeleteAt.Equal(*asked) || got.DueAt.After(time.Now()) {
+			t.Errorf("deleted at %v and due at %v, want now", got.DeleteAt, got.DueAt)
+		}
+		// Nothing asked: what the pass found counts.
+		b = f.claimOne("two")
+		was := b.DeleteAt
+		b.DeleteAt = nil
+		f.record(bindings.Outcome{Binding: b, DeleteWas: was})
+		if got := f.of(b.Subject); got.DeleteAt != nil {
+			t.Errorf("deleted at %v, and the pass says never", got.DeleteAt)
+		}
+	})
+}
+
 // A pass that is under way plans the deletion again with its outcome; that must count for nothing.
 func TestKeepAccount_WhileAPassIsUnderWay(t *testing.T) {
 	run(t, func(t *testing.T, f *fixture) {

@@ -22,7 +22,7 @@ func leaverWork(b bindings.Binding, now time.Time) Work {
 	switch {
 	case b.Login == "":
 		return WorkNone
-	case b.DeleteAt != nil && !b.DeleteAt.After(now):
+	case b.DeleteAt != nil && !b.DeleteAt.After(now) && !Kept(b):
 		return WorkDelete
 	case b.State == bindings.Revoked:
 		return WorkSeal

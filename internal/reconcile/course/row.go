@@ -9,7 +9,7 @@ import (
 // Row turns what the pass found into the binding's row. now is when it is
 // written: passes may last longer than a back-off.
 func (r *Round) Row(c *Case, now time.Time) (bindings.Outcome, error) {
-	out := bindings.Outcome{Binding: c.Binding, Next: c.Next, Verified: c.Verified, Waits: c.Waits, TokensEnded: c.TokensEnded}
+	out := bindings.Outcome{Binding: c.Binding, DeleteWas: c.Binding.DeleteAt, Next: c.Next, Verified: c.Verified, Waits: c.Waits, TokensEnded: c.TokensEnded}
 	out.State, out.Reason, out.Detail = c.State, c.Reason, c.Detail
 	out.CreatedByUs = c.Binding.CreatedByUs || c.Created
 	if c.Tokens != "" {
