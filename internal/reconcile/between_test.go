@@ -10,6 +10,7 @@ import (
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/matomo/matomotest"
 )
 
 // deleteNow asks for the deletion of a leaver's account, as the command does.
@@ -18,6 +19,54 @@ func (w *world) deleteNow(userName string) {
 	id := w.binding(userName).ID
 	w.inTx(func(ctx context.Context, tx *database.Tx) error {
 		return w.bindings.DeleteNow(ctx, tx, id, bindings.Cause{Actor: "cli:root", Source: "cli"})
+	})
+}
+
+// A superuser whose address Matomo refuses is a superuser all the same, and has a
+// place under the cap.
+func TestBetween_AHalfSuccessTakesThePlaceOfASuperuser(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db, withGuards(1, 0))
+		if err := w.matomo.AddUser("somebody", "taken@example.org", "some-password"); err != nil {
+			t.Fatal(err)
+		}
+		w.join("ada", "Analysts")
+		w.drain()
+		w.update("ada", func(doc map[string]any) {
+			doc["emails"] = []any{map[string]any{"value": "taken@example.org", "type": "work", "primary": true}}
+		})
+		w.add("Admins", "ada")
+		w.drain()
+		w.wantAccess("ada", "superuser")
+		w.wantState("ada", bindings.Blocked, "email_taken")
+		if !w.binding("ada").Superuser {
+			t.Error("a superuser of ours is not counted")
+		}
+		w.join("bob@example.org", "Admins")
+		w.drain()
+		w.wantState("bob@example.org", bindings.Held, "superuser_cap")
+		if n := w.superusers(); n != 1 {
+			t.Errorf("%d superusers, want 1", n)
+		}
+	})
+}
+
+// The place that a promotion reserved is free again when Matomo refused it.
+func TestBetween_ARefusedPromotionGivesThePlaceBack(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db, withGuards(1, 0))
+		w.join(ada, "Analysts")
+		w.drain()
+		heal := w.matomo.Fault(matomotest.Fault{Kind: matomotest.Refused, Method: "UsersManager.setSuperUserAccess", Message: "not today"})
+		w.add("Admins", ada)
+		w.drain()
+		heal()
+		if b := w.binding(ada); b.State != bindings.Failed || b.Superuser {
+			t.Fatalf("binding %+v", b)
+		}
+		w.join("bob@example.org", "Admins")
+		w.drain()
+		w.wantAccess("bob@example.org", "superuser")
 	})
 }
 
@@ -48,5 +97,20 @@ func TestBetween_AnAccountKeptDuringAPass(t *testing.T) {
 		w.drain()
 		w.wantAccess(ada, "")
 		w.wantState(ada, bindings.Done, "")
+	})
+}
+
+// Rules that become active while a pass brings somebody back are the rules that count.
+func TestBetween_NewRulesDuringAComeBack(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db, withPlugin())
+		w.join(ada, "Analysts")
+		w.drain()
+		w.leave(ada)
+		w.drain()
+		w.back(ada)
+		w.onRequest("getUsers", func() { w.activate("[RoleMapping]\ngroup[Analysts] = \"site:3:view\"\n") })
+		w.drain()
+		w.wantAccess(ada, "3:view")
 	})
 }

@@ -39,6 +39,11 @@ func (r *Round) personFacts(c *Case, out *bindings.Outcome) error {
 	}
 	// Nobody who is active waits for deletion. The next leave counts anew.
 	out.RevokedAt, out.DeleteAt = nil, nil
+	if c.Found != nil {
+		// Ours is the superuser that a rule gives, and the one that a guard keeps: it counts also
+		// when Matomo refused another step of the plan.
+		out.Superuser = c.Found.Access.Superuser && (c.Want.Access.Superuser || c.Binding.Superuser)
+	}
 	if !c.Agreed {
 		return nil
 	}
@@ -47,8 +52,6 @@ func (r *Round) personFacts(c *Case, out *bindings.Outcome) error {
 		return err
 	}
 	out.Grants = grants
-	// Ours is the superuser that a rule gives, and the one that a guard keeps.
-	out.Superuser = c.Found.Access.Superuser && (c.Want.Access.Superuser || c.Binding.Superuser)
 	out.ValidUntil = c.nextDecision()
 	return nil
 }
