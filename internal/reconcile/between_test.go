@@ -100,6 +100,30 @@ func TestBetween_AnAccountKeptDuringAPass(t *testing.T) {
 	})
 }
 
+// Whoever left loses everything at once also when the account is to be deleted and
+// what that would delete cannot be read: only the deletion waits.
+func TestBetween_ADeletionThatWaitsLeavesNobodyTheirAccess(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db, withPlugin())
+		w.join(ada, "Analysts")
+		w.drain()
+		token := w.mint(ada)
+		heal := w.matomo.Fault(matomotest.Fault{Kind: matomotest.Refused, Method: "ScheduledReports.getReports", Message: "a plugin is broken"})
+		w.leave(ada)
+		w.deleteNow(ada) // before any pass has seen the leave
+		w.drain()
+		w.wantAccess(ada, "")
+		w.wantDead(token)
+		if b := w.binding(ada); b.RevokedAt == nil || b.Reason != "evidence_missing" {
+			t.Errorf("binding %+v", b)
+		}
+		heal()
+		w.due(w.subject(ada))
+		w.drain()
+		w.wantAccess(ada, "no account")
+	})
+}
+
 // Rules that become active while a pass brings somebody back are the rules that count.
 func TestBetween_NewRulesDuringAComeBack(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB) {

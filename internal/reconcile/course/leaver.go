@@ -68,6 +68,15 @@ func (r *Round) prepareLeaver(c *Case) {
 		return
 	}
 	c.Plan = matomo.PlanLeaver(*c.Account, r.policy, c.Work.phase())
+	if c.Work != WorkDelete || !r.HasAccess(*c.Account) {
+		return
+	}
+	// Deleting waits until what goes with the account was read and saved, which a plugin of Matomo that
+	// is broken puts off for as long as it is. Nobody keeps their access until then; only a superuser
+	// who cannot be demoted for want of the password can be deleted and not revoked.
+	if revoke := matomo.PlanLeaver(*c.Account, r.policy, matomo.PhaseRevoke); len(revoke.Blocks) == 0 {
+		c.Work, c.Plan = WorkLeave, revoke
+	}
 }
 
 // addedByIntent reports whether the account is the one that a broken-off pass
