@@ -2,6 +2,7 @@ package matomo_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -155,6 +156,37 @@ func TestClient_LeaversHaveTheWholeRate(t *testing.T) {
 		}
 		if n > 100 || n < 90 {
 			t.Errorf("%d requests in a minute, want about 100 and not more", n)
+		}
+	})
+}
+
+// A write that waited for the request limit asks once more whether it may be sent: what allowed it, the caller's
+// lease, may have run out meanwhile, and then somebody else works on the login.
+func TestApply_AsksAfterWaitingForTheRequestLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, matomotest.Options{}, func(o *matomo.Options) { o.RequestsPerMinute = 10 })
+		b.add(t, "alice")
+		a := b.account(t, "alice", matomo.Read{})
+		plan := []matomo.Plan{matomo.PlanPerson(person("alice", "1:view"), a, policy())}
+		start := time.Now()
+		ctx := matomo.WithBefore(context.Background(), func() error {
+			if time.Since(start) > time.Second {
+				return context.DeadlineExceeded
+			}
+			return nil
+		})
+		b.ResetCalls()
+		r := b.c.Apply(ctx, plan)[0]
+		if time.Since(start) < time.Second {
+			t.Fatal("nothing had to wait")
+		}
+		if n := b.Requests(); n != 0 || !errors.Is(r.Err, context.DeadlineExceeded) {
+			t.Errorf("%d requests, error %v; want none and the caller's refusal", n, r.Err)
+		}
+		for _, s := range r.Steps {
+			if s.Sent || s.Uncertain || matomo.KindOf(s.Err) != matomo.Skipped {
+				t.Errorf("step %+v", s)
+			}
 		}
 	})
 }

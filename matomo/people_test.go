@@ -211,14 +211,14 @@ func TestApply_AsksBeforeEveryWrite(t *testing.T) {
 	plan := []matomo.Plan{matomo.PlanPerson(person("alice", "1:view", comeBack), a, policy(func(p *matomo.Policy) { p.Tokens = matomo.NoStrategy }))}
 	asked := 0
 	ctx := matomo.WithBefore(context.Background(), func() error {
-		if asked++; asked > 1 {
+		if asked++; asked > 2 { // before the first request, and when it was ready to go
 			return context.DeadlineExceeded
 		}
 		return nil
 	})
 	r := b.c.Apply(ctx, plan)[0]
-	if r.Err == nil || asked != 2 {
-		t.Fatalf("asked %d times, %v", asked, r.Err)
+	if r.Err == nil || asked != 3 || !r.Steps[0].Sent {
+		t.Fatalf("asked %d times, %v, first step %+v", asked, r.Err, r.Steps[0])
 	}
 	wantAccess(t, b, "alice", "")
 	if last := r.Steps[len(r.Steps)-1]; last.Sent || last.Uncertain {

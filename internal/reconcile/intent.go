@@ -140,12 +140,9 @@ func (p *pass) reserve(ctx context.Context, tx *database.Tx, w *work) (bool, err
 		return true, nil
 	}
 	ok, err := p.opt.Bindings.ReserveSuperuser(ctx, tx, p.t.Name, w.Binding.ID, p.opt.Guards.MaxSuperusers)
-	if err != nil {
-		return false, err
-	}
-	if ok {
-		w.Binding.Superuser = true // until Matomo is seen to say otherwise
-		return true, nil
+	if err != nil || ok {
+		w.Binding.Superuser = w.Binding.Superuser || ok // until Matomo is seen to say otherwise
+		return ok, err
 	}
 	w.Postpone(course.GuardCap, "the last place of a superuser was taken meanwhile", tx.Now())
 	return false, nil

@@ -127,6 +127,11 @@ func (c *Conn) exchange(ctx context.Context, r request) error {
 	if err := c.lanes.wait(ctx); err != nil {
 		return &Error{Kind: RateLimited, Method: r.method, Message: "our own limit of requests per minute", Err: err}
 	}
+	if !r.read {
+		if err := Before(ctx, r.method); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	err = c.post(ctx, r, encode(append(form, r.params...)))
 	err = scrub(err, token, password)
