@@ -30,7 +30,13 @@ type ClaimRequest struct {
 	LeaseFor time.Duration
 }
 
-const due = `target = $1 AND priority = $2 AND due_at <= $3 AND (lease IS NULL OR lease_until <= $3)`
+// Whether a lease has run out is the one question that replicas must answer alike, so it is asked by a
+// clock that they share. When something is due may differ by what their own clocks differ.
+
+// due is what may be claimed, $3 being now.
+func (s *Store) due() string {
+	return `target = $1 AND priority = $2 AND due_at <= $3 AND (lease IS NULL OR lease_until <= ` + s.d.Clock("$3") + `)`
+}
 
 // claimChunk is how many bindings one transaction claims: on SQLite requests wait that long.
 const claimChunk = 100
@@ -45,7 +51,7 @@ func (s *Store) Claim(ctx context.Context, req ClaimRequest) ([]Binding, error) 
 	var claimed []Binding
 	for len(claimed) < req.Limit {
 		limit := min(claimChunk, req.Limit-len(claimed))
-		some, err := s.claimSome(ctx, req, limit)
+		some, err := s.claimSome(ctx, req, limit, endOf(claimed))
 		if err != nil && len(claimed) == 0 {
 			return nil, fmt.Errorf("claim bindings of %s: %w", req.Target, err)
 		}
@@ -56,13 +62,26 @@ func (s *Store) Claim(ctx context.Context, req ClaimRequest) ([]Binding, error) 
 	return claimed, nil
 }
 
-// claimSome leases up to limit bindings in one transaction.
-func (s *Store) claimSome(ctx context.Context, req ClaimRequest, limit int) ([]Binding, error) {
+// endOf is until when a claim holds; nil before it has a binding. All of a claim ends at one time, so that
+// Renew extends it as a whole: a pass must not go on with the rest while others take the beginning.
+func endOf(claimed []Binding) *time.Time {
+	if len(claimed) == 0 {
+		return nil
+	}
+	return claimed[0].LeaseUntil
+}
+
+// claimSome leases up to limit bindings in one transaction, until the given time or for as long as req says.
+func (s *Store) claimSome(ctx context.Context, req ClaimRequest, limit int, until *time.Time) ([]Binding, error) {
 	var claimed []Binding
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		claimed = nil
 		for p := max(req.Min, PriorityLeaver); p <= min(req.Max, PriorityLow) && len(claimed) < limit; p++ {
-			some, err := s.claim(ctx, tx, req, p, limit-len(claimed))
+			end := until
+			if end == nil {
+				end = endOf(claimed)
+			}
+			some, err := s.claim(ctx, tx, req, p, limit-len(claimed), end)
 			if err != nil {
 				return err
 			}
@@ -78,12 +97,12 @@ func (s *Store) claimSome(ctx context.Context, req ClaimRequest, limit int) ([]B
 
 // claim leases up to limit bindings of one priority. One priority a statement lets the index give
 // them in order of due_at, whatever waits for later in the priorities before.
-func (s *Store) claim(ctx context.Context, tx *database.Tx, req ClaimRequest, p Priority, limit int) ([]Binding, error) {
-	now := tx.Now()
-	rows, err := tx.Query(ctx, `WITH claimable AS MATERIALIZED (SELECT id FROM bindings WHERE `+due+
+func (s *Store) claim(ctx context.Context, tx *database.Tx, req ClaimRequest, p Priority, limit int, until *time.Time) ([]Binding, error) {
+	rows, err := tx.Query(ctx, `WITH claimable AS MATERIALIZED (SELECT id FROM bindings WHERE `+s.due()+
 		` ORDER BY due_at LIMIT $4`+s.d.SkipLocked()+`)
-		UPDATE bindings SET lease = $5, lease_until = $6, claimed = generation WHERE id IN (SELECT id FROM claimable) RETURNING `+columns,
-		req.Target, int64(p), database.Micros(now), limit, req.Lease, database.Micros(now.Add(req.LeaseFor)))
+		UPDATE bindings SET lease = $5, lease_until = COALESCE(CAST($6 AS BIGINT), `+s.d.Clock("$3")+` + $7), claimed = generation
+		WHERE id IN (SELECT id FROM claimable) RETURNING `+columns,
+		req.Target, int64(p), database.Micros(tx.Now()), limit, req.Lease, database.NullMicros(until), req.LeaseFor.Microseconds())
 	some, err := scanAll(rows, err, scan)
 	slices.SortFunc(some, func(a, b Binding) int {
 		return cmp.Or(a.DueAt.Compare(*b.DueAt), cmp.Compare(a.ID, b.ID))
@@ -96,7 +115,7 @@ func (s *Store) anyDue(ctx context.Context, req ClaimRequest) (bool, error) {
 	now := database.Micros(time.Now())
 	for p := max(req.Min, PriorityLeaver); p <= min(req.Max, PriorityLow); p++ {
 		var found bool
-		err := s.db.Reader().QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM bindings WHERE `+due+`)`, req.Target, int64(p), now).Scan(&found)
+		err := s.db.Reader().QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM bindings WHERE `+s.due()+`)`, req.Target, int64(p), now).Scan(&found)
 		if err != nil {
 			return false, fmt.Errorf("look for due bindings: %w", err)
 		}
@@ -140,8 +159,8 @@ func (s *Store) minTime(ctx context.Context, query string, args ...any) (*time.T
 // has run out, and from that moment another worker may have taken the bindings.
 func (s *Store) Renew(ctx context.Context, lease string, until time.Time) (held bool, err error) {
 	err = s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
-		res, err := tx.Exec(ctx, `UPDATE bindings SET lease_until = $1 WHERE lease = $2 AND lease_until > $3`,
-			database.Micros(until), lease, database.Micros(tx.Now()))
+		res, err := tx.Exec(ctx, `UPDATE bindings SET lease_until = `+s.d.Clock("$1")+` + (CAST($2 AS BIGINT) - $1)
+			WHERE lease = $3 AND lease_until > `+s.d.Clock("$1"), database.Micros(tx.Now()), database.Micros(until), lease)
 		if err != nil {
 			return err
 		}

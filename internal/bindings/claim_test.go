@@ -5,10 +5,12 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/database/databasetest"
 )
 
 func subjectsOf(claimed []bindings.Binding) []string {
@@ -178,8 +180,9 @@ func TestRenew_KeepsTheLease(t *testing.T) {
 		if held, err := f.Renew(t.Context(), "other", time.Now()); err != nil || held {
 			t.Fatal(held, err)
 		}
-		if got := f.of(b.Subject); !got.LeaseUntil.Equal(until) {
-			t.Errorf("lease until %v, want %v", got.LeaseUntil, until)
+		// By the clock of the store, which reads a moment later.
+		if got := f.of(b.Subject).LeaseUntil; got.Before(until) || got.After(time.Now().Add(time.Hour)) {
+			t.Errorf("lease until %v, want %v", got, until)
 		}
 	})
 }
@@ -371,4 +374,46 @@ func TestLeaverWaits(t *testing.T) {
 		f.observe(bindings.Outcome{Binding: b, Next: &now, Urgent: true})
 		waits(false)
 	})
+}
+
+// However many transactions a claim takes, it ends at one time: Renew extends all of it or nothing, and a pass
+// never goes on with the rest while others may take the beginning.
+func TestClaim_EndsAtOneTime(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.mark(bindings.Mark{Event: bindings.Joiner}, f.people(250)...)
+		got := f.claim("one", 1000)
+		if len(got) != 250 {
+			t.Fatalf("claimed %d, want 250", len(got))
+		}
+		for i, b := range got {
+			if !b.LeaseUntil.Equal(*got[0].LeaseUntil) {
+				t.Fatalf("binding %d is leased until %v, the first until %v", i, b.LeaseUntil, got[0].LeaseUntil)
+			}
+		}
+	})
+}
+
+// Replicas whose clocks differ, by any number of years, do not take each other's leases: the store's clock says when
+// one has run out.
+func TestClaim_ClocksMayDiffer(t *testing.T) {
+	for _, e := range databasetest.Engines() {
+		if e.Name == "sqlite" {
+			continue // one process, one clock
+		}
+		address := e.Address(t)
+		ahead := newFixture(t, databasetest.Open(t, address, database.Options{}))
+		synctest.Test(t, func(t *testing.T) { // in the year 2000
+			behind := newFixture(t, databasetest.Open(t, address, database.Options{}))
+			b := behind.joiner()
+			if got := behind.claimOne("behind"); got.ID != b.ID {
+				t.Fatalf("claimed %s, want %s", got.ID, b.ID)
+			}
+			if held, err := behind.Renew(t.Context(), "behind", time.Now().Add(time.Minute)); err != nil || !held {
+				t.Errorf("renewed %v, %v", held, err)
+			}
+		})
+		if got := ahead.claim("ahead", 10); len(got) != 0 {
+			t.Errorf("took the lease of %s, which is renewed", got[0].Lease)
+		}
+	}
 }

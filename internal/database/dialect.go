@@ -35,6 +35,9 @@ type Dialect interface {
 	In(column, arg string) string
 	// Each is a table for FROM with one row per string of arg, in the column e.value.
 	Each(arg string) string
+	// Clock is the time now, in microseconds, as everybody who works on the store has it: the server's
+	// on PostgreSQL, whose processes may have clocks that differ; arg on SQLite, which is one process's.
+	Clock(arg string) string
 	// Strings is the value to bind for In and Each.
 	Strings(values []string) any
 	// IsUnique says whether err is a violated unique index, and which: the name is the table and
@@ -82,6 +85,9 @@ func (sqliteDialect) In(column, arg string) string {
 
 // Each makes rows of the JSON text.
 func (sqliteDialect) Each(arg string) string { return "json_each(" + arg + ") AS e" }
+
+// Clock is the caller's.
+func (sqliteDialect) Clock(arg string) string { return arg }
 
 // Strings is a JSON array; nil is the empty one.
 func (sqliteDialect) Strings(values []string) any {
@@ -163,6 +169,11 @@ func (postgresDialect) In(column, arg string) string { return column + " = ANY("
 
 // Each makes rows of the array.
 func (postgresDialect) Each(arg string) string { return "unnest(" + arg + "::text[]) AS e(value)" }
+
+// Clock is that of the server when the statement began: one that had to wait promises no more time.
+func (postgresDialect) Clock(string) string {
+	return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)"
+}
 
 // Strings is an array; nil is the empty one, because = ANY(NULL) is unknown.
 func (postgresDialect) Strings(values []string) any {
