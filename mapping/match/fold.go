@@ -73,7 +73,7 @@ func skipFolded(s, literal string) (int, bool) {
 		want, n := utf8.DecodeRuneInString(literal[i:])
 		have, m := utf8.DecodeRuneInString(s[pos:])
 		if want == utf8.RuneError && n == 1 || have == utf8.RuneError && m == 1 {
-			if literal[i] != s[pos] {
+			if literal[i] != s[pos] || n != m { // a broken byte is not the letter that begins with it
 				return 0, false
 			}
 		} else if foldRune(have) != want {

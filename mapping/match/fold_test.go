@@ -98,6 +98,8 @@ func TestSkipFolded(t *testing.T) {
 		{"ab", "abc", 0, false},
 		{"\u212a1", "k", 3, true}, // three bytes for one
 		{"\xffx", "\xff", 1, true},
+		{"Ä", "\xc3", 0, false},
+		{"\xc3", "Ä", 0, false},
 		{"\xffx", "\xfe", 0, false},
 		{"\ufffd", "\xff", 0, false},
 	} {
