@@ -154,13 +154,16 @@ type Facts struct {
 	Grants                          []byte
 	Tokens                          *Tokens
 	LeftAt, RevokedAt, DeleteAt     *time.Time
+	// Unmoved asks for the facts to be written only if no event came since the claim.
+	Unmoved bool
 	// CameBack clears LeftAt, RevokedAt and DeleteAt: the old tokens are dead. It counts only while
 	// no event came since the claim, for that may have been another leave.
 	CameBack bool
 }
 
 // RecordFacts writes facts of a binding that lease holds, without ending the pass: what was done in
-// Matomo stays known whatever happens next. It returns false when the lease is lost.
+// Matomo stays known whatever happens next. It returns false, and has written nothing, when the lease is
+// lost, or when an event came and the facts are to be Unmoved.
 func (s *Store) RecordFacts(ctx context.Context, tx *database.Tx, id, lease string, f Facts) (bool, error) {
 	var grants, tokens, state any
 	if f.State != nil {
@@ -176,9 +179,10 @@ func (s *Store) RecordFacts(ctx context.Context, tx *database.Tx, id, lease stri
 	ok, err := one(ctx, tx, `UPDATE bindings SET created_by_us = COALESCE($1, created_by_us), adopted = COALESCE($2, adopted),
 		superuser = COALESCE($3, superuser), grants = COALESCE($4, grants), tokens = COALESCE($5, tokens),
 		left_at = `+back+`COALESCE($6, left_at) END, revoked_at = `+back+`COALESCE($7, revoked_at) END,
-		delete_at = `+back+`COALESCE($8, delete_at) END, state = COALESCE($12, state) WHERE id = $10 AND lease = $11`,
+		delete_at = `+back+`COALESCE($8, delete_at) END, state = COALESCE($12, state)
+		WHERE id = $10 AND lease = $11 AND (NOT $13 OR generation = claimed)`,
 		nullBool(f.CreatedByUs), nullBool(f.Adopted), nullBool(f.Superuser), grants, tokens,
-		database.NullMicros(f.LeftAt), database.NullMicros(f.RevokedAt), database.NullMicros(f.DeleteAt), f.CameBack, id, lease, state)
+		database.NullMicros(f.LeftAt), database.NullMicros(f.RevokedAt), database.NullMicros(f.DeleteAt), f.CameBack, id, lease, state, f.Unmoved)
 	if err != nil {
 		return false, fmt.Errorf("record facts of binding %s: %w", id, err)
 	}

@@ -254,3 +254,25 @@ func TestBind_Race(t *testing.T) {
 		}
 	})
 }
+
+// An intent is not written for a binding that an event has met since the claim: what is about to be sent is old.
+func TestRecordFacts_Unmoved(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		f.joiner()
+		b := f.claimOne("one")
+		write := func() (ok bool) {
+			f.tx(func(ctx context.Context, tx *database.Tx) (err error) {
+				ok, err = f.RecordFacts(ctx, tx, b.ID, "one", bindings.Facts{Unmoved: true, Grants: []byte(`[1]`)})
+				return err
+			})
+			return ok
+		}
+		if !write() {
+			t.Error("refused without an event")
+		}
+		f.mark(bindings.Mark{Event: bindings.Leaver}, b.Subject)
+		if write() {
+			t.Error("written after the person left")
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -32,6 +33,10 @@ func (p *pass) intend(ctx context.Context, chunk []*work) ([]*work, error) {
 		if going, err = p.withoutRecord(ctx, chunk, err); err != nil {
 			return nil, fmt.Errorf("intent: %w", err)
 		}
+	}
+	left := slices.DeleteFunc(slices.Clone(chunk), func(w *work) bool { return slices.Contains(going, w) })
+	if _, err := p.stillOurs(ctx, left); err != nil {
+		return nil, err
 	}
 	return going, p.record(ctx, chunk)
 }
@@ -87,6 +92,8 @@ func (p *pass) intendTogether(ctx context.Context, chunk []*work) ([]*work, erro
 			}
 			if ok {
 				going = append(going, w)
+			} else {
+				w.Binding = before[i].Binding // nothing of the intent counts
 			}
 		}
 		return nil
@@ -99,15 +106,19 @@ func (p *pass) intendTogether(ctx context.Context, chunk []*work) ([]*work, erro
 	return going, err
 }
 
-// The steps of an intent, each of which may end it: the superuser's place first,
-// because a login must not be bound for a plan that is not sent; then the login;
-// then the facts, which tell whether the lease is still ours; evidence and audit
-// last. All of it is one transaction, so that none of it is there without the rest.
+// The steps of an intent, each of which may end it: the facts first, which tell
+// whether the row is still as it was claimed, because nothing may be written to one
+// that is not; then the superuser's place, because a login must not be bound for a
+// plan that is not sent; then the login; evidence and audit last. All of it is one
+// transaction, so that none of it is there without the rest.
 
-// intendOne writes the intent of one case. False means that the case was
-// concluded instead: the login belongs to somebody else, the last place of a
-// superuser is taken, or another worker has the binding.
+// intendOne writes the intent of one case. False means that the login belongs to
+// somebody else or the last place of a superuser is taken, which concludes the case;
+// or that another worker has the binding or an event has come.
 func (p *pass) intendOne(ctx context.Context, tx *database.Tx, w *work) (bool, error) {
+	if ours, err := p.remember(ctx, tx, w); err != nil || !ours {
+		return false, err
+	}
 	if ok, err := p.reserve(ctx, tx, w); err != nil || !ok {
 		return false, err
 	}
@@ -119,13 +130,6 @@ func (p *pass) intendOne(ctx context.Context, tx *database.Tx, w *work) (bool, e
 		if err != nil {
 			return false, err
 		}
-	}
-	ours, err := p.remember(ctx, tx, w)
-	if err != nil {
-		return false, err
-	}
-	if w.recorded = !ours; !ours {
-		return false, nil
 	}
 	if w.journaled {
 		return true, nil
@@ -149,9 +153,10 @@ func (p *pass) reserve(ctx context.Context, tx *database.Tx, w *work) (bool, err
 }
 
 // remember writes the facts that must not be lost whatever becomes of the pass.
-// False means that the lease is.
+// False means that the lease is, or that an event has come.
 func (p *pass) remember(ctx context.Context, tx *database.Tx, w *work) (bool, error) {
-	var facts bindings.Facts
+	// Since stillOurs looked, evidence was read perhaps, and whoever is to be deleted may have come back.
+	facts := bindings.Facts{Unmoved: true}
 	if w.Work == course.WorkPerson {
 		// With additive managing only what is remembered as ours is ever taken away,
 		// so it is remembered before it is given.
@@ -162,8 +167,7 @@ func (p *pass) remember(ctx context.Context, tx *database.Tx, w *work) (bool, er
 		w.Binding.Grants, facts.Grants = grants, grants
 	}
 	if w.Work == course.WorkLeave {
-		leaving := bindings.Leaving
-		facts.State = &leaving
+		facts.State = new(bindings.Leaving)
 	}
 	return p.opt.Bindings.RecordFacts(ctx, tx, w.Binding.ID, p.lease.ID, facts)
 }
