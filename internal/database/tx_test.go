@@ -358,17 +358,18 @@ func TestInTx_RetriesDeadlocks(t *testing.T) {
 			t.Fatal(err)
 		}
 		var runs atomic.Int32
+		var met sync.WaitGroup // each has its first row before the other asks for it
+		met.Add(2)
 		touch := func(first, second string) database.Func {
+			meet := sync.OnceFunc(func() { met.Done(); met.Wait() }) // the first time only
 			return func(ctx context.Context, tx *database.Tx) error {
 				runs.Add(1)
 				for _, id := range []string{first, second} {
 					if _, err := tx.Exec(ctx, `UPDATE subjects SET created_at = created_at + 1 WHERE id = $1`, id); err != nil {
 						return err
 					}
-					if db.Dialect().Name() == "postgres" {
-						if _, err := tx.Exec(ctx, `SELECT pg_sleep(0.05)`); err != nil {
-							return err
-						}
+					if db.Dialect().Name() == "postgres" { // SQLite runs one after the other
+						meet()
 					}
 				}
 				return nil
