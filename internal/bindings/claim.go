@@ -76,6 +76,11 @@ func (s *Store) claimSome(ctx context.Context, req ClaimRequest, limit int, unti
 	var claimed []Binding
 	err := s.db.InTx(ctx, func(ctx context.Context, tx *database.Tx) error {
 		claimed = nil
+		if req.Max > PriorityLeaver {
+			if err := tx.Lock(ctx, claimKey); err != nil {
+				return err
+			}
+		}
 		for p := max(req.Min, PriorityLeaver); p <= min(req.Max, PriorityLow) && len(claimed) < limit; p++ {
 			end := until
 			if end == nil {
@@ -95,10 +100,28 @@ func (s *Store) claimSome(ctx context.Context, req ClaimRequest, limit int, unti
 	return claimed, nil
 }
 
+// How many superusers are left is known only to whoever works on all of those that may be demoted: two
+// passes that take one each would both see the other's and leave none. So one pass at a time has the
+// superusers of a target, and it reads Matomo after the one before has given them back. People who left
+// wait for nobody.
+
+// claimKey is the advisory lock under which replicas claim one after the other, so that they see each
+// other's superusers.
+const claimKey = 0x5c1b_a0d2
+
+// alone is the condition of a binding that may be claimed beside those of other leases than $5.
+func (s *Store) alone(p Priority) string {
+	if p == PriorityLeaver {
+		return ""
+	}
+	return ` AND (NOT superuser OR NOT EXISTS (SELECT 1 FROM bindings AS other WHERE other.target = $1 AND other.superuser
+		AND other.lease IS NOT NULL AND other.lease <> $5 AND other.lease_until > ` + s.d.Clock("$3") + `))`
+}
+
 // claim leases up to limit bindings of one priority. One priority a statement lets the index give
 // them in order of due_at, whatever waits for later in the priorities before.
 func (s *Store) claim(ctx context.Context, tx *database.Tx, req ClaimRequest, p Priority, limit int, until *time.Time) ([]Binding, error) {
-	rows, err := tx.Query(ctx, `WITH claimable AS MATERIALIZED (SELECT id FROM bindings WHERE `+s.due()+
+	rows, err := tx.Query(ctx, `WITH claimable AS MATERIALIZED (SELECT id FROM bindings WHERE `+s.due()+s.alone(p)+
 		` ORDER BY due_at LIMIT $4`+s.d.SkipLocked()+`)
 		UPDATE bindings SET lease = $5, lease_until = COALESCE(CAST($6 AS BIGINT), `+s.d.Clock("$3")+` + $7), claimed = generation
 		WHERE id IN (SELECT id FROM claimable) RETURNING `+columns,

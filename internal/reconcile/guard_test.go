@@ -185,3 +185,27 @@ func TestGuard_CapIsExactForTwoEngines(t *testing.T) {
 		}
 	})
 }
+
+// Two replicas that each demote one of the last two superusers do not leave none: what the
+// second one has read of the first is old by then.
+func TestGuard_FloorIsExactForTwoEngines(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db, withGuards(5, 1))
+		w.join(ada, "Admins")
+		w.join("bob@example.org", "Admins")
+		w.drain()
+		second := w.second()
+		w.remove("Admins", ada)
+		w.onRequest("setSuperUserAccess", func() {
+			w.remove("Admins", "bob@example.org")
+			if _, err := second.Drain(w.ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		w.drain()
+		if n := w.superusers(); n != 1 {
+			t.Errorf("%d superusers, want 1", n)
+		}
+		w.wantState("bob@example.org", bindings.Held, "min_superusers")
+	})
+}
