@@ -138,3 +138,49 @@ func TestBetween_NewRulesDuringAComeBack(t *testing.T) {
 		w.wantAccess(ada, "3:view")
 	})
 }
+
+// An account that a crash kept us from noting down is ours although the person has another
+// address by then: it has what was about to be given.
+func TestBetween_ACrashAfterAddingAndAnotherAddress(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db, withPlugin())
+		for _, name := range []string{"ada", "bob"} {
+			w.join(name, "Analysts")
+			heal := w.matomo.Fault(matomotest.Fault{Kind: matomotest.CutAfter, Method: "UsersManager.setUserAccess"})
+			if _, err := w.engine.Drain(w.ctx); err == nil {
+				t.Fatal("the answer was cut off")
+			}
+			heal()
+			w.wantAccess(name, "1:write") // as far as it came
+			w.update(name, func(doc map[string]any) {
+				doc["emails"] = []any{map[string]any{"value": "new-" + name + "@example.org", "type": "work", "primary": true}}
+			})
+			w.restart()
+			if name == "ada" {
+				w.leave(name)
+			}
+			w.drain()
+		}
+		w.wantAccess("ada", "")
+		w.wantState("ada", bindings.Done, "")
+		w.wantState("bob", bindings.Converged, "")
+		w.wantAccess("bob", "1:write, 2:view")
+		// One that somebody else made in the meantime, with access of its own, is not ours.
+		w.join("eve", "Analysts")
+		w.onRequest("addUser", func() {
+			if err := w.matomo.AddUser("eve", "eve@elsewhere.org", "some-password"); err != nil {
+				t.Error(err)
+			}
+			w.matomo.Grant("eve", "admin", 1)
+		})
+		heal := w.matomo.Fault(matomotest.Fault{Kind: matomotest.CutBefore, Method: "UsersManager.addUser"})
+		if _, err := w.engine.Drain(w.ctx); err == nil {
+			t.Fatal("the request was cut off")
+		}
+		heal()
+		w.restart()
+		w.drain()
+		w.wantAccess("eve", "1:admin")
+		w.wantState("eve", bindings.Conflict, "login_exists")
+	})
+}

@@ -83,7 +83,7 @@ func (r *Round) prepareLeaver(c *Case) {
 // was adding for this person.
 func (r *Round) addedByIntent(c *Case) bool {
 	email, block := r.Identity.Email(c.Person)
-	if block != nil || sameEmail(email, c.Account.Email) {
+	if block != nil || sameEmail(email, c.Account.Email) || c.hasIntended() {
 		// A deleted user has no address left to compare with. The login was
 		// free when it was bound, and nobody but us was going to add it.
 		c.Created = true

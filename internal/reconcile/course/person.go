@@ -3,6 +3,7 @@ package course
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +107,8 @@ func (r *Round) settleOf(c *Case) (until time.Time) {
 // owns makes sure that the account is ours to change (I2). A login that
 // exists without a binding of ours is a conflict. A login that we were about
 // to add when the last pass broke off is ours when it carries the e-mail
-// address we were adding it with.
+// address we were adding it with, or what we were about to give: the person may
+// have another address by now.
 func (r *Round) owns(c *Case) bool {
 	if !c.Account.Exists {
 		return true
@@ -119,7 +121,7 @@ func (r *Round) owns(c *Case) bool {
 	if c.Binding.CreatedByUs || c.Binding.Adopted {
 		return true
 	}
-	if sameEmail(c.Email, c.Account.Email) {
+	if sameEmail(c.Email, c.Account.Email) || c.hasIntended() {
 		c.Created = true
 		return true
 	}
@@ -162,6 +164,23 @@ func grantedBy(origins []mapping.GrantOrigin) access.Access {
 func (c *Case) Intended() ([]byte, error) {
 	origins := originsOf(c.Binding)
 	return encodeOrigins(append(origins, c.Decision.Origins()...))
+}
+
+// hasIntended reports whether the account has access, and none but what the intent of a pass that broke
+// off was about to give: Matomo may have got as far as a part of it.
+func (c *Case) hasIntended() bool {
+	intended := grantedBy(originsOf(c.Binding))
+	for id, has := range c.Account.Access.Sites {
+		gives := intended.Sites[id]
+		more := func(name string) bool { return !slices.Contains(gives.Capabilities, name) }
+		if has.Role != gives.Role || slices.ContainsFunc(has.Capabilities, more) {
+			return false
+		}
+	}
+	if c.Account.Access.Superuser {
+		return intended.Superuser
+	}
+	return len(c.Account.Access.Sites) > 0
 }
 
 // encodeOrigins writes origins as originsOf reads them, each once.
