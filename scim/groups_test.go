@@ -148,6 +148,44 @@ func TestGroups_MemberOperations(t *testing.T) {
 	})
 }
 
+// TestGroups_MembersThatAreNobody sends lists whose members name nobody, as a client does whose ids did not resolve. They
+// are refused: a list of nulls is not the empty list, and emptying the group for it would take everybody's access.
+func TestGroups_MembersThatAreNobody(t *testing.T) {
+	s := newServer(t, databasetest.SQLite(t))
+	ada, bob := s.createUser(t, "okta", "ada"), s.createUser(t, "okta", "bob")
+	id := s.createGroup(t, "okta", "Analysts", ada, bob)
+	for _, members := range [][]any{
+		{nil}, {map[string]any{}}, {map[string]any{"value": nil}}, {map[string]any{"$ref": nil, "value": nil}}, {""},
+		{map[string]any{"value": ada}, map[string]any{"value": nil}},
+	} {
+		for name, send := range map[string]func() answer{
+			"POST": func() answer {
+				return s.do(t, "okta", http.MethodPost, "/Groups", map[string]any{"schemas": []string{groupURN}, "displayName": "x", "members": members})
+			},
+			"PUT": func() answer {
+				return s.do(t, "okta", http.MethodPut, "/Groups/"+id, map[string]any{"schemas": []string{groupURN}, "displayName": "Analysts", "members": members})
+			},
+			"replace": func() answer {
+				return s.do(t, "okta", http.MethodPatch, "/Groups/"+id, patchOp(op("replace", "members", members)))
+			},
+			"replace without path": func() answer {
+				return s.do(t, "okta", http.MethodPatch, "/Groups/"+id, patchOp(op("replace", "", map[string]any{"members": members})))
+			},
+			"add": func() answer {
+				return s.do(t, "okta", http.MethodPatch, "/Groups/"+id, patchOp(op("add", "members", members)))
+			},
+			"remove": func() answer {
+				return s.do(t, "okta", http.MethodPatch, "/Groups/"+id, patchOp(op("remove", "members", members)))
+			},
+		} {
+			if a := send(); a.status != http.StatusBadRequest || a.str("scimType") != "invalidValue" || !strings.HasPrefix(a.str("detail"), "members.value: ") {
+				t.Errorf("%s %v: %d %s", name, members, a.status, a.raw)
+			}
+		}
+	}
+	s.wantMembers(t, id, ada, bob)
+}
+
 // TestGroups_VersionMovesWithMembers checks that a version changes with the members, and with them only when they do.
 func TestGroups_VersionMovesWithMembers(t *testing.T) {
 	databasetest.Run(t, func(t *testing.T, db *database.DB) {

@@ -94,7 +94,9 @@ func (c *Coercer) multi(a *attribute.Attribute, v any) (any, bool, *Error) {
 
 // elements coerces the values of a list. The list is copied at the first value
 // that does not stay as it is. Nearly every list is canonical already and costs
-// no copy. Of a set, the second of two members with the same value is left out.
+// no copy. Of a set, the second of two members with the same value is left out,
+// and one that comes to nothing is an error: a list of members whose ids a client
+// did not find must not pass for a list of no members.
 func (c *Coercer) elements(a *attribute.Attribute, list []any) ([]any, bool, *Error) {
 	out, copied := list, false
 	var seen map[string]bool
@@ -105,6 +107,9 @@ func (c *Coercer) elements(a *attribute.Attribute, list []any) ([]any, bool, *Er
 		n, changed, err := c.element(a, e)
 		if err != nil {
 			return nil, false, err
+		}
+		if n == nil && seen != nil {
+			return nil, false, Errorf(InvalidValue, "value", "the sub-attribute is required")
 		}
 		drop := n == nil || seen != nil && repeated(seen, n)
 		if (drop || changed) && !copied {
