@@ -25,8 +25,20 @@ const redacted = "[redacted]"
 // without need cannot be taken back.
 var secretWord = regexp.MustCompile(`(?i)pass(word|wd|phrase)|secret|token|api_?key|authorization`)
 
-// quotedText is a string in a filter.
-var quotedText = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`)
+// moreNames is what may follow the name of a secret where only names stand, as in
+// attributes=password,userName.
+var moreNames = regexp.MustCompile(`^[\w$.,-]*$`)
+
+// withoutValues is a text that names attributes, such as a filter or a path. Of one
+// that names a secret and says more than names only the beginning is left: the value
+// may stand there with quotes or without, in whatever form it was misspelt.
+func withoutValues(text string) string {
+	at := secretWord.FindStringIndex(text)
+	if at == nil || moreNames.MatchString(text[at[1]:]) {
+		return text
+	}
+	return text[:at[1]] + " " + redacted
+}
 
 // shown is a body without secrets. One that is too long, or that the handler did not
 // read to its end, is only told of: half a document cannot be searched for what must
@@ -55,7 +67,8 @@ func (b *body) shown() string {
 type span struct{ from, to int64 }
 
 // secrets finds the values in a JSON document that must not be seen: those of names
-// with a secret word in them, and the value of a PATCH operation whose path has one.
+// with a secret word in them, the value of a PATCH operation whose path has one, and
+// filters and paths that compare one.
 func secrets(text []byte) ([]span, error) {
 	w := walker{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
 	w.dec.UseNumber()
@@ -130,8 +143,11 @@ func (w *walker) object() error {
 			w.found = append(w.found, at)
 		case strings.EqualFold(name, "value"):
 			values = append(values, at)
-		case strings.EqualFold(name, "path"):
+		case strings.EqualFold(name, "path"), strings.EqualFold(name, "filter"):
 			secretPath = secretPath || secretWord.MatchString(text)
+			if withoutValues(text) != text {
+				w.found = append(w.found, at)
+			}
 		}
 	}
 	if secretPath {
@@ -176,7 +192,7 @@ func shownPath(uri string) string {
 		case secretWord.MatchString(plain):
 			pairs[i] = name + "=" + redacted
 		case secretWord.MatchString(values):
-			pairs[i] = name + "=" + quotedText.ReplaceAllString(values, redacted)
+			pairs[i] = name + "=" + withoutValues(values)
 		}
 	}
 	return clean(path+"?"+strings.Join(pairs, "&"), maxPath)

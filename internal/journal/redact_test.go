@@ -34,6 +34,10 @@ func TestShown(t *testing.T) {
 		"PATCH without path": {`{"Operations":[{"op":"replace","value":{"password":"hunter2"}}]}`, `{"Operations":[{"op":"replace","value":{"password":"[redacted]"}}]}`},
 		"PATCH, odd case":    {`{"Operations":[{"Path":"password","VALUE":"hunter2"}]}`, `{"Operations":[{"Path":"password","VALUE":"[redacted]"}]}`},
 		"bulk":               {`{"Operations":[{"method":"POST","path":"/Users","data":{"password":"hunter2"}}]}`, `{"Operations":[{"method":"POST","path":"/Users","data":{"password":"[redacted]"}}]}`},
+		"search":             {`{"filter":"password eq \"hunter2\"","count":1}`, `{"filter":"[redacted]","count":1}`},
+		"search, unquoted":   {`{"Filter":"title pr and password eq hunter2"}`, `{"Filter":"[redacted]"}`},
+		"search for others":  {`{"filter":"title eq \"x\"","attributes":["password"]}`, `{"filter":"title eq \"x\"","attributes":["password"]}`},
+		"PATCH with filter":  {`{"Operations":[{"op":"remove","path":"x[password eq \"hunter2\"]"}]}`, `{"Operations":[{"op":"remove","path":"[redacted]"}]}`},
 		"broken":             {`{"userName": bad`, `{"userName": bad`},
 		"broken with secret": {`{"userName": bad, "password": "hunter2"`, `(39 bytes that are not JSON, not shown because they may hold a secret)`},
 		"broken and escaped": {`{"p\u0061ssword": "hunter2",`, `(28 bytes that are not JSON, not shown because they may hold a secret)`},
@@ -72,12 +76,16 @@ func documentWith(rt *rapid.T, secret string, depth int) any {
 	name := func(label string) string {
 		return rapid.SampledFrom([]string{"userName", "value", "a b", "displayName", "op", "x.y"}).Draw(rt, label)
 	}
-	switch kind := rapid.IntRange(0, 4).Draw(rt, "kind"); {
+	switch kind := rapid.IntRange(0, 5).Draw(rt, "kind"); {
 	case depth == 0 || kind == 0:
 		word := rapid.SampledFrom([]string{"password", "PASSWORD", "clientSecret", "access_token", "urn:x:User:password", "apiKey"}).Draw(rt, "word")
 		return map[string]any{name("before"): 1, word: rapid.SampledFrom([]any{secret, []any{secret}, map[string]any{"value": secret}}).Draw(rt, "form")}
 	case kind == 1:
 		return map[string]any{"op": "replace", "path": "password", "value": secret}
+	case kind == 5:
+		quote := rapid.SampledFrom([]string{"", `"`}).Draw(rt, "quote")
+		key := rapid.SampledFrom([]string{"filter", "path", "FILTER"}).Draw(rt, "key")
+		return map[string]any{key: rapid.SampledFrom([]string{"", `title eq "x" and `, "not (", "x["}).Draw(rt, "lead") + "password eq " + quote + secret + quote}
 	case kind == 2:
 		return []any{documentWith(rt, secret, depth-1), "text", documentWith(rt, secret, depth-1)}
 	}
@@ -91,8 +99,14 @@ func TestShownPath(t *testing.T) {
 		"/Users?access_token=hunter2&count=1":                  "/Users?access_token=[redacted]&count=1",
 		"/Users?Authorization=Bearer%20hunter2":                "/Users?Authorization=[redacted]",
 		"/Users?to%6ben=hunter2":                               "/Users?to%6ben=[redacted]",
-		"/Users?filter=password+eq+%22hunter2%22+and+title+pr": "/Users?filter=password eq [redacted] and title pr",
-		"/Users?filter=password+eq+%22hunter2":                 "/Users?filter=password eq [redacted]",
+		"/Users?filter=password+eq+%22hunter2%22+and+title+pr": "/Users?filter=password [redacted]",
+		"/Users?filter=title+eq+%22x%22+and+password+eq+%22hu": `/Users?filter=title eq "x" and password [redacted]`,
+		"/Users?filter=password+eq+%22hunter2":                 "/Users?filter=password [redacted]",
+		"/Users?filter=password+eq+hunter2":                    "/Users?filter=password [redacted]",
+		"/Users?filter=password+eq+12345678":                   "/Users?filter=password [redacted]",
+		"/Users?filter=password%3Dhunter2":                     "/Users?filter=password [redacted]",
+		"/Users?filter=emails[password+sw+hunter2].value+pr":   "/Users?filter=emails[password [redacted]",
+		"/Users?attributes=password,userName&sortBy=password":  "/Users?attributes=password,userName&sortBy=password",
 		"/Users?filter=%zz+hunter2":                            "/Users?(cannot be read)",
 		"/Users?":                                              "/Users?",
 	} {
