@@ -195,6 +195,7 @@ func (a *applier) raw(target map[string]any, key string, op Operation) error {
 	if err := a.Tolerate(kind, schema.InvalidSyntax, "no schema has this attribute"); err != nil {
 		return err
 	}
+	op.Value = schema.Unknown(key, op.Value)
 	list, isList := target[key].([]any)
 	more, areMore := op.Value.([]any)
 	switch {

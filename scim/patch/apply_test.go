@@ -309,6 +309,11 @@ func TestApply_Replace(t *testing.T) {
 		{name: "there and back is no change", doc: user(""), ops: `{"op":"remove","path":"title"},{"op":"add","path":"title","value":"Countess"}`, want: user("")},
 		{name: "empty text stays", doc: user(""), ops: `{"op":"replace","path":"nickName","value":""}`, want: user(`"nickName":""`)},
 		{name: "schemas follows the data, not the client", doc: user(""), ops: `{"op":"replace","path":"schemas","value":["urn:x"]},{"op":"remove","path":"schemas"}`, want: user("")},
+		{
+			name: "password of what no schema has", doc: `{` + userS + `,"userName":"a","urn:x:1":{"a":1}}`,
+			ops:  `{"op":"add","path":"urn:x:1:password","value":"x"},{"op":"replace","value":{"userPassword":"x","urn:x:2":{"password":"x"},"urn:x:1":{"a":1,"password":"x"},"` + entURN + `":{"password":"x"}}}`,
+			want: `{` + userS + `,"userName":"a","urn:x:1":{"a":1}}`, fixups: []schema.Fixup{schema.FixUnknownAttribute, schema.FixUnknownSchema}, strict: schema.InvalidPath,
+		},
 		{name: "password is dropped", doc: user(""), ops: `{"op":"replace","value":{"password":"N3w!"}},{"op":"add","path":"password","value":"x"},{"op":"remove","path":"password"}`, want: user("")},
 	})
 }

@@ -203,7 +203,7 @@ func (c *coercer) set(target map[string]any, a *Attribute, v any) error {
 	return nil
 }
 
-// keep stores a member that no schema knows, as it is.
+// keep stores a member that no schema knows, as it is but for passwords.
 func (c *coercer) keep(target map[string]any, key string, v any) error {
 	kind := FixUnknownAttribute
 	if strings.IndexByte(key, ':') >= 0 {
@@ -213,7 +213,7 @@ func (c *coercer) keep(target map[string]any, key string, v any) error {
 		err.ScimType = InvalidSyntax
 		return err.Under(key, "")
 	}
-	if !jsonobject.Empty(v) {
+	if v = value.Unknown(key, v); !jsonobject.Empty(v) {
 		target[key] = v
 	}
 	return nil

@@ -89,6 +89,13 @@ func TestCanonicalize_Rules(t *testing.T) {
 			want: `{` + userS + `,"userName":"a"}`,
 		},
 		{
+			name: "a password is dropped wherever it stands",
+			in: `{` + userS + `,"userName":"a","userPassword":"x9Kq2!","name":{"givenName":"b","Password":"x9Kq2!"},"emails":[{"value":"e","password":"x9Kq2!"}],` +
+				`"` + entURN + `":{"password":"x9Kq2!"},"urn:x:1":{"password":"x9Kq2!"},"urn:x:2":{"a":[{"password":"x9Kq2!","b":null}]},"urn:x:3:password":"x9Kq2!"}`,
+			want:   `{"schemas":["` + coreURN + `","urn:x:2"],"userName":"a","name":{"givenName":"b"},"emails":[{"value":"e"}],"urn:x:2":{"a":[{"b":null}]}}`,
+			fixups: []schema.Fixup{schema.FixUnknownAttribute, schema.FixUnknownSchema}, strict: schema.InvalidSyntax,
+		},
+		{
 			name: "C14 null and [] are absent, empty objects too",
 			in:   `{` + userS + `,"userName":"a","title":null,"emails":[],"roles":[{}],"name":{"givenName":null},"photos":null,"addresses":[{"type":null}]}`,
 			want: `{` + userS + `,"userName":"a"}`,

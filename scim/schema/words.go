@@ -177,6 +177,9 @@ func CanonicalValue(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {
 	return value.Canonical(a, v, mode, fx)
 }
 
+// Unknown is what is kept of a value whose name no schema has: see value.Unknown.
+func Unknown(name string, v any) any { return value.Unknown(name, v) }
+
 // CanonicalElement is CanonicalValue for one value of a multi-valued attribute,
 // or for the value of a single-valued one.
 func CanonicalElement(a *Attribute, v any, mode Mode, fx *Fixups) (any, error) {

@@ -1,6 +1,10 @@
 package value
 
-import "github.com/matomo-scim/bridge/scim/schema/attribute"
+import (
+	"strings"
+
+	"github.com/matomo-scim/bridge/scim/schema/attribute"
+)
 
 // Canonical brings all values of attribute a into the stored form, as a body
 // does for each of its members; nil stands for unassigned. Fixups are added to
@@ -42,4 +46,32 @@ func canonicalised(
 // sends {"password":12345} by mistake must not find 12345 in its logs.
 func Hidden(a *attribute.Attribute, err *Error) *Error {
 	return Errorf(err.ScimType, a.Name, "a value of type %s is expected", a.Type)
+}
+
+// Unknown is what is kept of a value whose name no schema has: all but passwords.
+// A client that puts one into the wrong place, such as an extension or a group, must
+// not find it stored and given back. nil is nothing; v is not changed.
+func Unknown(name string, v any) any {
+	// The name may be a longer one, such as urn:example:User:password.
+	last := name[strings.LastIndexAny(name, ":.")+1:]
+	if attribute.EqualName(last, "password") || attribute.EqualName(last, "userPassword") {
+		return nil
+	}
+	switch t := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(t))
+		for k, e := range t {
+			if kept := Unknown(k, e); kept != nil || e == nil {
+				out[k] = kept
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(t))
+		for i, e := range t {
+			out[i] = Unknown("", e)
+		}
+		return out
+	}
+	return v
 }

@@ -298,7 +298,7 @@ func canonicalObject(a *attribute.Attribute, obj map[string]any) bool {
 
 // object coerces the members of a complex value into a new object.
 // Sub-attributes are taken in the order of their names, so that the first error
-// is always the same. One that no schema has is kept, one that is read-only is
+// is always the same. One that no schema has is kept (see Unknown), one that is read-only is
 // left out (RFC 7644 section 3.3), one that is there in two spellings is an
 // error.
 func (c *Coercer) object(a *attribute.Attribute, obj map[string]any) (map[string]any, *Error) {
@@ -322,6 +322,9 @@ func (c *Coercer) object(a *attribute.Attribute, obj map[string]any) (map[string
 			if err := c.Tolerate(FixUnknownAttribute, "no schema has this sub-attribute"); err != nil {
 				err.ScimType = InvalidSyntax
 				return nil, err.Under(key, "")
+			}
+			if v = Unknown(key, v); jsonobject.Empty(v) {
+				continue
 			}
 		case s.Mutability == attribute.ReadOnly:
 			continue
