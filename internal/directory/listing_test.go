@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -46,6 +47,11 @@ func (s store) crowd() (users, groups []shown) {
 	eve := s.user("okta", "eve", "name", name("abel"), "title", "boss", "emails", []any{email("ada@y.net", "work", false)})
 	esz := s.user("okta", "Straße", "displayName", "É", "externalId", "b%", "nickName", "%_", "active", true)
 	s.user("okta", "zoë", "displayName", "zz", schema.EnterpriseURN, map[string]any{"employeeNumber": "7", "manager": map[string]any{"value": "m-1"}})
+	// Letters that fold with others or with none, the ends of the planes, and what LIKE and JSON treat in their own ways.
+	s.user("okta", "\u212aelvin", "displayName", "", "externalId", " ", "title", "", "emails", []any{email("", "work", true), map[string]any{"display": "x"}})
+	s.user("okta", "ma\u017f\u017f", "displayName", "\u0130\u0131", "externalId", "\u03c2\u03a3", "title", "\u03c3", "emails", []any{email("\u03c3@x.org", "WORK", false), email("\u03a3@X.ORG", "\u212a", false)})
+	s.user("okta", "\U0010ffff", "displayName", "\uffff", "externalId", "\ue000", "name", name("\ud7ff"), "emails", []any{email(`\_"%`, "", false), email("b@x.org", "", true)})
+	s.user("okta", "e\u0301", "displayName", `a\"'_`, "externalId", "A ", "active", false, "name", name("\U0001f600"))
 	s.group("ldap", "Analysts")
 	inner := s.group("okta", "Inner", esz.ID)
 	all := []directory.Group{
@@ -107,16 +113,22 @@ func (s store) decode(document []byte) schema.Document {
 type vocabulary struct {
 	texts, names, inner []string // inner in brackets, of list
 	list                string
+	dates               []string // of the crowd, in other zones, and a little off
 }
 
 // words collects the vocabulary of a type.
 func words(list string, names []string, all ...[]shown) vocabulary {
 	v := vocabulary{
 		list: list, inner: []string{"value", "type", "display", "$ref", "nope"}, names: names,
-		texts: []string{"a", "A", "ada", "AD", "b", "z", "%", "é", "É", "ß", "x.org", "work", "User", "group", "boss", "", "m-1", `W/"1"`, testBase, testBase + "/Users/"},
+		texts: []string{"a", "A", "ada", "AD", "b", "z", "%", "é", "É", "ß", "x.org", "work", "User", "group", "boss", "", "m-1", `W/"1"`, " ", "\u212a", "k", "\u017f", "s", "\u0130", "\u0131", "I", "i", "\u03c2", "\u03c3", "\u03a3", "\uffff", "\U0010ffff", "\ud7ff", "\ue000", "e\u0301", `\`, `"`, "'", "_", "\U0001f600", "@", testBase, testBase + "/Users/"},
 	}
 	for _, list := range all {
 		for _, r := range list {
+			created, _ := sub(r.doc, "meta", "created").(string)
+			at, _ := schema.ParseTime(created) // a wrong one would not bind
+			for _, off := range []time.Duration{0, 1, -1, time.Microsecond} {
+				v.dates = append(v.dates, at.Add(off).In(time.FixedZone("", 5*3600+1800)).Format(time.RFC3339Nano))
+			}
 			v.texts = append(v.texts, r.id, r.id[:20], r.id[len(r.id)-4:], testBase+"/Users/"+r.id, "s/"+r.id)
 		}
 	}
@@ -133,6 +145,9 @@ func (v vocabulary) filters() *rapid.Generator[string] {
 	comparison := func(names []string) *rapid.Generator[string] {
 		return rapid.Custom(func(t *rapid.T) string {
 			name := rapid.SampledFrom(names).Draw(t, "name")
+			if name == "meta.created" || name == "meta.lastModified" {
+				return name + " " + ops.Draw(t, "op") + ` "` + rapid.SampledFrom(v.dates).Draw(t, "date") + `"`
+			}
 			switch rapid.IntRange(0, 7).Draw(t, "kind") {
 			case 0:
 				return name + " pr"
@@ -152,7 +167,7 @@ func (v vocabulary) filters() *rapid.Generator[string] {
 			f = "not (" + f + ")"
 		}
 		return v.list + "[" + f + "]"
-	}), rapid.SampledFrom([]string{"active eq true", "active ne true", `meta.created gt "2020-01-01T00:00:00Z"`, `meta.lastModified le "2020-01-01T00:00:00Z"`, `meta.resourceType eq "User"`}))
+	}), rapid.SampledFrom([]string{"active eq true", "active ne true", `active eq "False"`, "active eq null", "active pr", "emails[primary eq true]", `emails.primary ne "True"`, `emails[type eq "work"].value eq "ada@y.net"`, "employeeNumber eq 7", `meta.created gt "2020-01-01T00:00:00Z"`, `meta.lastModified le "2020-01-01T00:00:00Z"`, `meta.resourceType eq "User"`}))
 	return rapid.Custom(func(t *rapid.T) string {
 		f := leaf.Draw(t, "leaf")
 		for range rapid.IntRange(0, 3).Draw(t, "size") {
@@ -194,9 +209,10 @@ var keys = map[string]func(schema.Document) (string, bool){
 	"password":      func(schema.Document) (string, bool) { return "", false },
 }
 
+// folded is a key that is compared without case. Nobody is sorted by an empty text.
 func folded(v any) (string, bool) {
-	s, ok := v.(string)
-	return schema.Fold(s), ok
+	s, _ := v.(string)
+	return schema.Fold(s), s != ""
 }
 
 func sub(d schema.Document, name, sub string) any {
@@ -314,11 +330,11 @@ func TestListings_AgreeWithMatch(t *testing.T) {
 		}
 		userWords := words("emails", []string{
 			"id", "userName", "externalId", "displayName", "emails", "emails.type", "title", "name.familyName", "groups", "groups.value",
-			"groups.display", "groups.$ref", "meta.resourceType", "meta.location", "meta.version", "nope", "password", "members.value", schema.UserURN + ":userName", schema.EnterpriseURN + ":employeeNumber",
+			"groups.display", "groups.$ref", "meta.resourceType", "meta.location", "meta.version", "meta.created", "meta.lastModified", "nope", "password", "members.value", schema.UserURN + ":userName", schema.EnterpriseURN + ":employeeNumber",
 		}, users, groups)
 		groupWords := words("members", []string{
 			"id", "displayName", "externalId", "members", "members.value", "members.display", "members.type", "members.$ref", "members.nope",
-			"meta.resourceType", "meta.location", "meta.version", "nope", "title", "userName", schema.GroupURN + ":displayName",
+			"meta.resourceType", "meta.location", "meta.version", "meta.created", "nope", "title", "userName", schema.GroupURN + ":displayName",
 		}, users, groups)
 		t.Run("users", func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
