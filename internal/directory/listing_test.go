@@ -52,6 +52,9 @@ func (s store) crowd() (users, groups []shown) {
 	s.user("okta", "ma\u017f\u017f", "displayName", "\u0130\u0131", "externalId", "\u03c2\u03a3", "title", "\u03c3", "emails", []any{email("\u03c3@x.org", "WORK", false), email("\u03a3@X.ORG", "\u212a", false)})
 	s.user("okta", "\U0010ffff", "displayName", "\uffff", "externalId", "\ue000", "name", name("\ud7ff"), "emails", []any{email(`\_"%`, "", false), email("b@x.org", "", true)})
 	s.user("okta", "e\u0301", "displayName", `a\"'_`, "externalId", "A ", "active", false, "name", name("\U0001f600"))
+	// Whose active was removed is what they were, and is found by it.
+	s.set(bob, "active", nil)
+	s.set(eve, "active", nil)
 	s.group("ldap", "Analysts")
 	inner := s.group("okta", "Inner", esz.ID)
 	all := []directory.Group{
@@ -70,7 +73,7 @@ func (s store) crowd() (users, groups []shown) {
 	}
 	for _, u := range page.Items {
 		d := s.decode(u.Document)
-		d["id"], d["meta"] = u.ID, meta("User", u.ID, u.Created.Format(directory.TimeFormat), u.Modified.Format(directory.TimeFormat), u.Version)
+		d["active"], d["id"], d["meta"] = u.Active, u.ID, meta("User", u.ID, u.Created.Format(directory.TimeFormat), u.Modified.Format(directory.TimeFormat), u.Version)
 		var in []any
 		for _, g := range u.Groups {
 			in = append(in, map[string]any{"value": g.ID, "display": g.Name, "type": "direct", "$ref": testBase + "/Groups/" + g.ID})

@@ -35,7 +35,7 @@ func userNoun(q Query) listing.Noun[User] {
 		Table: sqlfilter.Users, Columns: selectUsers(q.Groups), Full: selectUsers(true),
 		Scan:     func(rows *sql.Rows) (User, error) { return scanUser(rows) },
 		ID:       func(u User) string { return u.ID },
-		Document: func(u User) (schema.Document, error) { return u.Shown(q.Base) },
+		Document: func(u User) (schema.Document, error) { return u.asked(q.Base) },
 	}
 }
 
@@ -88,6 +88,17 @@ func (u User) Shown(base string) (schema.Document, error) {
 		doc["groups"] = groups
 	}
 	return doc, nil
+}
+
+// asked is the document that filters and orders are evaluated on. Whose active was
+// removed is what they were, here as in the column: what the database answers and what
+// is evaluated must not differ in who is found.
+func (u User) asked(base string) (schema.Document, error) {
+	doc, err := u.Shown(base)
+	if err == nil {
+		doc["active"] = u.Active
+	}
+	return doc, err
 }
 
 // Shown is the same for a group, without members: they may be many, and are read
