@@ -46,7 +46,7 @@ func groupNoun(q Query) listing.Noun[Group] {
 		Table: sqlfilter.Groups, Columns: selectGroups, Full: selectGroups,
 		Scan:     func(rows *sql.Rows) (Group, error) { return scanGroup(rows) },
 		ID:       func(g Group) string { return g.ID },
-		Document: func(g Group) (schema.Document, error) { return g.Shown(q.Base) },
+		Document: func(g Group) (schema.Document, error) { return g.asked(q.Base) },
 	}
 }
 
@@ -90,15 +90,33 @@ func (u User) Shown(base string) (schema.Document, error) {
 	return doc, nil
 }
 
-// asked is the document that filters and orders are evaluated on. Whose active was
-// removed is what they were, here as in the column: what the database answers and what
-// is evaluated must not differ in who is found.
+// asked is the document that filters and orders are evaluated on: what the database
+// answers and what is evaluated must not differ in who is found. Whose active was
+// removed is what they were, here as in the column.
 func (u User) asked(base string) (schema.Document, error) {
 	doc, err := u.Shown(base)
 	if err == nil {
 		doc["active"] = u.Active
+		ownLabel(doc, u.ExternalID)
 	}
 	return doc, err
+}
+
+// asked is the same for a group.
+func (g Group) asked(base string) (schema.Document, error) {
+	doc, err := g.Shown(base)
+	if err == nil {
+		ownLabel(doc, g.ExternalID)
+	}
+	return doc, err
+}
+
+// ownLabel takes a label out of a document that another resource is found by; see
+// labelTaken.
+func ownLabel(doc schema.Document, externalID string) {
+	if shown, _ := doc["externalId"].(string); shown != externalID {
+		delete(doc, "externalId")
+	}
 }
 
 // Shown is the same for a group, without members: they may be many, and are read
