@@ -18,6 +18,10 @@ import (
 // errNoEndpoint says that the path is none of ours.
 var errNoEndpoint = errors.New("no such endpoint")
 
+// errBody says that a body ended too early, came too slowly or was framed wrongly:
+// the client's doing, or the network's, and no fault here.
+var errBody = errors.New("the body cannot be read to its end")
+
 // errForbiddenFilter says that a discovery endpoint was filtered (RFC 7644
 // section 4).
 var errForbiddenFilter = errors.New("discovery endpoints cannot be filtered")
@@ -72,6 +76,8 @@ func problemOf(err error, requestID string) problem {
 		return problem{http.StatusRequestEntityTooLarge, schema.TooMany, operations.Error()}
 	case errors.As(err, &body):
 		return problem{http.StatusRequestEntityTooLarge, schema.TooMany, fmt.Sprintf("the body is larger than %d bytes", body.Limit)}
+	case errors.Is(err, errBody):
+		return problem{http.StatusBadRequest, schema.InvalidSyntax, errBody.Error()}
 	case errors.Is(err, errNoEndpoint), errors.Is(err, bulk.ErrEndpoint):
 		return problem{http.StatusNotFound, "", err.Error()}
 	case errors.As(err, &reference):

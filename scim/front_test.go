@@ -2,11 +2,14 @@ package scim_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -116,6 +119,25 @@ func TestInternalError(t *testing.T) {
 		if lines[0].ContextMap()["request_id"] != id {
 			t.Errorf("request id %v in the log", lines[0].ContextMap()["request_id"])
 		}
+	}
+}
+
+// TestUnreadBody: a body that ends too early, comes too slowly or is framed wrongly is the client's doing. It is no fault
+// here that an alert on 5xx would wake somebody for, and the cause is in the log.
+func TestUnreadBody(t *testing.T) {
+	s := newServer(t, databasetest.SQLite(t))
+	body := io.MultiReader(strings.NewReader(`{"userName":`), iotest.ErrReader(io.ErrUnexpectedEOF))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://scim.example"+scim.DefaultBasePath+"/Users", body)
+	r.Header.Set("Authorization", "Bearer "+s.tokens["okta"])
+	a := s.send(t, r)
+	if a.status != http.StatusBadRequest || a.str("scimType") != "invalidSyntax" || a.str("detail") != "the body cannot be read to its end" {
+		t.Errorf("%d %s", a.status, a.raw)
+	}
+	if n := s.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 0 {
+		t.Errorf("%d errors in the log", n)
+	}
+	if last := s.logs.All()[s.logs.Len()-1]; fmt.Sprint(last.ContextMap()["err"]) != "the body cannot be read to its end: unexpected EOF" {
+		t.Errorf("log: %v", last.ContextMap())
 	}
 }
 

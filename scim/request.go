@@ -19,7 +19,7 @@ func decodeBody(r *http.Request) (schema.Document, error) {
 	b := render.Buffer()
 	defer render.Release(b)
 	if _, err := io.Copy(b, r.Body); err != nil {
-		return nil, fmt.Errorf("read body: %w", err)
+		return nil, fmt.Errorf("%w: %w", errBody, err)
 	}
 	return schema.Decode(b.Bytes())
 }
