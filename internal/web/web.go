@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"net/http"
 )
 
@@ -34,7 +35,10 @@ func Handler(f HandlerFunc, write ErrorWriter) http.Handler {
 			return
 		}
 		InfoOf(r.Context()).Err = err
-		if Started(w) {
+		// What failed because the client has gone is no fault here, and nobody is there to
+		// be answered: counted as one, it would look like an outage.
+		gone := errors.Is(err, context.Canceled) && r.Context().Err() != nil
+		if gone || Started(w) {
 			panic(http.ErrAbortHandler) // net/http's own way to cut the connection without an answer
 		}
 		write(w, r, err)

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -142,6 +143,35 @@ func TestHandler_ErrorAfterTheHeadCutsTheConnection(t *testing.T) {
 	}
 	if _, fields := d.line(t); fields["err"] != "disk" {
 		t.Errorf("err field %v", fields["err"])
+	}
+}
+
+// TestHandler_ClientThatHangsUp: what fails because nobody waits for the answer any more is no fault of the service.
+func TestHandler_ClientThatHangsUp(t *testing.T) {
+	begun := make(chan struct{})
+	d := newDoor(func(_ http.ResponseWriter, r *http.Request) error {
+		close(begun)
+		<-r.Context().Done()
+		return fmt.Errorf("list: %w", r.Context().Err())
+	})
+	srv := httptest.NewServer(d)
+	ctx, hangUp := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-begun
+		hangUp()
+	}()
+	if resp, err := srv.Client().Do(req); err == nil {
+		resp.Body.Close()
+		t.Error("there is an answer")
+	}
+	srv.Close() // waits for the handler
+	entry, fields := d.line(t)
+	if entry.Level != zapcore.InfoLevel || fields["status"] != int64(0) || fields["err"] != "list: context canceled" {
+		t.Errorf("%s %v", entry.Level, fields)
 	}
 }
 
