@@ -155,7 +155,11 @@ func TestGroups_MembersThatAreNobody(t *testing.T) {
 	ada, bob := s.createUser(t, "okta", "ada"), s.createUser(t, "okta", "bob")
 	id := s.createGroup(t, "okta", "Analysts", ada, bob)
 	for _, members := range [][]any{
-		{nil}, {map[string]any{}}, {map[string]any{"value": nil}}, {map[string]any{"$ref": nil, "value": nil}}, {""},
+		{nil},
+		{map[string]any{}},
+		{map[string]any{"value": nil}},
+		{map[string]any{"$ref": nil, "value": nil}},
+		{""},
 		{map[string]any{"value": ada}, map[string]any{"value": nil}},
 	} {
 		for name, send := range map[string]func() answer{

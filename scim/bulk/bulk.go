@@ -74,6 +74,9 @@ func List(doc schema.Document) []any {
 // one operation is that operation's result and no error here. Errors: invalidSyntax when the message is none,
 // invalidValue for a failOnErrors that is no positive number.
 func FromDocument(doc schema.Document, types []*schema.ResourceType, mode schema.Mode) (Request, error) {
+	if err := schema.OneSpelling(doc); err != nil {
+		return Request{}, err
+	}
 	if !names(member(doc, "schemas"), schema.BulkRequestURN) {
 		return Request{}, schema.Errorf(schema.InvalidSyntax, "schemas", "%s is missing", schema.BulkRequestURN)
 	}
@@ -130,6 +133,9 @@ func operation(v any, types []*schema.ResourceType) Operation {
 		default:
 			op.refuse(schema.Errorf(schema.InvalidSyntax, name, "a string is expected"))
 		}
+	}
+	if err := schema.OneSpelling(obj); err != nil {
+		op.refuse(err)
 	}
 	op.Method = strings.ToUpper(op.Method)
 	switch op.Method {

@@ -51,6 +51,9 @@ func Decode(data []byte, mode schema.Mode) (Request, []schema.Fixup, error) {
 // data of a bulk operation. Names of members are taken in any case, like all
 // names in SCIM; members that no PatchOp has are ignored.
 func FromDocument(doc schema.Document, _ schema.Mode) (Request, []schema.Fixup, error) {
+	if err := schema.OneSpelling(doc); err != nil {
+		return Request{}, nil, err
+	}
 	if !namesPatchOp(member(doc, "schemas")) {
 		return Request{}, nil, schema.Errorf(schema.InvalidSyntax, "schemas", "%s is missing", schema.PatchOpURN)
 	}
@@ -112,6 +115,9 @@ func decodeOperation(v any, fixups *schema.Fixups) (Operation, error) {
 	obj, ok := v.(map[string]any)
 	if !ok {
 		return Operation{}, schema.Errorf(schema.InvalidSyntax, "", "an object is expected")
+	}
+	if err := schema.OneSpelling(obj); err != nil {
+		return Operation{}, err
 	}
 	name, _ := member(obj, "op").(string)
 	op := Operation{Op: strings.ToLower(name)}

@@ -76,6 +76,8 @@ func TestDecode_Errors(t *testing.T) {
 		{"PA23 no op", `{` + s + `,"Operations":[{"path":"a","value":1}]}`, schema.InvalidSyntax, "op"},
 		{"op is a number", `{` + s + `,"Operations":[{"op":1}]}`, schema.InvalidSyntax, "op"},
 		{"path is a number", `{` + s + `,"Operations":[{"op":"add","path":1,"value":1}]}`, schema.InvalidPath, "path: operation 1: a string"},
+		{"two spellings of value", `{` + s + `,"Operations":[{"op":"replace","path":"active","Value":true,"VALUE":false}]}`, schema.InvalidSyntax, "value: operation 1: the name is there twice"},
+		{"two spellings of Operations", `{` + s + `,"Operations":[{"op":"remove","path":"a"}],"operations":[{"op":"remove","path":"b"}]}`, schema.InvalidSyntax, "operations: the name is there twice"},
 		{"add without value", `{` + s + `,"Operations":[{"op":"add","path":"a"}]}`, schema.InvalidValue, "value: operation 1: add needs a value"},
 		{"replace without value", `{` + s + `,"Operations":[{"op":"Replace","path":"a"}]}`, schema.InvalidValue, "replace needs a value"},
 	} {

@@ -3,6 +3,7 @@ package schema
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/matomo-scim/bridge/scim/schema/attribute"
 	"github.com/matomo-scim/bridge/scim/schema/jsonobject"
@@ -106,6 +107,26 @@ func immutableMembers(attrs []Attribute, before, after map[string]any) *Error {
 				return err.Under(a.Name, ".")
 			}
 		}
+	}
+	return nil
+}
+
+// OneSpelling checks the members of a message whose names are taken in any case, such
+// as those of a PATCH operation. Two names that differ in case alone could mean one
+// thing to this reader and another to the next, as a name that is there twice does.
+// The error is an *Error with scimType invalidSyntax.
+func OneSpelling(message map[string]any) error {
+	seen := make(map[string]struct{}, len(message))
+	twice := ""
+	for name := range message {
+		key := strings.ToLower(name)
+		if _, ok := seen[key]; ok && (twice == "" || key < twice) {
+			twice = key
+		}
+		seen[key] = struct{}{}
+	}
+	if len(seen) < len(message) {
+		return Errorf(InvalidSyntax, twice, "the name is there twice")
 	}
 	return nil
 }

@@ -76,6 +76,9 @@ func FromQuery(q url.Values, l Limits) (Request, error) {
 // none of ours are passed over. In strict mode its schema must be named and numbers
 // must be numbers.
 func FromBody(doc schema.Document, l Limits, mode schema.Mode) (Request, error) {
+	if err := schema.OneSpelling(doc); err != nil {
+		return Request{}, err
+	}
 	f := fields{}
 	var attributes, excluded []string
 	named := false

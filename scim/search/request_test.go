@@ -127,6 +127,7 @@ func TestFromBody_Modes(t *testing.T) {
 		`{"schemas": ["` + schema.SearchRequestURN + `"], "attributes": ["a", 1]}`: {schema.InvalidValue, schema.InvalidValue},
 		`{"schemas": ["` + schema.SearchRequestURN + `"], "filter": 7}`:            {schema.InvalidValue, schema.InvalidValue},
 		`{"schemas": ["` + schema.SearchRequestURN + `"], "startIndex": true}`:     {schema.InvalidValue, schema.InvalidValue},
+		`{"filter": "id pr", "Filter": "title pr"}`:                                {schema.InvalidSyntax, schema.InvalidSyntax},
 		`{"schemas": 3}`: {schema.InvalidValue, schema.InvalidValue},
 	} {
 		doc, err := schema.Decode([]byte(text))
