@@ -409,6 +409,10 @@ func (p *parser) value() (any, *schema.Error) {
 		return nil, nil
 	case isNumber(w):
 		return json.Number(w), nil
+	// 'work' is meant as text and would be one with the quotes in it, which nothing is
+	// equal to: a look-up would find nobody, and a PATCH create what it was to change.
+	case w[0] == '\'':
+		return nil, p.failAt(start, "a value in quotes such as \"work\" is expected")
 	case !p.opt.Tolerant || strings.IndexByte(`(["`, p.peek()) >= 0 && p.pos < len(p.s):
 		return nil, p.failAt(start, "a value in quotes is expected")
 	default:

@@ -123,6 +123,7 @@ func TestParse_Tolerant(t *testing.T) {
 		{"address", `(userName eq ada@example.com)`, eq("userName", "ada@example.com"), schema.FixUnquotedValue},
 		{"id that begins like a number", `id eq 2819c223-7f76`, eq("id", "2819c223-7f76"), schema.FixUnquotedValue},
 		{"True is a word", `active eq True`, eq("active", "True"), schema.FixUnquotedValue},
+		{"apostrophe within", `userName eq o'brien@example.com`, eq("userName", "o'brien@example.com"), schema.FixUnquotedValue},
 		{"number no float64 holds", `id eq 1e999`, eq("id", "1e999"), schema.FixUnquotedValue},
 		{"in brackets", `members[value eq 12-34]`, grammar.ValuePath{Path: grammar.Path{Attr: "members"}, Filter: eq("value", "12-34")}, schema.FixUnquotedValue},
 		{"F34 Entra", `emails[type eq "work"].value eq "x"`, work(grammar.Eq), schema.FixValuePathSuffix},
@@ -204,6 +205,7 @@ func TestParse_F30(t *testing.T) {
 		{"NUL", "a eq \"\x00\"", "byte 6: a NUL"},
 		{"suffix without name", `emails[type pr]. eq "x"`, "a sub-attribute is expected"},
 		{"suffix without operator", `emails[type pr].value`, "an operator is expected"},
+		{"single quotes", `userName eq 'ada'`, "byte 12: a value in quotes"},
 		{"text in the middle of a word", `a eq b"c"`, "quotes"},
 	} {
 		for mode, opt := range map[string]grammar.Options{"strict": {}, "tolerant": tolerant} {
@@ -287,7 +289,7 @@ func TestParsePath_PA24(t *testing.T) {
 	for _, in := range []string{
 		``, ` `, ` userName`, `userName `, `.a`, `a.`, `a..b`, `a.b.c`, `emails[`, `emails[]`, `emails[type eq "work"`, `emails[type eq "work"]value`,
 		`emails[type eq "work"].`, `emails[type eq "work"].a.b`, `emails[type eq "work"].value eq "x"`, `emails[type eq "work"][value pr]`,
-		`emails.value[type pr]`, `emails[type ist "x"]`, `emails[a[b pr]]`, `a b`, `a and b`, `(a)`, `"a"`, `a]`, `x:y`, `urn:x:`, `1`, "a\x00", "\xff",
+		`emails.value[type pr]`, `emails[type eq 'work'].value`, `emails[type ist "x"]`, `emails[a[b pr]]`, `a b`, `a and b`, `(a)`, `"a"`, `a]`, `x:y`, `urn:x:`, `1`, "a\x00", "\xff",
 		strings.Repeat("a", 20000), `a[` + strings.Repeat("(", 100),
 	} {
 		if _, err := grammar.ParsePath(in, tolerant); err == nil {
