@@ -70,7 +70,7 @@ func (c *Config) validateListen(r *report) {
 	if c.Listen.SCIM == c.Listen.Metrics && err == nil && port != "0" {
 		r.add("listen.metrics", "is the same address as listen.scim", "give metrics a port of its own, one that the internet does not reach")
 	}
-	source.CheckBlocks(c.Listen.TrustedProxies, r.below("listen.trusted_proxies"))
+	source.CheckProxies(c.Listen.TrustedProxies, r.below("listen.trusted_proxies"))
 	r.between("listen.wrong_tokens_per_minute", c.Listen.WrongTokensPerMinute, 0, 100_000)
 }
 

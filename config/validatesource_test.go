@@ -133,6 +133,8 @@ func TestListen_Access(t *testing.T) {
 		"trusted_proxies: [proxy.example]":           "listen.trusted_proxies[0]",
 		"trusted_proxies: [10.0.0.0/8,10.0.0.0/8]":   "listen.trusted_proxies[1]",
 		"trusted_proxies: [\"::ffff:10.0.0.0/104\"]": "listen.trusted_proxies[0]",
+		"trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]":   "listen.trusted_proxies[1]",
+		"trusted_proxies: [\"::/0\"]":                "listen.trusted_proxies[0]",
 		"wrong_tokens_per_minute: -1":                "listen.wrong_tokens_per_minute",
 	} {
 		_, err := Parse("f", []byte(minimal+"listen: {"+text+"}\n"))

@@ -195,6 +195,18 @@ func CheckBlocks(list []string, report Report) {
 	checkUnique(list, report)
 }
 
+// CheckProxies is CheckBlocks for proxies that are believed. A block that holds every
+// address would have a client believed about itself: it could name any address, and be
+// let in wherever a credential is bound to one.
+func CheckProxies(list []string, report Report) {
+	CheckBlocks(list, report)
+	for i, text := range list {
+		if p, err := parseBlock(text); err == nil && p.Bits() == 0 {
+			report(fmt.Sprintf("[%d]", i), fmt.Sprintf("%q holds everybody, who would be believed about their own address", text), "name the proxies alone")
+		}
+	}
+}
+
 // checkUnique reports what a list names twice.
 func checkUnique(list []string, report Report) {
 	for i, v := range list {
