@@ -72,12 +72,15 @@ func (c *Config) checkFiles(r *report, rules fileRules) {
 
 // checkCertificate reports a certificate that cannot be served. A key is a secret.
 func (c *Config) checkCertificate(r *report, rules fileRules) {
-	t := c.Listen.TLS
+	t := c.Listen.TLS.Resolved(c.Resolve)
+	if _, err := t.Roots(); err != nil {
+		r.add("listen.tls.acme_ca_file", secret.PathError(err), "name the certificate of the authority's own CA, in PEM")
+	}
 	if t.CertFile == "" || t.KeyFile == "" {
 		return
 	}
-	rules.checkSecret(r, "listen.tls.key", secret.File(c.Resolve(t.KeyFile)))
-	if err := certificate.Load(c.Resolve(t.CertFile), c.Resolve(t.KeyFile)); err != nil {
+	rules.checkSecret(r, "listen.tls.key", secret.File(t.KeyFile))
+	if err := certificate.Load(t.CertFile, t.KeyFile); err != nil {
 		r.add("listen.tls.cert_file", secret.PathError(err), "name a certificate in PEM, and the key that belongs to it")
 	}
 }

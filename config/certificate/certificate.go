@@ -5,8 +5,10 @@ package certificate
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 )
@@ -26,6 +28,9 @@ type Keys struct {
 	ACMEDir string `yaml:"acme_dir"`
 	// ACMEURL is the authority's directory; empty means Let's Encrypt.
 	ACMEURL string `yaml:"acme_url"`
+	// ACMECAFile holds, in PEM, whom to trust when the authority itself is asked;
+	// empty means whom this host trusts.
+	ACMECAFile string `yaml:"acme_ca_file"`
 }
 
 // Enabled reports whether the listener speaks TLS.
@@ -63,7 +68,36 @@ func (k Keys) Check() []Problem {
 			add("acme_url", "is no https address", "remove the key for Let's Encrypt")
 		}
 	}
+	if k.ACMECAFile != "" && k.ACMEURL == "" {
+		add("acme_ca_file", "is used with acme_url alone", "say acme_url: https://..., or remove it")
+	}
 	return out
+}
+
+// Resolved is k with every path that is set as resolve makes it.
+func (k Keys) Resolved(resolve func(string) string) Keys {
+	for _, path := range []*string{&k.CertFile, &k.KeyFile, &k.ACMEDir, &k.ACMECAFile} {
+		if *path != "" {
+			*path = resolve(*path)
+		}
+	}
+	return k
+}
+
+// Roots reads acme_ca_file; nil means whom this host trusts.
+func (k Keys) Roots() (*x509.CertPool, error) {
+	if k.ACMECAFile == "" {
+		return nil, nil //nolint:nilnil // the absence of a pool has this meaning in crypto/tls
+	}
+	text, err := os.ReadFile(k.ACMECAFile)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: holds no certificate in PEM", k.ACMECAFile)
+	}
+	return roots, nil
 }
 
 // Load says why two files cannot be served; nil when they are a pair.

@@ -1,6 +1,8 @@
 package certificate
 
 import (
+	"encoding/pem"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +28,8 @@ func TestKeys_Check(t *testing.T) {
 			[]string{"acme_hosts[1]", "acme_hosts[2]", "acme_hosts[3]", "acme_hosts[4]"},
 			true,
 		},
-		"authority without TLS": {Keys{ACMEHosts: hosts, ACMEURL: "http://acme.example.com"}, []string{"acme_url"}, true},
+		"whom to trust, of Let's Encrypt": {Keys{ACMEHosts: hosts, ACMECAFile: "ca.pem"}, []string{"acme_ca_file"}, true},
+		"authority without TLS":           {Keys{ACMEHosts: hosts, ACMEURL: "http://acme.example.com"}, []string{"acme_url"}, true},
 	} {
 		var got []string
 		for _, p := range tc.keys.Check() {
@@ -48,5 +51,35 @@ func TestLoad(t *testing.T) {
 	}
 	if Load(file, file) == nil || Load("missing", file) == nil {
 		t.Error("what is no certificate can be served")
+	}
+}
+
+func TestKeys_Files(t *testing.T) {
+	dir := t.TempDir()
+	inDir := func(path string) string { return filepath.Join(dir, path) }
+	k := Keys{KeyFile: "k", ACMEDir: "acme"}.Resolved(inDir)
+	if diff := cmp.Diff(Keys{KeyFile: inDir("k"), ACMEDir: inDir("acme")}, k); diff != "" {
+		t.Errorf("resolved (-want +got):\n%s", diff)
+	}
+	if roots, err := k.Roots(); roots != nil || err != nil {
+		t.Errorf("without a file: %v, %v; want the trust of this host", roots, err)
+	}
+	authority := httptest.NewTLSServer(nil)
+	defer authority.Close()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate().Raw})
+	for name, tc := range map[string]struct {
+		text []byte
+		ok   bool
+	}{"ca.pem": {text, true}, "empty.pem": {nil, false}} {
+		if err := os.WriteFile(inDir(name), tc.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		roots, err := Keys{ACMECAFile: inDir(name)}.Roots()
+		if (err == nil) != tc.ok || (roots != nil) != tc.ok {
+			t.Errorf("%s: %v, %v", name, roots, err)
+		}
+	}
+	if _, err := (Keys{ACMECAFile: inDir("missing")}).Roots(); err == nil {
+		t.Error("a file that is not there is trusted")
 	}
 }

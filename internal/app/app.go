@@ -302,19 +302,19 @@ func (a *App) back() http.Handler {
 
 // secure gives the SCIM server its certificate, when one is configured.
 func (a *App) secure(srv *http.Server, opt Options) error {
-	cfg := a.Config.Listen.TLS
+	cfg := a.Config.Listen.TLS.Resolved(a.Config.Resolve)
 	if !cfg.Enabled() {
 		return nil
 	}
-	o := listen.Options{
-		Hosts: cfg.ACMEHosts, Email: cfg.ACMEEmail, Dir: a.Config.Resolve(cfg.ACMEDir), URL: cfg.ACMEURL,
-		Registerer: a.Registry, Report: a.Health.Report, Logger: opt.Logger.Named("tls"),
+	roots, err := cfg.Roots()
+	if err == nil {
+		a.certificates, err = listen.NewCertificates(listen.Options{
+			CertFile: cfg.CertFile, KeyFile: cfg.KeyFile,
+			Hosts: cfg.ACMEHosts, Email: cfg.ACMEEmail, Dir: cfg.ACMEDir, URL: cfg.ACMEURL, Roots: roots,
+			Registerer: a.Registry, Report: a.Health.Report, Logger: opt.Logger.Named("tls"),
+		})
 	}
-	if cfg.CertFile != "" {
-		o.CertFile, o.KeyFile = a.Config.Resolve(cfg.CertFile), a.Config.Resolve(cfg.KeyFile)
-	}
-	var err error
-	if a.certificates, err = listen.NewCertificates(o); err != nil {
+	if err != nil {
 		return fmt.Errorf("listen.tls: %w", err)
 	}
 	srv.TLSConfig = a.certificates.TLS()

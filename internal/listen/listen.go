@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -27,7 +28,8 @@ import (
 // replaces a link, as cert-manager and certbot do, changes no time of the file behind it.
 const lookEvery = 30 * time.Second
 
-// soon is how long before its end a certificate is reported as something to act on.
+// soon is how long before its end a certificate is reported as something to act on, at most: for
+// one that lives for a few days it is a sixth of its life.
 const soon = 14 * 24 * time.Hour
 
 // Options say where the certificate comes from. Either CertFile and KeyFile are set, or
@@ -36,9 +38,11 @@ type Options struct {
 	CertFile, KeyFile string
 
 	// Hosts are the names to get certificates for; Email, Dir and URL as in the
-	// configuration.
+	// configuration. Roots are whom to trust when the authority is asked; nil means
+	// whom this host trusts.
 	Hosts           []string
 	Email, Dir, URL string
+	Roots           *x509.CertPool
 
 	// Registerer exports when the certificate ends.
 	Registerer prometheus.Registerer
@@ -50,9 +54,11 @@ type Options struct {
 // Certificates are what a listener shows to those who connect. It is safe for concurrent
 // use.
 type Certificates struct {
-	opt    Options
-	expiry *prometheus.GaugeVec
-	acme   *autocert.Manager // nil with files
+	opt              Options
+	expiry, lifetime *prometheus.GaugeVec
+	acme             *autocert.Manager    // nil with files
+	authority        *answers             // nil with files
+	issued           map[string]time.Time // the end of each host's, as keep saw it last
 
 	mu      sync.Mutex // guards the fields below
 	current *tls.Certificate
@@ -62,21 +68,22 @@ type Certificates struct {
 // NewCertificates reads the files, or prepares to ask the authority. A pair of files that
 // cannot be used is an error.
 func NewCertificates(opt Options) (*Certificates, error) {
-	c := &Certificates{opt: opt, expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "scim_bridge_tls_certificate_expiry_timestamp_seconds", Help: "When the certificate ends that a listener shows.",
-	}, []string{"listener"})}
-	if err := opt.Registerer.Register(c.expiry); err != nil {
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"listener"})
+	}
+	c := &Certificates{
+		opt: opt, issued: map[string]time.Time{},
+		expiry: gauge("scim_bridge_tls_certificate_expiry_timestamp_seconds", "When the certificate ends that a listener shows."),
+		lifetime: gauge("scim_bridge_tls_certificate_lifetime_seconds",
+			"How long that certificate is valid from its first moment to its last: some live for a year, some for a day."),
+	}
+	if err := errors.Join(opt.Registerer.Register(c.expiry), opt.Registerer.Register(c.lifetime)); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	if len(opt.Hosts) > 0 {
-		c.acme = &autocert.Manager{
-			Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(opt.Hosts...), Email: opt.Email,
-			Cache: autocert.DirCache(opt.Dir), Client: &acme.Client{DirectoryURL: opt.URL},
-		}
-		if opt.URL == "" {
-			c.acme.Client = nil // Let's Encrypt
-		}
-		return c, nil
+		var err error
+		c.acme, c.authority, err = newAuthority(opt)
+		return c, err
 	}
 	if err := c.load(); err != nil {
 		return nil, err
@@ -95,27 +102,17 @@ func (c *Certificates) TLS() *tls.Config {
 }
 
 // A handshake must never wait for a disk, so the certificate of the moment is kept in memory
-// and files are read by Watch alone. An authority is another matter: the first handshake for a
-// name waits for it, and there is nothing to show before.
+// and files are read by Watch alone. An authority is another matter: until it has issued there is
+// nothing to show.
 
 // get is asked at every handshake.
 func (c *Certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if c.acme == nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.current, nil
+	if c.acme != nil {
+		return c.acme.GetCertificate(hello)
 	}
-	cert, err := c.acme.GetCertificate(hello)
-	if err != nil {
-		// A name that nobody configured is a stranger's business and not a fault here.
-		if c.acme.HostPolicy(hello.Context(), hello.ServerName) == nil {
-			c.opt.Logger.Error("get a certificate", zap.String("host", hello.ServerName), zap.Error(err))
-			c.opt.Report("tls", "down", err.Error(), "the ACME authority must reach this listener at port 443 under the host's name", 0)
-		}
-		return nil, err
-	}
-	c.show(cert)
-	return cert, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current, nil
 }
 
 // load takes the files over when they are other than before. Until both are whole and
@@ -158,26 +155,33 @@ func (c *Certificates) load() error {
 
 // show tells when a certificate ends.
 func (c *Certificates) show(cert *tls.Certificate) {
-	if cert.Leaf == nil {
-		return
-	}
 	end := cert.Leaf.NotAfter
+	lifetime := end.Sub(cert.Leaf.NotBefore)
 	c.expiry.WithLabelValues("scim").Set(float64(end.Unix()))
-	detail := "ends " + end.UTC().Format(time.RFC3339)
+	c.lifetime.WithLabelValues("scim").Set(lifetime.Seconds())
+	detail, action := "ends "+end.UTC().Format(time.RFC3339), "see why it was not renewed"
+	if c.authority != nil {
+		if reason := c.authority.refusal(); reason != "" {
+			detail += "; the ACME authority does not issue: " + reason
+		}
+		action = "the log says what the ACME authority answered at each attempt"
+	}
 	switch left := time.Until(end); {
-	case left <= 0:
+	case left <= 0 && c.authority == nil:
 		c.opt.Report("tls", "down", detail, "put a new certificate and its key into the same files", 0)
-	case left < soon:
-		c.opt.Report("tls", "degraded", detail, "see why it was not renewed", 0)
+	case left <= 0:
+		c.opt.Report("tls", "down", detail, action, 0)
+	case left < min(soon, lifetime/6): // an authority is asked at a third
+		c.opt.Report("tls", "degraded", detail, action, 0)
 	default:
-		c.opt.Report("tls", "ok", detail, "", 0)
+		c.opt.Report("tls", "ok", "ends "+end.UTC().Format(time.RFC3339), "", 0)
 	}
 }
 
-// Watch takes changed files over until ctx is done. With an authority there is nothing to
-// watch: it renews at the handshakes.
+// Watch takes changed files over until ctx is done, or has the authority renew.
 func (c *Certificates) Watch(ctx context.Context) {
 	if c.acme != nil {
+		c.keep(ctx)
 		return
 	}
 	ticker := time.NewTicker(lookEvery)

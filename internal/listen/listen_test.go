@@ -15,7 +15,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +25,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-	"golang.org/x/crypto/acme"
 )
 
 // pair writes a self-signed certificate for 127.0.0.1 with this serial number and end.
@@ -218,45 +216,6 @@ func TestNewCertificates_Refuses(t *testing.T) {
 	if _, err := NewCertificates(opt()); err == nil || !strings.Contains(err.Error(), "key.pem") {
 		t.Errorf("no key: %v", err)
 	}
-}
-
-// With an authority, names that nobody configured are refused without asking it, and a
-// failure for one that is configured is said.
-func TestCertificates_ACME(t *testing.T) {
-	var asked []string
-	authority := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = append(asked, r.URL.Path)
-		http.Error(w, "not today", http.StatusServiceUnavailable)
-	}))
-	defer authority.Close()
-	var r reports
-	c, err := NewCertificates(Options{
-		Hosts: []string{"scim.example.com"}, Dir: t.TempDir(), URL: authority.URL,
-		Registerer: prometheus.NewRegistry(), Report: r.report, Logger: zap.NewNop(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.acme.Client.HTTPClient = authority.Client()
-	cfg := c.TLS()
-	if !slices.Contains(cfg.NextProtos, acme.ALPNProto) {
-		t.Errorf("protocols %q, want that of the authority's proof", cfg.NextProtos)
-	}
-	hello := &tls.ClientHelloInfo{ServerName: "other.example.com", SupportedCurves: []tls.CurveID{tls.CurveP256}, CipherSuites: []uint16{tls.TLS_AES_128_GCM_SHA256}}
-	if _, err := cfg.GetCertificate(hello); err == nil || len(asked) > 0 || r.said() != "" {
-		t.Errorf("a stranger's name: %v, asked %q, said %q", err, asked, r.said())
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	c.acme.Client.RetryBackoff = func(int, *http.Request, *http.Response) time.Duration { return -1 }
-	hello.ServerName = "scim.example.com"
-	if _, err := cfg.GetCertificate(hello); err == nil || len(asked) == 0 {
-		t.Errorf("our name: %v, asked %q", err, asked)
-	}
-	if !strings.HasPrefix(r.said(), "tls|down|") {
-		t.Errorf("health: %q", r.said())
-	}
-	c.Watch(ctx) // returns at once
 }
 
 func TestGuarded(t *testing.T) {
