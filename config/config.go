@@ -288,6 +288,18 @@ func Parse(name string, data []byte) (*Config, error) {
 // the files it names. getenv is os.Getenv or a test's; secrets from the
 // environment go through it at each use. The error is Problems.
 func Load(path string, getenv func(string) string) (*Config, error) {
+	return load(path, getenv, (*Config).checkFiles)
+}
+
+// LoadForDatabase is Load for commands that work on the database alone, such as a backup: of
+// the files that are named only the database's password is looked at. Where systemd hands
+// secrets to the service, nobody else sees them.
+func LoadForDatabase(path string, getenv func(string) string) (*Config, error) {
+	return load(path, getenv, (*Config).checkDatabase)
+}
+
+// load reads the file at path; check looks at the files it names.
+func load(path string, getenv func(string) string, check func(*Config, *report, fileRules)) (*Config, error) {
 	path = Find(path, getenv)
 	data, err := readLimited(path)
 	if err != nil {
@@ -300,7 +312,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	c, r := parse(path, data)
 	c.Dir = dir
 	c.bindSecrets(getenv)
-	c.checkFiles(r, fileRules{memoryOnly: memoryOnly, secretsDir: secretsDir})
+	check(c, r, fileRules{memoryOnly: memoryOnly, secretsDir: secretsDir})
 	if err := r.err(); err != nil {
 		return nil, err
 	}

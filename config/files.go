@@ -47,7 +47,7 @@ func (c *Config) bindSecrets(getenv func(string) string) {
 // checkFiles reports secrets that cannot be read or that others can, and rule
 // files that are not there.
 func (c *Config) checkFiles(r *report, rules fileRules) {
-	rules.checkSecret(r, "database.password", c.Database.Password)
+	c.checkDatabase(r, rules)
 	rules.checkSecret(r, "listen.monitor_token", c.Listen.MonitorToken)
 	c.checkCertificate(r, rules)
 	rules.checkSecret(r, "audit.signing_key", c.Audit.SigningKey)
@@ -68,6 +68,11 @@ func (c *Config) checkFiles(r *report, rules fileRules) {
 			r.add(path, file+" is a folder", "name the files one by one")
 		}
 	}
+}
+
+// checkDatabase reports a password of the database that cannot be used.
+func (c *Config) checkDatabase(r *report, rules fileRules) {
+	rules.checkSecret(r, "database.password", c.Database.Password)
 }
 
 // checkCertificate reports a certificate that cannot be served. A key is a secret.

@@ -224,3 +224,24 @@ func TestLoad_SigningKeyIsASecret(t *testing.T) {
 		t.Fatalf("audit of %+v: %v", c, err)
 	}
 }
+
+// Commands that want the database alone look at its password and at no other file.
+func TestLoadForDatabase(t *testing.T) {
+	dir, path := project(t, minimal+"database: {url: 'postgres://bridge@db/bridge', password_file: database_password}\n")
+	for _, name := range []string{"token", "mapping.ini"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := LoadForDatabase(path, noEnv)
+	if ps := problemsOf(t, err); len(ps) != 1 || ps[0].Key != "database.password_file" {
+		t.Errorf("without a password: %v", ps)
+	}
+	write(t, dir, "database_password", "s3cret")
+	if _, err := LoadForDatabase(path, noEnv); err != nil {
+		t.Error(err)
+	}
+	if _, err := Load(path, noEnv); err == nil {
+		t.Error("the whole configuration does without a token")
+	}
+}

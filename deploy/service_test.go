@@ -51,6 +51,20 @@ func TestSystemd_Verify(t *testing.T) {
 	}
 }
 
+// The first credential is made beside the running service: without it the secrets that systemd hands over
+// are not there, and a service that refused to start would never get one.
+func TestServices_AwaitTheFirstCredential(t *testing.T) {
+	for _, file := range []string{"systemd/matomo-scim-bridge.service", "compose/compose.yaml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`(?m)^ *(ExecStart|command)[:=].*serve"?,? "?--await-credential`).Match(text) {
+			t.Errorf("%s: the service does not await its first credential", file)
+		}
+	}
+}
+
 // composeFile is what these tests read of compose.yaml.
 type composeFile struct {
 	Services map[string]struct {

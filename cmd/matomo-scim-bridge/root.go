@@ -121,7 +121,7 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 // care is the program as the commands of an operator see it.
 func (c *cli) care() *care.Care {
 	return &care.Care{
-		Load: c.load, Options: c.options, Printer: c.printer, Stderr: c.stderr,
+		Load: c.loadForDatabase, Options: c.options, Printer: c.printer, Stderr: c.stderr,
 		Exit: func(code int) error { return exitCode(code) },
 	}
 }
@@ -154,3 +154,8 @@ func (c *cli) printError(err error) {
 
 // load reads the configuration and the files it names.
 func (c *cli) load() (*config.Config, error) { return config.Load(c.configPath, c.getenv) }
+
+// loadForDatabase reads the configuration for a command that wants the database alone.
+func (c *cli) loadForDatabase() (*config.Config, error) {
+	return config.LoadForDatabase(c.configPath, c.getenv)
+}

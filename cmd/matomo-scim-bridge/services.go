@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/door"
+	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -12,16 +13,19 @@ import (
 
 // withServices runs fn on the wired rooms, open for writing.
 func (c *cli) withServices(ctx context.Context, fn func(context.Context, *app.Services) error) error {
-	return c.with(ctx, false, fn)
+	return c.with(ctx, c.load, false, fn)
 }
 
 // withReadOnly runs fn on the wired rooms, open for reading.
 func (c *cli) withReadOnly(ctx context.Context, fn func(context.Context, *app.Services) error) error {
-	return c.with(ctx, true, fn)
+	return c.with(ctx, c.load, true, fn)
 }
 
-func (c *cli) with(ctx context.Context, readOnly bool, fn func(context.Context, *app.Services) error) (err error) {
-	cfg, err := c.load()
+// with runs fn on the rooms of the configuration that load reads.
+func (c *cli) with(
+	ctx context.Context, load func() (*config.Config, error), readOnly bool, fn func(context.Context, *app.Services) error,
+) (err error) {
+	cfg, err := load()
 	if err != nil {
 		return err
 	}
@@ -37,5 +41,10 @@ func (c *cli) with(ctx context.Context, readOnly bool, fn func(context.Context, 
 
 // door is what the commands about the door need.
 func (c *cli) door() door.Host {
-	return door.Host{Stdout: c.stdout, Stderr: c.stderr, Printer: c.printer, Open: c.with}
+	return door.Host{
+		Stdout: c.stdout, Stderr: c.stderr, Printer: c.printer,
+		Open: func(ctx context.Context, readOnly bool, fn func(context.Context, *app.Services) error) error {
+			return c.with(ctx, c.loadForDatabase, readOnly, fn)
+		},
+	}
 }
