@@ -77,6 +77,13 @@ func (r *report) syntax(err error) {
 		line = 1
 	}
 	line = min(line, len(r.lines))
+	// The parser's line is that of what it was reading, which may be the one before.
+	for n, text := range r.lines[line-1 : min(line+1, len(r.lines))] {
+		if indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]; strings.Contains(indent, "\t") {
+			r.addAt(mark{line + n, strings.Index(indent, "\t") + 1}, "", "a tab stands before the text", "indent with spaces: YAML takes no tabs there")
+			return
+		}
+	}
 	r.addAt(mark{line, 1}, "", "this is not YAML: "+strings.TrimPrefix(text, m[0]),
 		"look at the indentation (spaces, no tabs), quotes and colons on this line and the one before")
 }

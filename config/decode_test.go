@@ -245,7 +245,7 @@ guards: {superuser_sources: [okta]}
 		"9:21 targets[0].leavers.delete_after: a duration needs a unit",
 		"11:10 mapping.files: must be a list, like [a, b] or lines that start with a dash",
 		`12:18 mapping.login_replace: must be pairs, like {"from": "to"}`,
-		"13:21 reconcile.settle: 2h0m0s is out of range",
+		"13:21 reconcile.settle: 2h is out of range",
 		`14:30 guards.superuser_sources[0]: there is no source "okta"`,
 	}
 	if diff := cmp.Diff(want, brief(wrong(t, text))); diff != "" {
@@ -257,7 +257,15 @@ func TestDecode_NoYAML(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"tab": {
 			"log:\n\tlevel: info\n",
-			"2:1 : this is not YAML: found character that cannot start any token",
+			"2:1 : a tab stands before the text",
+		},
+		"tab after spaces": {
+			"targets:\n  - name: main\n  \turl: x\n",
+			"3:3 : a tab stands before the text",
+		},
+		"a sign that means something": {
+			"log: @x",
+			"1:1 : this is not YAML: found character that cannot start any token",
 		},
 		"open bracket": {
 			"log: [",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/matomo-scim/bridge/config/extension"
 	"github.com/matomo-scim/bridge/config/source"
+	"github.com/matomo-scim/bridge/config/spelling"
 )
 
 // The checks of this file look at keys together and touch nothing outside the
@@ -341,7 +342,7 @@ func (a *Audit) validate(r *report) {
 // span reports a duration that is out of range.
 func (r *report) span(path string, v, lo, hi time.Duration) {
 	if v < lo || v > hi {
-		r.add(path, fmt.Sprintf("%s is out of range", v), fmt.Sprintf("use a duration from %s to %s", lo, hi))
+		r.add(path, spelling.Duration(v)+" is out of range", fmt.Sprintf("use a duration from %s to %s", spelling.Duration(lo), spelling.Duration(hi)))
 	}
 }
 

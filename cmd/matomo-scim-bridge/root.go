@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/door"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/internal/app"
 )
 
 // How the commands hang together.
@@ -115,6 +117,7 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 		c.versionCommand(),
 	)
 	root.AddCommand(c.care().Commands()...)
+	explainUsage(root)
 	return root
 }
 
@@ -137,19 +140,34 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 // that is no command of it is an error.
 func helpOnly(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("unknown command %q; see: %s --help", args[0], cmd.CommandPath())
+		hint := "see: " + cmd.CommandPath() + " --help"
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, " or ") + "? (" + hint + ")"
+		}
+		return fmt.Errorf("unknown command %q; %s", args[0], hint)
 	}
 	return cmd.Help()
 }
 
-// printError writes an error for a person. Problems of the configuration come
-// one by one, each with its place.
+// printError writes an error for a person. Problems of the configuration and of rules come
+// one by one, each with its place at the start of the line, where editors look for it.
 func (c *cli) printError(err error) {
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		_, _ = fmt.Fprintln(c.stderr, problems.Error())
+	if placed := placed(err); placed != nil {
+		_, _ = fmt.Fprintln(c.stderr, placed.Error())
 		return
 	}
 	_, _ = fmt.Fprintf(c.stderr, "matomo-scim-bridge: %v\n", err)
+}
+
+// placed returns what in err says where it is, line by line; nil when nothing does.
+func placed(err error) error {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		return problems
+	}
+	if problems, ok := errors.AsType[*app.RuleErrors](err); ok {
+		return problems
+	}
+	return nil
 }
 
 // load reads the configuration and the files it names.

@@ -33,6 +33,9 @@ does, error texts and status codes included. It is for trying out rules, for
 tests of other programs and for load; it never stores anything.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := simulable(opt, latency); err != nil {
+				return err
+			}
 			server := app.NewSimulator(opt)
 			if latency > 0 {
 				app.SlowDown(server, latency)
@@ -51,6 +54,17 @@ tests of other programs and for load; it never stores anything.`,
 	f.BoolVar(&opt.ForgetCalls, "forget", false, "keep no list of calls, for long or heavy use")
 	f.DurationVar(&latency, "latency", 0, "time that every request takes")
 	return cmd
+}
+
+// simulable says what of the flags no Matomo could be.
+func simulable(opt app.SimulatorOptions, latency time.Duration) error {
+	switch {
+	case opt.Version != app.Matomo5 && opt.Version != app.Matomo4:
+		return fmt.Errorf("--matomo-version: there is no %q; say %s or %s", opt.Version, app.Matomo5, app.Matomo4)
+	case opt.Sites < 0 || latency < 0:
+		return errors.New("--sites and --latency cannot be less than nothing")
+	}
+	return nil
 }
 
 // simulate serves h until ctx is done.

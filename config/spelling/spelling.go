@@ -1,8 +1,12 @@
-// Package spelling guesses which word was meant by one that is not known, so that a
-// message about a slip of the finger can say what to write.
+// Package spelling is how messages of the configuration speak: it guesses which word was
+// meant by one that is not known, so that a message about a slip of the finger can say what
+// to write, and writes values as people write them.
 package spelling
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Nearest is the word closest to s, when it is close enough to be what was
 // meant: at most one edit in three characters, and no more than three.
@@ -15,6 +19,18 @@ func Nearest(s string, words []string) string {
 		}
 	}
 	return best
+}
+
+// Duration writes d as one writes it in the file: 1m and 24h, not 1m0s and 24h0m0s.
+func Duration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // distance is the optimal string alignment distance of two short words:

@@ -3,7 +3,19 @@ package spelling
 import (
 	"strings"
 	"testing"
+	"time"
 )
+
+func TestDuration(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"0s": 0, "10s": 10 * time.Second, "1m": time.Minute, "1m30s": 90 * time.Second, "24h": 24 * time.Hour,
+		"10h30m": 630 * time.Minute, "1h0m1s": time.Hour + time.Second, "720h": 720 * time.Hour, "-1m": -time.Minute, "250ms": 250 * time.Millisecond,
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("%d is written %s, want %s", d, got, want)
+		}
+	}
+}
 
 func TestNearest(t *testing.T) {
 	words := []string{"url", "token_file", "token_env", "mode", "manage", "requests_per_minute"}

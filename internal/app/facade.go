@@ -32,6 +32,8 @@ type (
 	Decision = mapping.Decision
 	// RuleRef is where a rule stands.
 	RuleRef = mapping.RuleRef
+	// RuleErrors is everything that is wrong with the rule files.
+	RuleErrors = mapping.ErrorList
 	// Plan is the ordered changes of one account.
 	Plan = matomo.Plan
 	// Block is something wanted that is not in the plan.
