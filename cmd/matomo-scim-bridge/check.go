@@ -83,6 +83,9 @@ func (c *cli) check(ctx context.Context) error {
 		return err
 	}
 	for _, f := range found {
+		if f.Level == app.LevelFail && f.Advice == "" {
+			f.Advice = "see from this host whether Matomo answers at the target's url; a proxy on the way is named in HTTPS_PROXY"
+		}
 		l.add(f.Level, f.Name, f.Text, f.Advice)
 	}
 	if l.Err() != nil {

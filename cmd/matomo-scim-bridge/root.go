@@ -157,6 +157,9 @@ func (c *cli) printError(err error) {
 		return
 	}
 	_, _ = fmt.Fprintf(c.stderr, "matomo-scim-bridge: %v\n", err)
+	if remedy := app.Remedy(err); remedy != "" {
+		_, _ = fmt.Fprintln(c.stderr, "  "+remedy)
+	}
 }
 
 // placed returns what in err says where it is, line by line; nil when nothing does.

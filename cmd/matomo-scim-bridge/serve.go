@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/config"
@@ -87,8 +88,29 @@ func (c *cli) logger(cfg *config.Config) *zap.Logger {
 }
 
 // quietLogger is for commands whose answer is on stdout: only what a person
-// must act on is logged.
-func (c *cli) quietLogger() *zap.Logger { return app.NewLogger(c.stderr, true, "error") }
+// must act on is logged. What the client of Matomo logs it also returns, and a
+// command prints that.
+func (c *cli) quietLogger() *zap.Logger {
+	return app.NewLogger(c.stderr, true, "error").WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return withoutMatomo{core}
+	}))
+}
+
+// withoutMatomo drops what the client of Matomo logs.
+type withoutMatomo struct{ zapcore.Core }
+
+// With implements zapcore.Core.
+func (w withoutMatomo) With(fields []zapcore.Field) zapcore.Core {
+	return withoutMatomo{w.Core.With(fields)}
+}
+
+// Check implements zapcore.Core.
+func (w withoutMatomo) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if entry.LoggerName == "matomo" {
+		return checked
+	}
+	return w.Core.Check(entry, checked)
+}
 
 // options are what commands open the rooms with.
 func (c *cli) options() app.Options {

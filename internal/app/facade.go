@@ -10,6 +10,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/leavers"
 	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/internal/reconcile"
+	"github.com/matomo-scim/bridge/internal/reconcile/vitals"
 	"github.com/matomo-scim/bridge/internal/review"
 	"github.com/matomo-scim/bridge/internal/tokenage"
 	"github.com/matomo-scim/bridge/mapping"
@@ -135,4 +136,12 @@ func NewSimulator(opt SimulatorOptions) *Simulator { return matomotest.New(opt) 
 // SlowDown makes every request to a stand-in take at least d.
 func SlowDown(s *Simulator, d time.Duration) {
 	s.Fault(matomotest.Fault{Kind: matomotest.Slow, Latency: d})
+}
+
+// Remedy says what to do about an error of a whole Matomo instance; it is empty for any other.
+func Remedy(err error) string {
+	if failure := vitals.TargetFailure(err); failure != nil {
+		return vitals.Remedy(failure.Kind)
+	}
+	return ""
 }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // A migration is never edited after a release. Old and new replicas share one schema during a
@@ -83,6 +86,15 @@ func migrate(ctx context.Context, pool *sql.DB, d Dialect) (from, to int64, err 
 	return from, to, nil
 }
 
+// isNoTable reports whether err is the engine's answer that there is no such table.
+func isNoTable(err error) bool {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code() == sqlite3.SQLITE_ERROR
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "42P01" // undefined_table
+}
+
 // checkVersion compares versions without writing.
 func checkVersion(ctx context.Context, pool *sql.DB, d Dialect) error {
 	p, err := newProvider(pool, d)
@@ -94,8 +106,10 @@ func checkVersion(ctx context.Context, pool *sql.DB, d Dialect) error {
 	var have int64
 	err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable+" WHERE is_applied").Scan(&have)
 	switch {
-	case err != nil:
+	case err != nil && isNoTable(err):
 		return fmt.Errorf("%w (%w)", ErrOlderSchema, err)
+	case err != nil: // nobody is there, or this user may not
+		return fmt.Errorf("read schema version: %w", err)
 	case have > want:
 		return fmt.Errorf("%w: it has version %d, this release knows %d", ErrNewerSchema, have, want)
 	case have < want:

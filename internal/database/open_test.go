@@ -127,6 +127,17 @@ func TestOpen_ReadOnly(t *testing.T) {
 	}
 }
 
+// Who may not read, or meets nobody, is not sent to migrate.
+func TestOpen_ReadOnlyIsNotLetIn(t *testing.T) {
+	folder := t.TempDir() // which no user can open as a file
+	for _, address := range []string{"sqlite:" + folder, "postgres://bridge@127.0.0.1:1/bridge?connect_timeout=1"} {
+		_, err := database.Open(t.Context(), address, database.Options{ReadOnly: true})
+		if err == nil || errors.Is(err, database.ErrOlderSchema) || !strings.Contains(err.Error(), address) {
+			t.Errorf("Open(%q) = %v", address, err)
+		}
+	}
+}
+
 func TestOpen_ReadOnlyDoesNotCreate(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "none.db")
 	if _, err := database.Open(t.Context(), "sqlite:"+name, database.Options{ReadOnly: true}); !errors.Is(err, os.ErrNotExist) {

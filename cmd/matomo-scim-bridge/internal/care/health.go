@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ func (c *Care) health(ctx context.Context, quiet bool) error {
 	}
 	page, err := Ask(ctx, cfg.Listen.Metrics)
 	if err != nil {
-		return fmt.Errorf("no bridge answers at %s: %w", cfg.Listen.Metrics, err)
+		return fmt.Errorf("no bridge answers at %s, which listen.metrics names: %w", cfg.Listen.Metrics, err)
 	}
 	if !quiet {
 		if err := c.printHealth(page); err != nil {
@@ -83,6 +84,9 @@ func Ask(ctx context.Context, listen string) (*app.HealthPage, error) {
 		return nil, err
 	}
 	resp, err := new(http.Client).Do(req)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err // the address is in what the caller says
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
@@ -15,7 +14,7 @@ import (
 // so that a pipe gets nothing but the head.
 func Leavers(out, notes io.Writer, found []app.Leaver) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "LOGIN\tTARGET\tLEFT\tSTATE\tDELETED\tTOKENS") // the first error comes back from Flush
+	_, _ = fmt.Fprintln(w, "LOGIN\tTARGET\tLEFT\tSTATE\tDELETION\tTOKENS") // the first error comes back from Flush
 	for _, l := range found {
 		// An account that is gone has no login any more; the person is known by what their source said.
 		login := l.Login
@@ -60,8 +59,12 @@ func Dossier(p *terminal.Printer, file app.Dossier) error {
 	p.Line("%s  %s", p.Bold(clean(file.Login)), p.Dim(file.Target))
 	if l := file.Leaver; l != nil {
 		p.Field("left", terminal.Day(l.LeftAt))
-		p.Field("state", clean(strings.TrimSpace(string(l.State)+" "+l.Detail)))
-		p.Field("deleted", l.Fate())
+		state := string(l.State)
+		if l.Detail != "" {
+			state += ": " + l.Detail
+		}
+		p.Field("state", clean(state))
+		p.Field("deletion", l.Fate())
 		p.Field("tokens", tokenFate(*l))
 	} else {
 		p.Field("state", "no account of somebody who left: it is gone, or the person is back")

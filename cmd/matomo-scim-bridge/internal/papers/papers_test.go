@@ -163,7 +163,7 @@ func TestLeavers(t *testing.T) {
 		t.Fatalf("%v, %s", err, notes.String())
 	}
 	want(t, &out,
-		"LOGIN            TARGET  LEFT              STATE                  DELETED           TOKENS",
+		"LOGIN            TARGET  LEFT              STATE                  DELETION          TOKENS",
 		"ada              main    2026-11-29 20:15  done                   2026-11-29 20:15  dead",
 		"bob@example.org  main    2026-11-29 20:15  gone                   gone              dead",
 		"eve              eu      2026-11-29 20:15  leaving (not_revoked)  not planned yet   LIVE",
