@@ -4,6 +4,8 @@
 #   docker run --read-only --tmpfs /tmp -p 8080:8080 \
 #     -v "$PWD/etc:/etc/matomo-scim-bridge:ro" -v state:/var/lib/matomo-scim-bridge matomo-scim-bridge
 #
+# Podman and buildah write the OCI format, which has no HEALTHCHECK: tell them --format docker.
+#
 # In bridge.yaml say database.url: sqlite:/var/lib/matomo-scim-bridge/bridge.db
 # (the folder of the configuration is read-only here), and listen.metrics: ":9464"
 # if the metrics are to be reached from outside the container.

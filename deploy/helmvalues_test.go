@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -35,9 +36,7 @@ func TestChart_RunsAs(t *testing.T) {
 		"runAsNonRoot": true, "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": map[string]any{"type": "RuntimeDefault"},
 	}
 	with := func(more map[string]any) map[string]any {
-		for key, value := range fixed {
-			more[key] = value
-		}
+		maps.Copy(more, fixed)
 		return more
 	}
 	for name, tc := range map[string]struct {
@@ -94,7 +93,9 @@ func TestChart_CommonLabels(t *testing.T) {
 		Selector struct {
 			MatchLabels map[string]string `yaml:"matchLabels"`
 		}
-		Template struct{ Metadata struct{ Labels map[string]string } }
+		Template struct {
+			Metadata struct{ Labels map[string]string }
+		}
 	}
 	decode(t, objects(t, rendered)["Deployment"].Spec, &d)
 	if d.Template.Metadata.Labels[label] != "4711" || d.Selector.MatchLabels[label] != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,9 +33,9 @@ func explainUsage(cmd *cobra.Command) {
 // wrongArguments says which of args is one too many, or that one is missing.
 func wrongArguments(cmd *cobra.Command, check cobra.PositionalArgs, args []string) error {
 	say := strings.TrimSuffix(cmd.UseLine(), " [flags]")
-	for n := len(args) - 1; n >= 0; n-- {
+	for n, word := range slices.Backward(args) {
 		if check(cmd, args[:n]) == nil {
-			return fmt.Errorf("%q is one word too many; say: %s", args[n], say)
+			return fmt.Errorf("%q is one word too many; say: %s", word, say)
 		}
 	}
 	return fmt.Errorf("something is missing; say: %s", say)

@@ -225,7 +225,7 @@ func reasonOf(resp *http.Response, body []byte) string {
 		case parsed && strings.HasSuffix(text.Type, ":badNonce"):
 			return ""
 		case parsed && text.Detail != "":
-			return text.problem.String()
+			return text.String()
 		}
 		return resp.Status
 	}

@@ -42,7 +42,7 @@ or when no bridge answers.`,
 			return c.health(cmd.Context(), quiet)
 		},
 	}
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing; the exit code says it")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not print the parts; the exit code says it")
 	return cmd
 }
 
