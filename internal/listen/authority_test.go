@@ -171,16 +171,8 @@ type asking struct {
 
 func newAsking(t *testing.T, url, dir string, roots *x509.CertPool) *asking {
 	t.Helper()
-	core, logs := observer.New(zap.InfoLevel)
-	a := &asking{logs: logs}
-	var err error
-	a.Certificates, err = NewCertificates(Options{
-		Hosts: []string{"scim.example.com"}, Dir: dir, URL: url, Roots: roots,
-		Registerer: prometheus.NewPedanticRegistry(), Report: a.report, Logger: zap.New(core),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := &asking{}
+	a.Certificates, a.logs = certificates(t, &a.reports, Options{Hosts: []string{"scim.example.com"}, Dir: dir, URL: url, Roots: roots})
 	return a
 }
 

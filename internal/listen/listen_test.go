@@ -88,17 +88,22 @@ func newBench(t *testing.T, end time.Time) *bench {
 	t.Helper()
 	b := &bench{dir: t.TempDir()}
 	pair(t, b.dir, 1, end)
-	core, logs := observer.New(zap.InfoLevel)
-	b.logs = logs
-	var err error
-	b.Certificates, err = NewCertificates(Options{
+	b.Certificates, b.logs = certificates(t, &b.reports, Options{
 		CertFile: filepath.Join(b.dir, "cert.pem"), KeyFile: filepath.Join(b.dir, "key.pem"),
-		Registerer: prometheus.NewPedanticRegistry(), Report: b.report, Logger: zap.New(core),
 	})
+	return b
+}
+
+// certificates makes some with opt, which report to r and log to what is returned.
+func certificates(t *testing.T, r *reports, opt Options) (*Certificates, *observer.ObservedLogs) {
+	t.Helper()
+	core, logs := observer.New(zap.InfoLevel)
+	opt.Registerer, opt.Report, opt.Logger = prometheus.NewPedanticRegistry(), r.report, zap.New(core)
+	c, err := NewCertificates(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return c, logs
 }
 
 // serial is the number of the certificate that is shown now.
