@@ -81,6 +81,9 @@ type Listen struct {
 	MonitorTokenEnv  string `yaml:"monitor_token_env"`
 	// Metrics serves /metrics and /health, which are not for the world.
 	Metrics string `yaml:"metrics"`
+	// Drain is how long SCIM goes on answering after it was told to stop, with /readyz
+	// saying 503, so that a load balancer sends nothing more before the listener closes.
+	Drain time.Duration `yaml:"drain"`
 	// TrustedProxies are the address blocks of proxies that say where a request
 	// really comes from.
 	TrustedProxies []string `yaml:"trusted_proxies"`

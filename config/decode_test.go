@@ -67,7 +67,7 @@ func TestDecode_Refuses(t *testing.T) {
 		"key of a later version": {
 			"listen: {quic: {}}",
 			[]string{"9:10 listen.quic: unknown key"},
-			"known here: scim, tls, monitor_token_file, monitor_token_env, metrics, trusted_proxies, public_discovery, wrong_tokens_per_minute",
+			"known here: scim, tls, monitor_token_file, monitor_token_env, metrics, drain, trusted_proxies, public_discovery, wrong_tokens_per_minute",
 		},
 		"merge key": {
 			"guards: {<<: {}}",

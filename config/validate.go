@@ -72,6 +72,7 @@ func (c *Config) validateListen(r *report) {
 		r.add("listen.metrics", "is the same address as listen.scim", "give metrics a port of its own, one that the internet does not reach")
 	}
 	source.CheckProxies(c.Listen.TrustedProxies, r.below("listen.trusted_proxies"))
+	r.span("listen.drain", c.Listen.Drain, 0, time.Minute)
 	r.between("listen.wrong_tokens_per_minute", c.Listen.WrongTokensPerMinute, 0, 100_000)
 }
 

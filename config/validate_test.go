@@ -65,6 +65,11 @@ func TestValidate_Refuses(t *testing.T) {
 			[]string{`9:19 listen.metrics: ":65536" is no address to listen on`},
 			"",
 		},
+		"drain too long": {
+			minimal + "listen: {drain: 61s}",
+			[]string{"9:17 listen.drain: 1m1s is out of range"},
+			"use a duration from 0s to 1m0s",
+		},
 		"one address for both": {
 			minimal + "listen: {metrics: ':8080'}",
 			[]string{"9:19 listen.metrics: is the same address as listen.scim"},

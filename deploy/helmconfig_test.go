@@ -293,8 +293,9 @@ func TestChart_KeysOfTheBridge(t *testing.T) {
 	for _, key := range s.Properties["targets"].Items.Properties["config"].keys("") {
 		got = append(got, "targets[]."+key)
 	}
-	// A pod has no place for secrets in variables, and ACME needs port 443 under one address.
-	own := regexp.MustCompile(`^(listen\.(scim|metrics|tls\..*|monitor_token_file)|database\..*|targets\[\]\.(name|url|login|token_file|password_file)|mapping\.files|audit\.journal_file|.*_env)$`)
+	// A pod has no place for secrets in variables, ACME needs port 443 under one address, and
+	// preStop is what a drain is elsewhere.
+	own := regexp.MustCompile(`^(listen\.(scim|metrics|drain|tls\..*|monitor_token_file)|database\..*|targets\[\]\.(name|url|login|token_file|password_file)|mapping\.files|audit\.journal_file|.*_env)$`)
 	var want []string
 	eachKey("", reflect.TypeFor[config.Config](), func(key string, _ reflect.StructField) {
 		if !own.MatchString(key) {

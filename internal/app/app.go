@@ -57,6 +57,7 @@ type App struct {
 	cancel        context.CancelFunc
 	work          sync.WaitGroup
 	failed        chan error
+	drain         listen.Drain
 }
 
 // New opens everything and binds the listeners; nothing runs before Start.
@@ -97,7 +98,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	if err != nil {
 		return nil, err
 	}
-	if a.scim, err = a.listen(ctx, "scim", cfg.Listen.SCIM, a.front(handler)); err != nil {
+	if a.scim, err = a.listen(ctx, "scim", cfg.Listen.SCIM, a.drain.Handler(a.front(handler), "/readyz")); err != nil {
 		return nil, err
 	}
 	if err := a.secure(a.servers[0], opt); err != nil {
@@ -218,9 +219,11 @@ func (a *App) SCIMURL() string {
 // MetricsAddr is the address of metrics and health.
 func (a *App) MetricsAddr() string { return a.metrics.Addr().String() }
 
-// Stop ends the service: requests in flight finish, the engine gives its
-// leases back, the audit trail is sealed, and everything is closed.
+// Stop ends the service: load balancers get listen.drain to notice, requests in flight
+// finish, the engine gives its leases back, the audit trail is sealed, and everything is
+// closed.
 func (a *App) Stop(ctx context.Context) {
+	a.drain.Wait(context.WithoutCancel(ctx), a.Config.Listen.Drain)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	for _, srv := range a.servers {
