@@ -111,6 +111,12 @@ func TestCrash(t *testing.T) {
 // newCrashWorld writes a configuration and makes a credential.
 func newCrashWorld(t *testing.T) *crashWorld {
 	t.Helper()
+	return newWorldOn(t, "sqlite:bridge.db")
+}
+
+// newWorldOn is newCrashWorld on a database.
+func newWorldOn(t *testing.T, database string) *crashWorld {
+	t.Helper()
 	w := &crashWorld{
 		t: t, dir: t.TempDir(), scim: freeAddress(t), admin: freeAddress(t), groups: map[string]string{},
 		matomo: matomotest.New(matomotest.Options{Plugin: true}), client: &http.Client{Timeout: 10 * time.Second},
@@ -122,11 +128,12 @@ func newCrashWorld(t *testing.T) *crashWorld {
 	w.write("password", w.matomo.Password())
 	w.write("bridge.yaml", fmt.Sprintf(`listen: {scim: %q, metrics: %q}
 log: {level: error}
+database: {url: %q}
 targets:
   - {name: main, url: %q, login: bridge, token_file: token, password_file: password, mode: enforce, requests_per_minute: 0}
 mapping: {files: [rules.ini]}
 reconcile: {settle: 0s}
-`, w.scim, w.admin, srv.URL+"/"))
+`, w.scim, w.admin, database, srv.URL+"/"))
 	out, err := w.command("credential", "create", "test").Output()
 	if err != nil {
 		t.Fatalf("credential create: %v", err)
