@@ -56,7 +56,7 @@ of that length has those hashes.`,
 		},
 	}
 	cmd.Flags().StringVar(&notes, "checkpoints", "", "a file of signed checkpoints")
-	cmd.Flags().StringVar(&key, "public-key", "", "the public key (PEM) that belongs to the key they were signed with")
+	cmd.Flags().StringVar(&key, "public-key", "", "the public key (PEM) that belongs to the key they were signed with; several in one file, oldest first, when it was replaced")
 	return cmd
 }
 

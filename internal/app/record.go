@@ -32,13 +32,13 @@ func (s *Services) checkpoints() *audit.Checkpoints {
 	return audit.NewCheckpoints(s.Audit, cfg.CheckpointFile, cfg.Every, key, s.Registry)
 }
 
-// VerifyCheckpoints proves the record against signed notes, with the public key in PEM.
-func (s *Services) VerifyCheckpoints(ctx context.Context, notes io.Reader, publicKey []byte) (CheckpointReport, error) {
-	key, err := audit.ParsePublicKey(publicKey)
+// VerifyCheckpoints proves the record against signed notes, with public keys in PEM.
+func (s *Services) VerifyCheckpoints(ctx context.Context, notes io.Reader, publicKeys []byte) (CheckpointReport, error) {
+	keys, err := audit.ParsePublicKeys(publicKeys)
 	if err != nil {
 		return CheckpointReport{}, fmt.Errorf("public key: %w", err)
 	}
-	return s.Audit.VerifyCheckpoints(ctx, notes, key)
+	return s.Audit.VerifyCheckpoints(ctx, notes, keys...)
 }
 
 // NewAuditKey makes a key for signed notes: the private and the public one, in PEM.

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,12 +116,26 @@ func ParsePrivateKey(text []byte) (ed25519.PrivateKey, error) {
 	return nil, fmt.Errorf("the key is a %T, and an ed25519 key is needed", key)
 }
 
-// ParsePublicKey reads a public ed25519 key in PEM (PKIX).
-func ParsePublicKey(text []byte) (ed25519.PublicKey, error) {
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "PUBLIC KEY" {
-		return nil, errors.New("this is no public key in PEM; it is the .pub file beside the private key")
+// ParsePublicKeys reads public ed25519 keys in PEM (PKIX). There are several when the key was
+// replaced: in the order in which they were in use.
+func ParsePublicKeys(text []byte) ([]ed25519.PublicKey, error) {
+	var keys []ed25519.PublicKey
+	for len(keys) == 0 || len(bytes.TrimSpace(text)) > 0 {
+		block, rest := pem.Decode(text)
+		if block == nil || block.Type != "PUBLIC KEY" {
+			return nil, errors.New("this is no public key in PEM; it is the .pub file beside the private key")
+		}
+		key, err := publicKey(block)
+		if err != nil {
+			return nil, err
+		}
+		keys, text = append(keys, key), rest
 	}
+	return keys, nil
+}
+
+// publicKey is the key in a block.
+func publicKey(block *pem.Block) (ed25519.PublicKey, error) {
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("public key: %w", err)
@@ -312,10 +327,11 @@ type CheckpointReport struct {
 // should be. The time of the last note is therefore part of the report.
 
 // VerifyCheckpoints proves the chain against signed notes that were kept elsewhere: each must be
-// signed with the key that belongs to public, follow the one before, and name the hash that the
-// entry of its number has. Call Verify besides: a note proves the chain up to its number only if the
-// chain is whole. Its error is about reading.
-func (l *Log) VerifyCheckpoints(ctx context.Context, notes io.Reader, public ed25519.PublicKey) (CheckpointReport, error) {
+// signed with a key that belongs to one of public, follow the one before, and name the hash that the
+// entry of its number has. The keys are in the order in which they were in use: one that was replaced,
+// perhaps because somebody has it who should not, signs nothing after its successor did. Call Verify
+// besides: a note proves the chain up to its number only if the chain is whole. Its error is about reading.
+func (l *Log) VerifyCheckpoints(ctx context.Context, notes io.Reader, public ...ed25519.PublicKey) (CheckpointReport, error) {
 	var report CheckpointReport
 	var before []byte
 	var reached int64
@@ -329,8 +345,9 @@ func (l *Log) VerifyCheckpoints(ctx context.Context, notes io.Reader, public ed2
 			return report, fmt.Errorf("read checkpoints: %w", err)
 		}
 		text = bytes.TrimSuffix(text, []byte("\n"))
-		note, problem := checkNote(text, before, public, reached)
+		note, key, problem := checkNote(text, before, public, reached)
 		if problem == nil {
+			public = public[key:]
 			if problem, err = l.compareNote(ctx, note); err != nil {
 				return report, err
 			}
@@ -351,11 +368,10 @@ func (l *Log) VerifyCheckpoints(ctx context.Context, notes io.Reader, public ed2
 	return report, nil
 }
 
-// checkNote judges a line by itself and by the line before it.
-func checkNote(text, before []byte, public ed25519.PublicKey, reached int64) (Checkpoint, *Problem) {
-	var c Checkpoint
+// checkNote judges a line by itself and by the line before it, and says which key signed it.
+func checkNote(text, before []byte, public []ed25519.PublicKey, reached int64) (c Checkpoint, key int, _ *Problem) {
 	if err := json.Unmarshal(text, &c); err != nil {
-		return c, &Problem{Fault: Forged, Detail: "it is no checkpoint"}
+		return c, 0, &Problem{Fault: Forged, Detail: "it is no checkpoint"}
 	}
 	p := &Problem{Fault: Forged, Seq: c.Entries}
 	// The text must be what we would write, byte for byte: an unknown field, or a field twice, would
@@ -363,21 +379,22 @@ func checkNote(text, before []byte, public ed25519.PublicKey, reached int64) (Ch
 	// Base64 has several spellings of the same bytes as well (spare bits at the end, line ends).
 	signature, err := base64.StdEncoding.DecodeString(c.Signature)
 	spelled := base64.StdEncoding.EncodeToString(signature)
+	key = slices.IndexFunc(public, func(k ed25519.PublicKey) bool { return ed25519.Verify(k, c.signedText(), signature) })
 	previous := ""
 	if before != nil {
 		previous = lineHash(before)
 	}
 	switch {
-	case err != nil || spelled != c.Signature || !ed25519.Verify(public, c.signedText(), signature) || !bytes.Equal(c.text(), text):
+	case err != nil || spelled != c.Signature || key < 0 || !bytes.Equal(c.text(), text):
 		p.Detail = "it is not signed with this key"
 	case c.Previous != previous:
 		p.Detail = "it does not follow the line before it: lines were taken out, added or moved"
 	case c.Entries < reached:
 		p.Detail = fmt.Sprintf("the chain had %d entries before it and only %d then", reached, c.Entries)
 	default:
-		return c, nil
+		return c, key, nil
 	}
-	return c, p
+	return c, 0, p
 }
 
 // compareNote looks whether the chain has the entry that a note names.

@@ -25,15 +25,16 @@ import (
 type notary struct {
 	*fixture
 	*audit.Checkpoints
-	file   string
-	public ed25519.PublicKey
+	file    string
+	private ed25519.PrivateKey
+	public  ed25519.PublicKey
 }
 
 func newNotary(f *fixture) *notary {
 	f.Helper()
 	private, public := newKey(f.TB)
-	n := &notary{fixture: f, file: filepath.Join(f.TempDir(), "checkpoints.jsonl"), public: public}
-	n.Checkpoints = audit.NewCheckpoints(f.Log, n.file, time.Hour, func() (ed25519.PrivateKey, error) { return private, nil }, f.reg)
+	n := &notary{fixture: f, file: filepath.Join(f.TempDir(), "checkpoints.jsonl"), private: private, public: public}
+	n.Checkpoints = audit.NewCheckpoints(f.Log, n.file, time.Hour, func() (ed25519.PrivateKey, error) { return n.private, nil }, f.reg)
 	return n
 }
 
@@ -47,11 +48,11 @@ func newKey(tb testing.TB) (ed25519.PrivateKey, ed25519.PublicKey) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	public, err := audit.ParsePublicKey(publicPEM)
-	if err != nil {
-		tb.Fatal(err)
+	public, err := audit.ParsePublicKeys(publicPEM)
+	if err != nil || len(public) != 1 {
+		tb.Fatal(public, err)
 	}
-	return private, public
+	return private, public[0]
 }
 
 // note adds entries and writes a note about them.
@@ -104,6 +105,32 @@ func TestCheckpoints_ProveAWholeChain(t *testing.T) {
 		if f.metric("scim_bridge_audit_checkpoint_timestamp_seconds") == 0 {
 			t.Error("the metric does not say when the chain was covered")
 		}
+	})
+}
+
+// The key is replaced while notes are written: both public keys prove the file. The old one, which
+// may be why it was replaced, signs nothing any more.
+func TestCheckpoints_KeyIsReplaced(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		n := newNotary(f)
+		old, oldPublic := n.private, n.public
+		n.note(2)
+		n.private, n.public = newKey(t)
+		n.note(1)
+		check := func(text string, problems int, entries int64, keys ...ed25519.PublicKey) {
+			t.Helper()
+			report, err := n.VerifyCheckpoints(t.Context(), strings.NewReader(text), keys...)
+			if err != nil || len(report.Problems) != problems || report.Entries != entries {
+				t.Errorf("%d keys: %+v, %v; want %d problems and %d entries", len(keys), report, err, problems, entries)
+			}
+		}
+		check(n.text(), 0, 3, oldPublic, n.public)
+		check(n.text(), 1, 3, n.public)
+		check(n.text(), 1, 2, oldPublic)
+		check(n.text(), 1, 2, n.public, oldPublic)
+		n.private = old
+		n.note(1)
+		check(n.text(), 1, 3, oldPublic, n.public)
 	})
 }
 
@@ -284,14 +311,17 @@ func TestParseKeys_RefuseWhatIsNone(t *testing.T) {
 		if _, err := audit.ParsePrivateKey(text); err == nil {
 			t.Errorf("private key of %s: no error", name)
 		}
-		if _, err := audit.ParsePublicKey(text); err == nil {
+		if _, err := audit.ParsePublicKeys(text); err == nil {
 			t.Errorf("public key of %s: no error", name)
+		}
+		if _, err := audit.ParsePublicKeys(append(bytes.Clone(public), text...)); err == nil && text != nil {
+			t.Errorf("public key, then %s: no error", name)
 		}
 	}
 	if _, err := audit.ParsePrivateKey(public); err == nil {
 		t.Error("a public key is taken for a private one")
 	}
-	if _, err := audit.ParsePublicKey(private); err == nil {
+	if _, err := audit.ParsePublicKeys(private); err == nil {
 		t.Error("a private key is taken for a public one")
 	}
 }
