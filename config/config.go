@@ -125,7 +125,7 @@ type Database struct {
 	// After Load an SQLite path is absolute.
 	URL string `yaml:"url"`
 	// PasswordFile and PasswordEnv name the place of PostgreSQL's password; at
-	// most one is set. ConnString puts it into the URL.
+	// most one is set. It is read for each new connection.
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"`
 

@@ -128,24 +128,6 @@ func (d *Database) validatePassword(r *report) {
 	}
 }
 
-// ConnString is the URL to open, with the password read from its place just
-// now. An error says that the place cannot be read.
-func (d *Database) ConnString() (string, error) {
-	if d.Password.IsZero() {
-		return d.URL, nil
-	}
-	password, err := d.Password.Read()
-	if err != nil {
-		return "", fmt.Errorf("database password: %w", err)
-	}
-	u, err := url.Parse(d.URL)
-	if err != nil {
-		return "", fmt.Errorf("database url: not a URL")
-	}
-	u.User = url.UserPassword(u.User.Username(), password)
-	return u.String(), nil
-}
-
 // validateSources wants at least one, each with its own name.
 func (c *Config) validateSources(r *report) {
 	if len(c.Sources) == 0 {

@@ -122,12 +122,13 @@ func (s *Services) Close() { s.cleanup.run(s.log) }
 
 // openDatabase opens the store of the configuration.
 func (s *Services) openDatabase(ctx context.Context, opt Options) error {
-	dsn, err := s.Config.Database.ConnString()
-	if err != nil {
-		return err
+	var password func() (string, error)
+	if place := s.Config.Database.Password; !place.IsZero() {
+		password = place.Read
 	}
-	s.DB, err = database.Open(ctx, dsn, database.Options{
-		ReadOnly: opt.ReadOnly, Logger: opt.Logger.Named("database"), Registerer: s.Registry,
+	var err error
+	s.DB, err = database.Open(ctx, s.Config.Database.URL, database.Options{
+		ReadOnly: opt.ReadOnly, Password: password, Logger: opt.Logger.Named("database"), Registerer: s.Registry,
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,8 @@ import (
 type Options struct {
 	// ReadOnly opens for commands that only look: nothing is migrated and InTx refuses.
 	ReadOnly bool
+	// Password is read for each new connection to PostgreSQL; nil when the address says all.
+	Password func() (string, error)
 	// MaxConns limits the connections: on SQLite the readers (default: twice the processors, at
 	// least 4), on PostgreSQL all of them (default: 16).
 	MaxConns int

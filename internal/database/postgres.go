@@ -2,6 +2,8 @@ package database
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -20,7 +23,15 @@ import (
 const (
 	defaultConns = 16
 	maxAttempts  = 10 // of a transaction that PostgreSQL asks to repeat
+
+	// How long a new connection whose password was refused waits for another one, and how often
+	// it looks.
+	passwordPatience = 5 * time.Second
+	passwordPause    = 100 * time.Millisecond
 )
+
+// wrongPassword is the code (SQLSTATE invalid_password) of a refused password.
+const wrongPassword = "28P01"
 
 // openPostgres connects to a server.
 func (db *DB) openPostgres(ctx context.Context, dsn string, opt Options) error {
@@ -29,7 +40,7 @@ func (db *DB) openPostgres(ctx context.Context, dsn string, opt Options) error {
 		return errors.New("not a valid PostgreSQL URL")
 	}
 	db.dialect = postgresDialect{}
-	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(durable))
+	pool := sql.OpenDB(newConnector(*config, opt.Password))
 	db.pool = pool
 	size := opt.MaxConns
 	if size == 0 {
@@ -41,6 +52,49 @@ func (db *DB) openPostgres(ctx context.Context, dsn string, opt Options) error {
 		return checkVersion(ctx, pool, db.dialect)
 	}
 	return db.migrate(ctx, pool)
+}
+
+// A role has one password, and it changes in two places, one after the other: in the server and in
+// our file. Open connections go on, and new ones need the one that holds now. So it is read for each
+// connection; and one that is refused waits a moment, because the other half of the change may be on
+// its way: a request is late then, and not lost.
+
+// connector opens connections with the password of the moment.
+type connector struct {
+	driver.Connector
+	patient bool // whether the password may become another one
+}
+
+// newConnector returns the connector of config; password is nil when the URL says all.
+func newConnector(config pgx.ConnConfig, password func() (string, error)) *connector {
+	options := []stdlib.OptionOpenDB{stdlib.OptionAfterConnect(durable)}
+	if password != nil {
+		options = append(options, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) (err error) {
+			if c.Password, err = password(); err != nil {
+				return fmt.Errorf("database password: %w", err)
+			}
+			return nil
+		}))
+	}
+	return &connector{stdlib.GetConnector(config, options...), password != nil}
+}
+
+// Connect implements driver.Connector.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	for until := time.Now().Add(passwordPatience); ; {
+		conn, err := c.Connector.Connect(ctx)
+		refused, ok := errors.AsType[*pgconn.PgError](err)
+		if !c.patient || !ok || refused.Code != wrongPassword || time.Now().After(until) {
+			return conn, err
+		}
+		pause := time.NewTimer(passwordPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, err
+		}
+	}
 }
 
 // durable makes sure of what InTx promises, whatever the server's defaults are: a commit is

@@ -56,10 +56,12 @@ func binaries() (string, error) {
 }
 
 // script installs and starts a server: $1 is its directory, $2 that of the binaries. The locale is
-// one whose order is not that of the bytes, to show where COLLATE "C" is missing.
+// one whose order is not that of the bytes, to show where COLLATE "C" is missing. A role called
+// guarded needs a password.
 const script = `
 "$2/initdb" -D "$1/data" -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US >"$1/initdb.log" 2>&1 ||
 { rm -rf "$1/data"; "$2/initdb" -D "$1/data" -U postgres -A trust --no-sync -E UTF8 --locale=C >"$1/initdb.log" 2>&1; } || exit 1
+printf 'local all guarded scram-sha-256\nlocal all all trust\n' >"$1/data/pg_hba.conf"
 "$2/postgres" -D "$1/data" -k "$1" -c listen_addresses= -c fsync="${3:-off}" -c full_page_writes=off \
 	-c max_connections=200 -c shared_buffers=64MB -c autovacuum=off >"$1/server.log" 2>&1`
 
