@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/matomo/matomotest"
@@ -101,6 +102,7 @@ func TestMetricsPage(t *testing.T) {
 	if err := overTLS.DB.Backup(t.Context(), filepath.Join(t.TempDir(), "b.db")); err != nil {
 		t.Fatal(err)
 	}
+	audit.NewCheckpoints(overTLS.Audit, "", time.Hour, nil, overTLS.Registry) // where checkpoints are configured
 	for name, f := range families(t, overTLS) {
 		if later[name] == nil {
 			later[name] = f
