@@ -14,8 +14,8 @@ import (
 var fenced = regexp.MustCompile("(?m)^( *)```yaml\n((?s:.*?))^ *```$")
 
 // Every piece of configuration on a page is read without a complaint: whole, or with the keys
-// of the smallest configuration that it leaves out. One that is indented by four is part of a
-// target.
+// of the smallest configuration that it leaves out. One that is indented by two is part of
+// listen, by four of a target.
 func TestDocs_Snippets(t *testing.T) {
 	pages := []string{"../README.md"}
 	for _, pattern := range []string{"../docs/*.md", "../docs/runbooks/*.md"} {
@@ -51,8 +51,11 @@ func TestDocs_Snippets(t *testing.T) {
 func completed(t *testing.T, text string) string {
 	t.Helper()
 	target, mapping, _ := strings.Cut(minimal, "mapping:")
-	if strings.HasPrefix(text, "\n    ") {
+	switch {
+	case strings.HasPrefix(text, "\n    "):
 		text = target + text
+	case strings.HasPrefix(text, "\n  "):
+		text = "listen:" + text
 	}
 	var keys map[string]any
 	if err := yaml.Unmarshal([]byte(text), &keys); err != nil {
