@@ -115,7 +115,7 @@ func (r *Round) owns(c *Case) bool {
 	}
 	if c.Binding.Login == "" {
 		c.conclude(bindings.Conflict, ReasonLoginExists, fmt.Sprintf(
-			"Matomo already has an account %q that is not managed here; it is taken over only by the adopt command", c.Account.Login))
+			"Matomo already has an account %q that is not managed here: it stays as it is, also when the person leaves; deleted in Matomo, it is made anew", c.Account.Login))
 		return false
 	}
 	if c.Binding.CreatedByUs || c.Binding.Adopted {

@@ -19,8 +19,7 @@ func (r *Round) Triage(c *Case) {
 		r.trip(ReasonIncomplete)
 	case !c.Person.Active:
 		if c.Work = leaverWork(c.Binding, r.Now); c.Work == WorkNone {
-			c.conclude(bindings.Gone, "", "no account of ours")
-			c.Verified = true // no account, no access
+			c.concludeStranger()
 		}
 	case r.nothingToGive(c):
 		r.concludeUnmapped(c)
@@ -28,6 +27,17 @@ func (r *Round) Triage(c *Case) {
 		c.Work = WorkPerson
 		r.identify(c)
 	}
+}
+
+// concludeStranger ends a leaver who has no account of ours. That somebody else's account has
+// their login goes on being said: it is not touched (I2), and what it opens stays open.
+func (c *Case) concludeStranger() {
+	c.conclude(bindings.Gone, "", "no account of ours")
+	if c.Binding.Reason == ReasonLoginExists {
+		c.conclude(bindings.Gone, ReasonLoginExists,
+			"the account that Matomo has under this login is not managed here and keeps what it has: take it away in Matomo")
+	}
+	c.Verified = true // no access that we gave
 }
 
 // nothingToGive reports whether an active person has no account of ours and
