@@ -55,7 +55,7 @@ func TestDocs_Queries(t *testing.T) {
 				}
 			}
 			if l := labelled.FindStringSubmatch(query); l != nil {
-				for _, label := range strings.Split(l[2], ",") {
+				for label := range strings.SplitSeq(l[2], ",") {
 					if !slices.Contains(labels[l[1]], label) {
 						t.Errorf("%s: %s has no label %s", name, l[1], label)
 					}
