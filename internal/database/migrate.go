@@ -76,11 +76,6 @@ func migrate(ctx context.Context, pool *sql.DB, d Dialect) (from, to int64, err 
 		return from, to, nil
 	}
 	if _, err := p.Up(ctx); err != nil {
-		// SQLite has no session lock: another process may have migrated while this one waited
-		// for the file, and then there is nothing left to do.
-		if now, verr := p.GetDBVersion(ctx); verr == nil && now == to {
-			return to, to, nil
-		}
 		return from, to, fmt.Errorf("migrate: %w", err)
 	}
 	return from, to, nil

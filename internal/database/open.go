@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -94,9 +95,25 @@ func Open(ctx context.Context, address string, opt Options) (*DB, error) {
 	return db, nil
 }
 
-// migrate brings the schema up to date and says so.
+// migratePatience is how long a store that several processes open for the first time at once may
+// take to come to rest.
+const migratePatience = 10 * time.Second
+
+// migrate brings the schema up to date and says so. On PostgreSQL one session does and the others
+// wait. SQLite has no such lock: whoever is second fails somewhere, at a table that is there by now or
+// at a file that is being switched to WAL, which waits for nobody; nothing of it stays, so it looks again.
 func (db *DB) migrate(ctx context.Context, pool *sql.DB) error {
 	from, to, err := migrate(ctx, pool, db.dialect)
+	for until := time.Now().Add(migratePatience); raced(err) && time.Now().Before(until); {
+		pause := time.NewTimer(50 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+		from, to, err = migrate(ctx, pool, db.dialect)
+	}
 	if err == nil && from != to {
 		db.log.Info("database migrated", zap.Int64("from", from), zap.Int64("to", to))
 	}

@@ -11,7 +11,8 @@ import (
 	"runtime"
 	"strings"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // SQLite has two pools on one file: the writer's only connection, and readers that cannot write. A
@@ -75,6 +76,13 @@ func (db *DB) openSQLite(ctx context.Context, path string, opt Options) error {
 		return errors.Join(err, pool.Close())
 	}
 	return db.openReaders(ctx, opt)
+}
+
+// raced reports whether err is what the second of two processes meets when both make the tables:
+// a file that is busy, or a statement about a table that is there by now. Damage is another matter.
+func raced(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_ERROR)
 }
 
 // openReaders opens the pool that only reads.
