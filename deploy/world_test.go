@@ -49,12 +49,9 @@ group[Admins] = "superuser"
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{
-		t: t, dir: t.TempDir(), groups: map[string]string{}, client: &http.Client{Timeout: 20 * time.Second},
-		sim: app.NewSimulator(app.SimulatorOptions{Plugin: true, ForgetCalls: true}), began: time.Now(),
-	}
-	srv := httptest.NewServer(w.sim)
-	t.Cleanup(srv.Close)
+	w := emptyWorld(t)
+	sim, url := w.matomo()
+	w.sim = sim
 	w.write("rules.ini", worldRules)
 	w.write("token", w.sim.Token())
 	w.write("password", w.sim.Password())
@@ -65,34 +62,107 @@ targets:
 mapping: {files: [rules.ini]}
 guards: {max_superusers: 1}
 reconcile: {settle: 0s}
-`, srv.URL+"/"))
+`, url))
+	w.secret = w.credential("okta", "okta")
+	w.exec(`UPDATE credentials SET expires_at = $1`, database.Micros(time.Now().AddDate(0, 6, 0)))
+	w.serve()
+	w.startPrometheus(func(rules string) string {
+		return strings.Replace(rules, "scim_bridge_leavers_unverified > 0) > 300", "scim_bridge_leavers_unverified > 0) > 2", 1)
+	})
+	return w
+}
+
+// emptyWorld is a folder in which nothing runs yet; what is served from it ends with the test.
+func emptyWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), groups: map[string]string{}, client: &http.Client{Timeout: time.Minute}, began: time.Now()}
+	t.Cleanup(w.stop)
+	return w
+}
+
+// matomo starts a stand-in Matomo and returns its URL too.
+func (w *world) matomo() (sim *app.Simulator, url string) {
+	w.t.Helper()
+	sim = app.NewSimulator(app.SimulatorOptions{Plugin: true, ForgetCalls: true})
+	srv := httptest.NewServer(sim)
+	w.t.Cleanup(srv.Close)
+	return sim, srv.URL + "/"
+}
+
+// options are those of everything that is opened here.
+func (w *world) options() app.Options { return app.Options{Logger: zap.NewNop(), Version: "test"} }
+
+// config is the configuration as it is on disk.
+func (w *world) config() *config.Config {
+	w.t.Helper()
 	cfg, err := config.Load(filepath.Join(w.dir, "bridge.yaml"), os.Getenv)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	opt := app.Options{Logger: zap.NewNop(), Version: "test"}
-	s, err := app.Open(t.Context(), cfg, opt)
+	return cfg
+}
+
+// beside opens the bridge's rooms as a command does, whether it runs or not.
+func (w *world) beside(fn func(s *app.Services) error) {
+	w.t.Helper()
+	s, err := app.Open(w.t.Context(), w.config(), w.options())
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	w.secret, err = s.Directory.CreateCredential(t.Context(), "okta", "okta")
-	if err == nil {
-		err = s.DB.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
-			_, err := tx.Exec(ctx, `UPDATE credentials SET expires_at = $1`, database.Micros(time.Now().AddDate(0, 6, 0)))
+	defer s.Close()
+	if err := fn(s); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// credential makes a credential and returns its secret.
+func (w *world) credential(name, source string) (secret string) {
+	w.t.Helper()
+	w.beside(func(s *app.Services) (err error) {
+		secret, err = s.Directory.CreateCredential(w.t.Context(), name, source)
+		return err
+	})
+	return secret
+}
+
+// exec runs a statement on the database, past the bridge.
+func (w *world) exec(query string, args ...any) {
+	w.t.Helper()
+	w.beside(func(s *app.Services) error {
+		return s.DB.InTx(w.t.Context(), func(ctx context.Context, tx *database.Tx) error {
+			_, err := tx.Exec(ctx, query, args...)
 			return err
 		})
+	})
+}
+
+// serve runs the bridge until stop.
+func (w *world) serve() {
+	w.t.Helper()
+	var err error
+	if w.app, err = app.New(w.t.Context(), w.config(), w.options()); err != nil {
+		w.t.Fatal(err)
 	}
-	s.Close()
-	if err != nil {
-		t.Fatal(err)
+	w.app.Start(w.t.Context())
+	w.announce()
+}
+
+// stop ends the bridge, if it runs.
+func (w *world) stop() {
+	if w.app != nil {
+		w.app.Stop(context.Background())
+		w.app = nil
 	}
-	if w.app, err = app.New(t.Context(), cfg, opt); err != nil {
-		t.Fatal(err)
+}
+
+// announce tells Prometheus where the bridge is now; it has another port after each start.
+func (w *world) announce() {
+	w.t.Helper()
+	w.write("targets.new", fmt.Sprintf(`[{"targets": [%q]}]`, w.app.MetricsAddr()))
+	// Renamed, so that nobody reads half of it.
+	if err := os.Rename(filepath.Join(w.dir, "targets.new"), filepath.Join(w.dir, "targets.json")); err != nil {
+		w.t.Fatal(err)
 	}
-	w.app.Start(t.Context())
-	t.Cleanup(func() { w.app.Stop(context.Background()) })
-	w.startPrometheus()
-	return w
 }
 
 func (w *world) write(name, text string) {
@@ -102,21 +172,21 @@ func (w *world) write(name, text string) {
 	}
 }
 
-// startPrometheus runs the real program until the end of the test. Waiting times of alerts
-// are left out, because a test has no minutes to wait; promtool tries those.
-func (w *world) startPrometheus() {
+// startPrometheus runs the real program until the end of the test, with the rules as hurry
+// makes them. Waiting times of alerts are left out, because a test has no minutes to wait;
+// promtool tries those.
+func (w *world) startPrometheus(hurry func(rules string) string) {
 	w.t.Helper()
 	program := program(w.t, "prometheus")
 	rules, err := os.ReadFile("prometheus/rules.yaml")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	text := regexp.MustCompile(`(?m)^ +for: .*\n`).ReplaceAllString(string(rules), "")
-	w.write("rules.yaml", strings.Replace(text, "scim_bridge_leavers_unverified > 0) > 300", "scim_bridge_leavers_unverified > 0) > 2", 1))
-	w.write("prometheus.yml", fmt.Sprintf(`global: {scrape_interval: 1s, evaluation_interval: 1s}
+	w.write("rules.yaml", hurry(regexp.MustCompile(`(?m)^ +for: .*\n`).ReplaceAllString(string(rules), "")))
+	w.write("prometheus.yml", `global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [rules.yaml]
-scrape_configs: [{job_name: scim-bridge, static_configs: [{targets: [%q]}]}]
-`, w.app.MetricsAddr()))
+scrape_configs: [{job_name: scim-bridge, file_sd_configs: [{files: [targets.json], refresh_interval: 1s}]}]
+`)
 	// Another program may take the port in between; then this fails and says so.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -145,7 +215,7 @@ scrape_configs: [{job_name: scim-bridge, static_configs: [{targets: [%q]}]}]
 // await waits for something that happens by itself.
 func (w *world) await(what string, done func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		if done() {
 			return
 		}
@@ -238,7 +308,7 @@ func (w *world) do(secret, method, path string, body any) (map[string]any, int) 
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(w.t.Context(), method, "http://"+w.app.SCIMAddr()+"/scim/v2"+path, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.app.SCIMURL()+path, bytes.NewReader(data))
 	if err != nil {
 		w.t.Fatal(err)
 	}
