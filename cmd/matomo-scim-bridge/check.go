@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -49,8 +50,10 @@ type checklist struct {
 	failed int
 }
 
-// add prints one line of the list, with advice below it.
+// add prints one line of the list, with advice below it. Texts of drivers may have several
+// lines.
 func (l *checklist) add(level app.Level, name, text, advice string) {
+	text = strings.Join(strings.Fields(text), " ")
 	mark := map[app.Level]string{
 		app.LevelOK: l.Green("ok  "), app.LevelHint: l.Cyan("hint"), app.LevelWarn: l.Yellow("warn"), app.LevelFail: l.Red("FAIL"),
 	}[level]
@@ -110,7 +113,7 @@ func (c *cli) checkDatabase(ctx context.Context, l *checklist) {
 	})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		l.add(app.LevelHint, "database", "does not exist yet; it is made by the first credential or by serve", "matomo-scim-bridge credential create NAME")
+		l.add(app.LevelHint, "database", "there is none yet; the first credential, or serve, makes it", "matomo-scim-bridge credential create NAME")
 	case err != nil:
 		l.add(app.LevelFail, "database", err.Error(), "")
 	}

@@ -48,6 +48,8 @@ type Dialect interface {
 	retryable(err error) bool
 	// fault says whether err is the engine's own trouble, rather than a constraint that did its work.
 	fault(err error) bool
+	// noTable says whether err is about a table that is not there.
+	noTable(err error) bool
 }
 
 // sqliteDialect is SQLite as modernc.org/sqlite has it.
@@ -136,6 +138,12 @@ func (sqliteDialect) fault(err error) bool {
 	return ok && e.Code()&0xff != sqlite3.SQLITE_CONSTRAINT
 }
 
+// noTable reads the text: SQLite has one code for all errors in a statement.
+func (sqliteDialect) noTable(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && strings.Contains(e.Error(), "no such table")
+}
+
 // postgresDialect is PostgreSQL 15 or newer.
 type postgresDialect struct{}
 
@@ -189,6 +197,7 @@ const (
 	pgSerializationFailure = "40001"
 	pgDeadlockDetected     = "40P01"
 	pgIntegrityClass       = "23"
+	pgUndefinedTable       = "42P01"
 )
 
 // IsUnique reports the name of the index, which the migrations chose to match.
@@ -213,4 +222,10 @@ func (postgresDialect) fault(err error) bool {
 	}
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	return connecting || pgconn.Timeout(err) || pgconn.SafeToRetry(err)
+}
+
+// noTable reads the code.
+func (postgresDialect) noTable(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == pgUndefinedTable
 }

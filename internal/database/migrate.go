@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // A migration is never edited after a release. Old and new replicas share one schema during a
@@ -81,16 +78,19 @@ func migrate(ctx context.Context, pool *sql.DB, d Dialect) (from, to int64, err 
 	return from, to, nil
 }
 
-// isNoTable reports whether err is the engine's answer that there is no such table.
-func isNoTable(err error) bool {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() == sqlite3.SQLITE_ERROR
-	}
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.Code == "42P01" // undefined_table
+// emptyError is the answer for a store in which nothing has been kept yet: no fault, like a file
+// that is not there.
+type emptyError struct{}
+
+// Error says what makes the tables.
+func (emptyError) Error() string {
+	return "nothing is in it yet: the first credential, or serve, makes its tables"
 }
 
-// checkVersion compares versions without writing.
+// Is lets callers treat it as what they know.
+func (emptyError) Is(target error) bool { return target == fs.ErrNotExist || target == ErrOlderSchema }
+
+// checkVersion compares versions without writing. A store without any is fs.ErrNotExist.
 func checkVersion(ctx context.Context, pool *sql.DB, d Dialect) error {
 	p, err := newProvider(pool, d)
 	if err != nil {
@@ -98,11 +98,15 @@ func checkVersion(ctx context.Context, pool *sql.DB, d Dialect) error {
 	}
 	sources := p.ListSources()
 	want := sources[len(sources)-1].Version
+	// Whoever cannot be reached is not old.
+	if err := pool.PingContext(ctx); err != nil {
+		return fmt.Errorf("it does not answer: %w", err)
+	}
 	var have int64
 	err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable+" WHERE is_applied").Scan(&have)
 	switch {
-	case err != nil && isNoTable(err):
-		return fmt.Errorf("%w (%w)", ErrOlderSchema, err)
+	case err != nil && d.noTable(err):
+		return emptyError{}
 	case err != nil: // nobody is there, or this user may not
 		return fmt.Errorf("read schema version: %w", err)
 	case have > want:

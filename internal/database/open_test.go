@@ -3,6 +3,7 @@ package database_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,11 +86,32 @@ func TestOpen_ReadOnlyNeedsAMigratedStore(t *testing.T) {
 			if _, err := database.Open(t.Context(), address, database.Options{ReadOnly: true}); !errors.Is(err, database.ErrOlderSchema) {
 				t.Errorf("err = %v", err)
 			}
-			if e.Name == "sqlite" {
-				return
+		})
+	}
+}
+
+// A store in which nothing was kept yet is not old, and one that does not answer is neither:
+// each needs something else of whoever reads the message.
+func TestOpen_ReadOnlyTellsEmptyFromAway(t *testing.T) {
+	for _, e := range databasetest.Engines() {
+		t.Run(e.Name, func(t *testing.T) {
+			empty, away := "sqlite:"+filepath.Join(t.TempDir(), "empty.db"), "sqlite:"+filepath.Join(t.TempDir(), "noise.db")
+			if e.Name == "postgres" {
+				empty, away = e.Empty(t), "postgres://bridge@127.0.0.1:1/bridge"
+			} else {
+				for address, text := range map[string]string{empty: "", away: strings.Repeat("noise", 100)} {
+					if err := os.WriteFile(strings.TrimPrefix(address, "sqlite:"), []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
-			if _, err := database.Open(t.Context(), e.Empty(t), database.Options{ReadOnly: true}); !errors.Is(err, database.ErrOlderSchema) {
+			_, err := database.Open(t.Context(), empty, database.Options{ReadOnly: true})
+			if !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, database.ErrOlderSchema) || !strings.Contains(err.Error(), "nothing is in it yet") {
 				t.Errorf("empty: err = %v", err)
+			}
+			_, err = database.Open(t.Context(), away, database.Options{ReadOnly: true})
+			if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, database.ErrOlderSchema) {
+				t.Errorf("away: err = %v", err)
 			}
 		})
 	}
