@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/door"
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
 	"github.com/matomo-scim/bridge/internal/app"
 )
 
@@ -126,10 +127,28 @@ func (p *view) target(x app.Explanation) {
 		state += ": " + x.Binding.Detail
 	}
 	p.Field("state", state)
-	p.steps(x.Plan, x.Withheld, x.Settles)
+	p.waiting(x.Binding)
+	if x.ReadError != nil && len(x.Plan.Steps) == 0 {
+		p.Field("plan", p.Yellow("not known: it needs what Matomo holds now"))
+	} else {
+		p.steps(x.Plan, x.Withheld, x.Settles)
+	}
 	if x.Detail != "" && x.Detail != x.Binding.Detail {
 		p.Field("now", x.Detail)
 	}
+}
+
+// waiting prints what was accepted and is not done: the state above is of the last pass that
+// ended.
+func (p *view) waiting(b app.Binding) {
+	if b.DueAt == nil || b.Event == "" {
+		return
+	}
+	text := fmt.Sprintf("%s since %s", b.Event, b.AcceptedAt.UTC().Format(time.RFC3339))
+	if b.Attempts > 0 {
+		text += fmt.Sprintf(", tried %s", terminal.Plural(b.Attempts, "time"))
+	}
+	p.Field("waiting", p.Yellow(text))
 }
 
 // decision prints what the rules give, and why.

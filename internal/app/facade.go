@@ -99,6 +99,7 @@ const (
 
 // States of bindings that commands wait for, or explain.
 const (
+	Pending   = bindings.Pending
 	Converged = bindings.Converged
 	Done      = bindings.Done
 	Gone      = bindings.Gone

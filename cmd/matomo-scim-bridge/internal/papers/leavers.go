@@ -21,7 +21,7 @@ func Leavers(out, notes io.Writer, found []app.Leaver) error {
 		if login == "" {
 			login = clean(orNone(l.Person))
 		}
-		state := string(l.State)
+		state := standing(l)
 		if l.Reason != "" {
 			state += " (" + l.Reason + ")"
 		}
@@ -34,6 +34,15 @@ func Leavers(out, notes io.Writer, found []app.Leaver) error {
 		_, _ = fmt.Fprintln(notes, "nobody has left")
 	}
 	return nil
+}
+
+// standing is how far a leaver is. A state from before the leave says nothing about it: nobody has
+// come to them yet, because Matomo is away.
+func standing(l app.Leaver) string {
+	if l.RevokedAt == nil && (l.State == app.Converged || l.State == app.Pending) {
+		return "due, was " + string(l.State)
+	}
+	return string(l.State)
 }
 
 // Inert is the word that needs explaining: such a token still says who its owner was, and opens nothing. It
@@ -59,7 +68,7 @@ func Dossier(p *terminal.Printer, file app.Dossier) error {
 	p.Line("%s  %s", p.Bold(clean(file.Login)), p.Dim(file.Target))
 	if l := file.Leaver; l != nil {
 		p.Field("left", terminal.Day(l.LeftAt))
-		state := string(l.State)
+		state := standing(*l)
 		if l.Detail != "" {
 			state += ": " + l.Detail
 		}

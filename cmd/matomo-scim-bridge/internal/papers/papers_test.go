@@ -157,6 +157,7 @@ func TestLeavers(t *testing.T) {
 		{Person: "bob@example.org", Target: "main", State: app.Gone, LeftAt: &at, Tokens: app.TokensDead},
 		{Login: "eve", Target: "eu", State: "leaving", Reason: "not_revoked", LeftAt: &at, Tokens: app.TokensLive},
 		{Login: "max", Target: "eu", State: "done", LeftAt: &at, RevokedAt: &at, Tokens: app.TokensInert},
+		{Login: "tom", Target: "eu", State: app.Converged, LeftAt: &at, Tokens: "unknown"},
 		{Login: "zoe", Target: "eu", State: "leaving", LeftAt: &at, Tokens: "unknown"},
 	})
 	if err != nil || notes.Len() != 0 {
@@ -168,6 +169,7 @@ func TestLeavers(t *testing.T) {
 		"bob@example.org  main    2026-11-29 20:15  gone                   gone              dead",
 		"eve              eu      2026-11-29 20:15  leaving (not_revoked)  not planned yet   LIVE",
 		"max              eu      2026-11-29 20:15  done                   never             inert: they see nothing, and die with the account",
+		"tom              eu      2026-11-29 20:15  due, was converged     not planned yet   not looked at yet",
 		"zoe              eu      2026-11-29 20:15  leaving                not planned yet   not looked at yet",
 	)
 	if err := Leavers(&out, &notes, nil); err != nil || notes.String() != "nobody has left\n" {
