@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,13 +65,15 @@ func (c *cli) plan(ctx context.Context, s *app.Services) error {
 }
 
 // printDifferences prints what differs on every target and returns how many
-// people that concerns.
+// people that concerns. A Matomo that does not answer costs its part and not the others'.
 func (c *cli) printDifferences(ctx context.Context, s *app.Services, p *view) (int, error) {
 	total := 0
+	var failed []error
 	for _, name := range s.Engine.Targets() {
 		found, err := s.Engine.Compare(ctx, name)
 		if err != nil {
-			return 0, fmt.Errorf("target %s: %w", name, err)
+			failed = append(failed, fmt.Errorf("target %s: %w", name, err))
+			continue
 		}
 		for _, d := range found.Differences {
 			p.difference(d)
@@ -81,7 +84,7 @@ func (c *cli) printDifferences(ctx context.Context, s *app.Services, p *view) (i
 		}
 		total += len(found.Differences)
 	}
-	return total, p.Err()
+	return total, errors.Join(append(failed, p.Err())...)
 }
 
 // changes is the last word of a plan.
