@@ -49,6 +49,8 @@ type (
 	AuditFilter = audit.Filter
 	// HealthPage is what /health answers.
 	HealthPage = monitor.Page
+	// HealthComponent is one part of it.
+	HealthComponent = monitor.Component
 	// AuditFormat is how an export of the audit trail is written.
 	AuditFormat = audit.Format
 	// CheckpointReport is what a check against signed notes found.
@@ -123,6 +125,7 @@ const (
 	StateOK       = monitor.StateOK
 	StateDegraded = monitor.StateDegraded
 	StateDown     = monitor.StateDown
+	StateStale    = monitor.StateStale
 )
 
 // The versions that the stand-in answers as.

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +25,8 @@ import (
 //   - It asks the service and opens nothing itself: a service that hangs must not look well
 //     because its database does.
 //   - Exit code 1 means down, silent or not there; degraded is for people to look at, and not
-//     for an engine to restart.
+//     for an engine to restart. Neither is a Matomo that is away: it would not come back by that,
+//     and what providers send meanwhile would be refused.
 
 // healthTimeout is how long the service may take to answer.
 const healthTimeout = 3 * time.Second
@@ -36,13 +39,16 @@ func (c *Care) healthCommand() *cobra.Command {
 		Short: "Show how the parts of the running bridge are",
 		Long: `Ask the bridge that runs with this configuration on this host how its parts are, and
 what to do about those that are not well. Exit code 1 when a part is down or silent,
-or when no bridge answers.`,
+or when no bridge answers.
+
+With --quiet it is a container's health check: only the bridge's own parts count, because
+a restart brings no Matomo back.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.health(cmd.Context(), quiet)
 		},
 	}
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not print the parts; the exit code says it")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not print the parts, and leave Matomo out; the exit code says it")
 	return cmd
 }
 
@@ -56,12 +62,15 @@ func (c *Care) health(ctx context.Context, quiet bool) error {
 	if err != nil {
 		return fmt.Errorf("no bridge answers at %s, which listen.metrics names: %w", cfg.Listen.Metrics, err)
 	}
-	if !quiet {
-		if err := c.printHealth(page); err != nil {
-			return err
-		}
+	down := page.Status == app.StateDown
+	if quiet {
+		down = slices.ContainsFunc(page.Components, func(part app.HealthComponent) bool {
+			return (part.State == app.StateDown || part.State == app.StateStale) && !strings.HasPrefix(part.Name, "matomo/")
+		})
+	} else if err := c.printHealth(page); err != nil {
+		return err
 	}
-	if page.Status == app.StateDown {
+	if down {
 		return c.Exit(Down)
 	}
 	return nil
@@ -113,7 +122,7 @@ func (c *Care) printHealth(page *app.HealthPage) error {
 		case app.StateDegraded:
 			mark = p.Yellow(fmt.Sprintf("%-8s", part.State))
 		}
-		p.Line("%s  %-28s since %s  %s", mark, part.Name, part.Since.UTC().Format(time.DateTime), part.Detail)
+		p.Line("%s  %s", mark, strings.TrimSpace(fmt.Sprintf("%-28s since %s  %s", part.Name, part.Since.UTC().Format(time.DateTime), part.Detail)))
 		if part.Action != "" {
 			p.Line("          %-28s %s", "", p.Dim("-> "+part.Action))
 		}
