@@ -41,29 +41,44 @@ func (c *Client) ReviewTokens(ctx context.Context, setting Strategy) (TokenWay, 
 	if err := c.reader.Fresh(ctx); err != nil {
 		return TokenWay{}, err
 	}
-	version, canRevoke := c.reader.Facts()
-	all := plan.TokenWays(setting, version, canRevoke, c.opt.TokenDB != nil)
+	all, canRevoke := c.tokenWays(setting)
 	if err := c.retryWays(ctx, canRevoke); err != nil {
 		return TokenWay{}, err
 	}
-	var out TokenWay
+	var store *StoreReport
 	var down error // passes by itself, so it is not out of use, and is told all the same
 	if slices.Contains(all, Database) {
 		report, err := c.opt.TokenDB.Check(ctx)
 		if err == nil {
 			c.ways.Forgive(Database)
-			out.Store = &report
+			store = &report
 		} else {
 			c.ways.Note(Database, ways.Ends, err)
 			down = err
 		}
 	}
-	out.Strategy, out.Fallback = c.ways.Choose(all)
-	if out.Broken = c.ways.Broken(); down != nil {
+	out := c.TokensNow(setting)
+	if out.Store = store; down != nil {
 		out.Broken[Database] = down
 	}
-	out.Changed = c.ways.Use(out.Strategy)
 	return out, nil
+}
+
+// TokensNow tells which token strategies work as far as reads and plans have shown. It asks nobody,
+// gives no strategy another chance, and leaves out what only a look can tell: Store, and a
+// database that is down for a while.
+func (c *Client) TokensNow(setting Strategy) TokenWay {
+	all, _ := c.tokenWays(setting)
+	out := TokenWay{Broken: c.ways.Broken()}
+	out.Strategy, out.Fallback = c.ways.Choose(all)
+	out.Changed = c.ways.Use(out.Strategy)
+	return out
+}
+
+// tokenWays are the strategies that are there, best first, and whether the plugin is.
+func (c *Client) tokenWays(setting Strategy) (all []Strategy, canRevoke bool) {
+	version, canRevoke := c.reader.Facts()
+	return plan.TokenWays(setting, version, canRevoke, c.opt.TokenDB != nil), canRevoke
 }
 
 // retryWays gives strategies of the API that are out of use another chance: the

@@ -97,7 +97,7 @@ func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 	}
 	failure := vitals.ErrNotAsked
 	defer func() { done(failure) }()
-	if err := t.tokens.LookOnce(ctx); err != nil {
+	if err := t.tokens.Notice(ctx); err != nil {
 		failure = err
 		return err
 	}

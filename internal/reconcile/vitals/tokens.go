@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,15 +28,30 @@ type TokenWatch struct {
 	Report func(component, state, detail, action string, validFor time.Duration)
 	Log    *zap.Logger
 
-	looked atomic.Bool
+	mu   sync.Mutex // guards told
+	told map[matomo.Strategy]error
 }
 
-// LookOnce is Look, until it has succeeded once.
-func (w *TokenWatch) LookOnce(ctx context.Context) error {
-	if w.looked.Load() {
-		return nil
+// A look costs a request and a connection, so there is one with each full compare. What passes find out
+// in between must not wait for it: whoever reads the page of health because leavers are stuck would
+// be told that all is well.
+
+// Notice shows what has become known of the strategies since the last look, without asking
+// anybody; it looks first, until that has succeeded once. What does not work is shown until a look
+// finds it working.
+func (w *TokenWatch) Notice(ctx context.Context) error {
+	w.mu.Lock()
+	broken := maps.Clone(w.told)
+	w.mu.Unlock()
+	if broken == nil {
+		return w.Look(ctx)
 	}
-	return w.Look(ctx)
+	way, known := w.Client.TokensNow(w.Policy.Tokens), len(broken)
+	maps.Copy(broken, way.Broken)
+	if way.Broken = broken; way.Changed || len(broken) > known {
+		w.tell(way, way.Changed)
+	}
+	return nil
 }
 
 // Look reviews the strategies and shows what came of it in health and log. The
@@ -46,14 +61,25 @@ func (w *TokenWatch) Look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	first := w.looked.CompareAndSwap(false, true)
+	w.mu.Lock()
+	first := w.told == nil
+	w.mu.Unlock()
+	w.tell(way, first || way.Changed)
+	return nil
+}
+
+// tell shows a way in health, and in the log when it is news.
+func (w *TokenWatch) tell(way matomo.TokenWay, news bool) {
+	w.mu.Lock()
+	w.told = way.Broken
+	w.mu.Unlock()
 	var broken []string
 	for _, s := range slices.Sorted(maps.Keys(way.Broken)) {
 		broken = append(broken, string(s)+": "+way.Broken[s].Error())
 	}
 	w.report(strings.Join(broken, "; "))
-	if !first && !way.Changed {
-		return nil
+	if !news {
+		return
 	}
 	fields := []zap.Field{
 		zap.String("target", w.Target), zap.String("strategy", string(way.Strategy)), zap.Any("should_it_fail", way.Fallback),
@@ -62,10 +88,9 @@ func (w *TokenWatch) Look(ctx context.Context) error {
 	if way.Strategy == matomo.NoStrategy && w.Policy.Tokens != "none" {
 		w.Log.Warn("nothing ends tokens of other people here", append(fields,
 			zap.String("leavers_tokens", string(w.Policy.LeaverTokens)), zap.String("cost", w.cost()))...)
-		return nil
+		return
 	}
 	w.Log.Info("how tokens are ended", append(fields, zap.String("cost", matomo.TokenCost(way.Strategy)))...)
-	return nil
 }
 
 // cost is what leaving means where no strategy works.

@@ -41,7 +41,7 @@ func TestTokenWatch_SaysWhatItCosts(t *testing.T) {
 		matomo.RevokeOrInert: "cannot be ended", matomo.RevokeOrRecreate: "deleted and added again", matomo.RevokeOrDelete: "deleted at once",
 	} {
 		w, logs, _ := watch(t, matomotest.New(matomotest.Options{}), matomo.Policy{Tokens: matomo.Auto, LeaverTokens: pol})
-		if err := w.LookOnce(context.Background()); err != nil {
+		if err := w.Notice(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		said := logs.FilterMessage("nothing ends tokens of other people here").All()
@@ -51,7 +51,7 @@ func TestTokenWatch_SaysWhatItCosts(t *testing.T) {
 	}
 	// Who asked for none is not warned.
 	w, logs, _ := watch(t, matomotest.New(matomotest.Options{}), matomo.Policy{Tokens: "none"})
-	if err := w.LookOnce(context.Background()); err != nil {
+	if err := w.Notice(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if logs.FilterLevelExact(zap.WarnLevel).Len() > 0 {
@@ -65,7 +65,7 @@ func TestTokenWatch_LooksUntilItSees(t *testing.T) {
 	server := matomotest.New(matomotest.Options{Plugin: true})
 	w, logs, health := watch(t, server, matomo.Policy{Tokens: matomo.Auto})
 	heal := server.Fault(matomotest.Fault{Kind: matomotest.CutBefore})
-	if err := w.LookOnce(context.Background()); matomo.KindOf(err) != matomo.Unreachable {
+	if err := w.Notice(context.Background()); matomo.KindOf(err) != matomo.Unreachable {
 		t.Errorf("%v", err)
 	}
 	if logs.Len() > 0 || len(*health) > 0 {
@@ -73,7 +73,7 @@ func TestTokenWatch_LooksUntilItSees(t *testing.T) {
 	}
 	heal()
 	for range 3 {
-		if err := w.LookOnce(context.Background()); err != nil {
+		if err := w.Notice(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,5 +83,47 @@ func TestTokenWatch_LooksUntilItSees(t *testing.T) {
 	}
 	if !slices.Equal(*health, []string{"tokens/main|ok||"}) {
 		t.Errorf("health %v", *health)
+	}
+}
+
+// What passes find out is shown without a look, and stays until a look finds it working again.
+func TestTokenWatch_NoticesWhatPassesFind(t *testing.T) {
+	server := matomotest.New(matomotest.Options{Plugin: true})
+	w, logs, health := watch(t, server, matomo.Policy{Tokens: matomo.Auto})
+	notice := func() {
+		t.Helper()
+		if err := w.Notice(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	notice()
+	if err := server.AddUser("ada", "ada@example.org", "a password that nobody types"); err != nil {
+		t.Fatal(err)
+	}
+	heal := server.Fault(matomotest.Fault{Kind: matomotest.Refused, Method: "ScimBridge.getTokens", Message: "An unexpected error occurred."})
+	for range 4 {
+		if _, err := w.Client.ReadTokens(t.Context(), []string{"ada"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := server.Requests()
+	notice()
+	notice()
+	if server.Requests() != asked {
+		t.Error("somebody was asked")
+	}
+	if len(*health) != 2 || !strings.HasPrefix((*health)[1], "tokens/main|degraded|plugin: ") {
+		t.Errorf("health %q", *health)
+	}
+	if logs.FilterMessage("nothing ends tokens of other people here").Len() != 1 {
+		t.Errorf("log %v", logs.All())
+	}
+	heal()
+	notice()
+	if len(*health) != 2 {
+		t.Errorf("found working without a look: %q", *health)
+	}
+	if err := w.Look(t.Context()); err != nil || (*health)[len(*health)-1] != "tokens/main|ok||" {
+		t.Errorf("%v, health %q", err, *health)
 	}
 }
