@@ -23,7 +23,6 @@ import (
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/config/extension"
 	"github.com/matomo-scim/bridge/internal/listen"
-	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/scim"
 )
 
@@ -187,15 +186,18 @@ func (a *App) Start(ctx context.Context) {
 func (a *App) sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
+	swept := a.Health.Repeated("sweep", "look at the log", sweepEvery)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		a.Health.Report("sweep", monitor.StateOK, "", "", 3*sweepEvery)
-		if _, _, err := a.Directory.Sweep(ctx); err != nil && ctx.Err() == nil {
-			a.Health.Report("sweep", monitor.StateDegraded, err.Error(), "look at the log", 3*sweepEvery)
+		_, _, err := a.Directory.Sweep(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if swept(err); err != nil {
 			a.log.Warn("let go of pending memberships; it is tried again", zap.Error(err))
 		}
 	}

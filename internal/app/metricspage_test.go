@@ -18,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/matomo-scim/bridge/config"
-	"github.com/matomo-scim/bridge/internal/audit"
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/matomo/matomotest"
@@ -102,10 +101,16 @@ func TestMetricsPage(t *testing.T) {
 	if err := overTLS.DB.Backup(t.Context(), filepath.Join(t.TempDir(), "b.db")); err != nil {
 		t.Fatal(err)
 	}
-	audit.NewCheckpoints(overTLS.Audit, "", time.Hour, nil, overTLS.Registry) // where checkpoints are configured
-	for name, f := range families(t, overTLS) {
-		if later[name] == nil {
-			later[name] = f
+	key, _, err := NewAuditKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	withNotes, _, _ := startApp(t, testRules, file(t, "key.pem", key), section("audit: {checkpoint_file: notes, signing_key_file: key.pem}"))
+	for _, a := range []*App{overTLS, withNotes} { // what is there only when it is configured
+		for name, f := range families(t, a) {
+			if later[name] == nil {
+				later[name] = f
+			}
 		}
 	}
 	maps.Copy(later, first) // closed labels as the code has them, families that appear later from there

@@ -29,7 +29,9 @@ func (s *Services) checkpoints() *audit.Checkpoints {
 		}
 		return audit.ParsePrivateKey([]byte(text))
 	}
-	return audit.NewCheckpoints(s.Audit, cfg.CheckpointFile, cfg.Every, key, s.Registry)
+	notes := audit.NewCheckpoints(s.Audit, cfg.CheckpointFile, cfg.Every, key, s.Registry)
+	notes.OnWrite(s.Health.Repeated("audit/checkpoints", "mend audit.checkpoint_file or the signing key; the record goes on without proof meanwhile", cfg.Every))
+	return notes
 }
 
 // VerifyCheckpoints proves the record against signed notes, with public keys in PEM.

@@ -14,6 +14,7 @@ import (
 	"github.com/matomo-scim/bridge/internal/bindings"
 	"github.com/matomo-scim/bridge/internal/database"
 	"github.com/matomo-scim/bridge/internal/directory"
+	"github.com/matomo-scim/bridge/internal/monitor"
 )
 
 var okta = directory.Actor{Credential: "okta", Source: "scim", RequestID: "r1"}
@@ -174,5 +175,14 @@ func TestCheckpoints_AnUnusableKeyIsAnError(t *testing.T) {
 	a.Registry = prometheus.NewRegistry() // the running ones have theirs
 	if _, err := a.checkpoints().Write(t.Context()); err == nil || !strings.Contains(err.Error(), "audit key") {
 		t.Errorf("err = %v, want what to do", err)
+	}
+	// The running ones have tried as well, and say so where people look.
+	said := func(c monitor.Component) bool {
+		return c.Name == "audit/checkpoints" && c.State == StateDegraded && strings.Contains(c.Detail, "audit key") && c.Action != ""
+	}
+	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(a.Health.Components(), said); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("health does not say it: %+v", a.Health.Components())
+		}
 	}
 }

@@ -159,6 +159,7 @@ type Checkpoints struct {
 
 	last    prometheus.Gauge
 	failing prometheus.Counter
+	told    func(error) // nil: nobody asks
 
 	mu sync.Mutex // guards the file
 }
@@ -183,6 +184,9 @@ func NewCheckpoints(l *Log, path string, every time.Duration, key func() (ed2551
 	}
 }
 
+// OnWrite has Run call f after each attempt, with nil when the chain is covered. Call it before Run.
+func (c *Checkpoints) OnWrite(f func(error)) { c.told = f }
+
 // A note that cannot be written holds up nothing: the record itself is whole, and the next note covers what
 // this one would have. It is counted, because a file that nobody fills is one that nobody should trust.
 
@@ -196,6 +200,9 @@ func (c *Checkpoints) Run(ctx context.Context) {
 		if err != nil {
 			c.failing.Inc()
 			c.log.log.Error("write a signed checkpoint of the audit chain; it is tried again", zap.Error(err))
+		}
+		if c.told != nil {
+			c.told(err)
 		}
 		if ctx.Err() != nil {
 			return

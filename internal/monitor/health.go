@@ -74,6 +74,18 @@ func (h *Health) Expect(name string, validFor time.Duration) {
 	h.Report(name, StateOK, "starting", "", validFor)
 }
 
+// Repeated returns how a part reports that does the same thing every so often: ok, or degraded with
+// the error and what a person can do. One that has missed three times in a row is silent.
+func (h *Health) Repeated(name, action string, every time.Duration) func(error) {
+	return func(err error) {
+		if err != nil {
+			h.Report(name, StateDegraded, err.Error(), action, 3*every)
+			return
+		}
+		h.Report(name, StateOK, "", "", 3*every)
+	}
+}
+
 // Describe implements prometheus.Collector.
 func (h *Health) Describe(ch chan<- *prometheus.Desc) {
 	ch <- h.heartbeat

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -115,4 +116,24 @@ scim_bridge_worker_heartbeat_timestamp_seconds{worker="audit"} 1.7e+09
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// What is done every so often is well, or not, or silent.
+func TestHealth_Repeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth()
+		told := h.Repeated("notes", "mend the folder", time.Hour)
+		told(errors.New("no such folder"))
+		if c := h.Components()[0]; c.State != StateDegraded || c.Detail != "no such folder" || c.Action != "mend the folder" {
+			t.Errorf("component = %+v", c)
+		}
+		told(nil)
+		if c := h.Components()[0]; c.State != StateOK || c.Detail != "" || c.Action != "" {
+			t.Errorf("component = %+v", c)
+		}
+		time.Sleep(3*time.Hour + time.Second)
+		if c := h.Components()[0]; c.State != StateStale {
+			t.Errorf("component = %+v, want stale after three were missed", c)
+		}
+	})
 }
