@@ -122,7 +122,7 @@ func (w *live) strangers() []string {
 }
 
 // theDiskIsLost puts a backup back, in which somebody changes the record before the bridge is
-// started, and mends that.
+// started, with a folder missing in which it wrote. Then it mends that.
 func (w *live) theDiskIsLost() {
 	w.t.Helper()
 	from := w.backup()
@@ -132,9 +132,16 @@ func (w *live) theDiskIsLost() {
 		w.t.Fatal(err)
 	}
 	w.exec(`UPDATE audit SET entry = entry || ' ' WHERE seq = (SELECT MAX(seq) FROM audit)`)
+	notes := filepath.Join(w.dir, "notes")
+	if err := os.Rename(notes, notes+".lost"); err != nil {
+		w.t.Fatal(err)
+	}
 	w.serve()
-	w.fires("ScimBridgeRestoreUnconfirmed", "ScimBridgeAuditChainBroken")
+	w.fires("ScimBridgeRestoreUnconfirmed", "ScimBridgeAuditChainBroken", "ScimBridgeAuditCheckpointOld")
 	w.stop()
+	if err := os.Rename(notes+".lost", notes); err != nil {
+		w.t.Fatal(err)
+	}
 	w.exec(`UPDATE audit SET entry = rtrim(entry) WHERE entry LIKE '% '`)
 	if err := app.ConfirmRestore(w.config()); err != nil {
 		w.t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -53,6 +54,7 @@ var hurries = []struct {
 	{`worker_expires_timestamp_seconds) > 60`, `worker_expires_timestamp_seconds) > 1`, 1},
 	{`scim_bridge_audit_unsealed_entries > 0) > 120`, `scim_bridge_audit_unsealed_entries > 0) > 5`, 1},
 	{`last_backup_timestamp_seconds) > 2 * 86400`, `last_backup_timestamp_seconds) > 30`, 1},
+	{`checkpoint_timestamp_seconds) > 3 * 3600`, `checkpoint_timestamp_seconds) > 90`, 1}, // one a minute is the most there are
 }
 
 // hurry rewrites the rules.
@@ -328,7 +330,16 @@ targets:
 `+targets+`mapping: {files: [rules.ini], default_target: main}
 guards: {max_superusers: 1, superuser_sources: [okta]}
 reconcile: {settle: 0s}
+audit: {checkpoint_file: notes/checkpoints, signing_key_file: audit.pem, every: 1m}
 `)
+	key, _, err := app.NewAuditKey()
+	if err == nil {
+		err = os.Mkdir(filepath.Join(w.dir, "notes"), 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("audit.pem", string(key))
 	w.secret, w.entra = w.credential("okta", "okta"), w.credential("entra", "entra")
 	w.serve()
 	for i := range 6 {
