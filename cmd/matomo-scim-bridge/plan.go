@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,7 +80,11 @@ func (c *cli) printDifferences(ctx context.Context, s *app.Services, p *view) (i
 		for _, d := range found.Differences {
 			p.difference(d)
 		}
-		p.Line("%s: %s looked at, %s", p.Bold(name), terminal.Plural(found.Bindings, "person"), changes(len(found.Differences)))
+		stuck, err := p.stuck(ctx, s, name, found.Differences)
+		if err != nil {
+			return total, err
+		}
+		p.Line("%s: %s looked at, %s%s", p.Bold(name), terminal.Plural(found.Bindings, "person"), changes(len(found.Differences)), stuck)
 		if n := found.Drift["unmanaged_user"]; n > 0 {
 			p.Line("%s", p.Dim(fmt.Sprintf("%s: %s in Matomo not managed here and never touched", name, terminal.Plural(n, "account"))))
 		}
@@ -93,6 +99,32 @@ func changes(n int) string {
 		return "nothing to change"
 	}
 	return terminal.Plural(n, "difference")
+}
+
+// stuck prints whom no plan helps before somebody does something: a guard, a login that is somebody
+// else's, an address that Matomo refuses. It returns the words for the last line.
+func (p *view) stuck(ctx context.Context, s *app.Services, target string, shown []app.Difference) (string, error) {
+	found, err := s.Bindings.Stuck(ctx, target)
+	if err != nil {
+		return "", err
+	}
+	// What the rule files change for them was said with their plan.
+	found = slices.DeleteFunc(found, func(b app.Binding) bool {
+		return slices.ContainsFunc(shown, func(d app.Difference) bool { return d.Subject == b.Subject })
+	})
+	subjects := make([]string, len(found))
+	for i, b := range found {
+		subjects[i] = b.Subject
+	}
+	people, err := s.Directory.People(ctx, subjects)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	for _, b := range found {
+		p.Line("%s  %s", p.Bold(cmp.Or(people[b.Subject].UserName, b.Login, b.Subject)), p.Yellow(fmt.Sprintf("%s (%s)", b.State, b.Reason)))
+		p.Field("note", orNone(b.Detail))
+	}
+	return fmt.Sprintf(", %d held back", len(found)), nil
 }
 
 // difference prints one person's difference.

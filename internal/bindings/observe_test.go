@@ -276,3 +276,31 @@ func TestRecordFacts_Unmoved(t *testing.T) {
 		}
 	})
 }
+
+// Those for whom something was found that only a person can change are listed, and nobody else.
+func TestStuck(t *testing.T) {
+	run(t, func(t *testing.T, f *fixture) {
+		want := map[bindings.State]bool{bindings.Held: true, bindings.Blocked: true, bindings.Conflict: true, bindings.Failed: true}
+		f.ensure("main", "eu")
+		for _, state := range bindings.States() {
+			id := f.people(1)[0]
+			f.mark(bindings.Mark{Event: bindings.Joiner, Targets: []string{"main"}}, id)
+			f.tx(func(ctx context.Context, tx *database.Tx) error {
+				_, err := tx.Exec(ctx, `UPDATE bindings SET state = $1 WHERE subject_id = $2`, string(state), id)
+				return err
+			})
+		}
+		got, err := f.Stuck(t.Context(), "main")
+		if err != nil || len(got) != len(want) {
+			t.Errorf("%d are stuck, %v; want %d", len(got), err, len(want))
+		}
+		for _, b := range got {
+			if !want[b.State] {
+				t.Errorf("%s is stuck", b.State)
+			}
+		}
+		if got, err := f.Stuck(t.Context(), "eu"); err != nil || len(got) > 0 {
+			t.Errorf("on another target: %v, %v", got, err)
+		}
+	})
+}

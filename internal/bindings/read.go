@@ -35,6 +35,15 @@ func (s *Store) AllBindings(ctx context.Context, target, after string, limit int
 	return scanAll(rows, err, scan)
 }
 
+// Stuck returns the bindings of a target that a pass ended for without giving what is wanted, in the
+// order of their ids. Until somebody changes something there is nothing to do for them, so no plan
+// names them.
+func (s *Store) Stuck(ctx context.Context, target string) ([]Binding, error) {
+	rows, err := s.db.Reader().Query(ctx, `SELECT `+columns+` FROM bindings WHERE target = $1 AND state IN ($2, $3, $4, $5) ORDER BY id`,
+		target, string(Held), string(Blocked), string(Conflict), string(Failed))
+	return scanAll(rows, err, scan)
+}
+
 // Count is how many bindings of a target are in a state.
 type Count struct {
 	Target string
