@@ -77,34 +77,35 @@ func (e *Engine) compareLoop(ctx context.Context, t *target) {
 			return
 		case <-timer.C:
 		}
-		if err := e.compareIfDue(ctx, t); err != nil && ctx.Err() == nil {
+		note, err := e.compareIfDue(ctx, t)
+		if err != nil && ctx.Err() == nil {
 			e.log.Warn("full compare; it is tried again", zap.String("target", t.Name), zap.Error(err))
-			e.opt.Report(component, "degraded", err.Error(), "", 0)
+			e.opt.Report(component, "degraded", err.Error(), "look at the log", 0)
 			timer.Reset(vitals.ProbePause)
 			continue
 		}
+		e.opt.Report(component, "ok", note, "", 2*e.opt.FullCompare+compareLease)
 		timer.Reset(pollEvery)
 	}
 }
 
-// compareIfDue claims and runs the full compare when its time has come.
-func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
+// compareIfDue claims and runs the full compare when its time has come. Without an error nothing
+// stands in its way but what note says.
+func (e *Engine) compareIfDue(ctx context.Context, t *target) (note string, err error) {
 	done, _, err := t.breaker.Allow(time.Now())
 	if err != nil {
-		// The compare stays due, and says so: silence would mean that it hangs.
-		e.opt.Report("compare/"+t.Name, "ok", "waiting for "+t.Name+" to answer again", "", 2*e.opt.FullCompare+compareLease)
-		return nil
+		return "waiting for " + t.Name + " to answer again", nil // it stays due
 	}
 	failure := vitals.ErrNotAsked
 	defer func() { done(failure) }()
 	if err := t.tokens.Notice(ctx); err != nil {
 		failure = err
-		return err
+		return "", err
 	}
 	lease := database.NewID()
 	claimed, err := e.opt.Bindings.ClaimCompare(ctx, t.Name, lease, time.Now().Add(compareLease))
 	if err != nil || !claimed {
-		return err
+		return "", err
 	}
 	next := time.Now().Add(e.opt.FullCompare)
 	_, err = e.compare(ctx, t, true)
@@ -113,13 +114,12 @@ func (e *Engine) compareIfDue(ctx context.Context, t *target) error {
 		e.m.Runs.WithLabelValues(t.Name, "interval", "error").Inc()
 	} else {
 		e.m.Runs.WithLabelValues(t.Name, "interval", "noop").Inc()
-		e.opt.Report("compare/"+t.Name, "ok", "", "", 2*e.opt.FullCompare+compareLease)
 	}
 	if ctx.Err() == nil {
 		failure = err
 		e.account(t, passed{asked: err == nil}, err)
 	}
-	return errors.Join(err, e.opt.Bindings.CompareDone(context.WithoutCancel(ctx), t.Name, lease, next))
+	return "", errors.Join(err, e.opt.Bindings.CompareDone(context.WithoutCancel(ctx), t.Name, lease, next))
 }
 
 // Compare reads the whole instance of a target once and returns everything

@@ -317,6 +317,25 @@ func TestRun_TwoReplicas(t *testing.T) {
 	})
 }
 
+// A full compare that failed because the database was away is not shown as failing until the next is due.
+func TestRun_TheCompareIsWellAgainWithTheDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, databasetest.SQLite(t), withPlugin(), withEngine(func(o *reconcile.Options) { o.FullCompare = 15 * time.Minute }))
+		defer w.run()()
+		time.Sleep(time.Minute)
+		w.exec(`ALTER TABLE targets RENAME TO away`)
+		time.Sleep(10 * time.Second)
+		if got := w.health.of("compare/main"); !strings.HasPrefix(got, "degraded") {
+			t.Errorf("health %q", got)
+		}
+		w.exec(`ALTER TABLE away RENAME TO targets`)
+		time.Sleep(10 * time.Second)
+		if got := w.health.of("compare/main"); !strings.HasPrefix(got, "ok") {
+			t.Errorf("health %q, with the database back", got)
+		}
+	})
+}
+
 // batch2 lets people join one by one.
 func (w *world) batch2(group string, n int) {
 	w.tb.Helper()
