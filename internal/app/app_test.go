@@ -8,12 +8,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 
+	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/monitor"
 	"github.com/matomo-scim/bridge/matomo/matomotest"
 )
 
@@ -205,5 +208,22 @@ func TestApp_LogHoldsNoSecret(t *testing.T) {
 		if strings.Contains(log.String(), s) {
 			t.Errorf("the log holds the secret %q", s)
 		}
+	}
+}
+
+// A database that can be read and takes no change is not well: nothing is accepted.
+func TestApp_ADatabaseThatTakesNoChangeShows(t *testing.T) {
+	a, _, _ := startApp(t, testRules)
+	err := a.DB.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO nowhere VALUES (1)`)
+		return err
+	})
+	if err == nil {
+		t.Fatal("there is such a table")
+	}
+	a.lookAtStore(t.Context())
+	i := slices.IndexFunc(a.Health.Components(), func(c monitor.Component) bool { return c.Name == "database" })
+	if c := a.Health.Components()[i]; c.State != StateDegraded || !strings.Contains(c.Detail, "nowhere") || c.Action == "" {
+		t.Errorf("component = %+v", c)
 	}
 }

@@ -89,7 +89,12 @@ func (a *App) lookAtStore(ctx context.Context) {
 		}
 		return
 	}
-	a.Health.Report("database", monitor.StateOK, "", "", 4*lookAtStore)
+	if at, fault := a.DB.LastFault(); time.Since(at) < 2*lookAtStore {
+		a.Health.Report("database", monitor.StateDegraded, "it answers, and changes fail: "+fault.Error(),
+			"see whether the disk has room, and whether another program holds the database", 4*lookAtStore)
+	} else {
+		a.Health.Report("database", monitor.StateOK, "", "", 4*lookAtStore)
+	}
 	if backlog.Oldest != nil && time.Since(*backlog.Oldest) > sealedWithin {
 		a.Health.Report("audit", monitor.StateDegraded,
 			fmt.Sprintf("%d entries wait for their place in the chain since %s", backlog.Waiting, backlog.Oldest.UTC().Format(time.RFC3339)),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,8 +39,15 @@ type DB struct {
 	ro      bool
 	log     *zap.Logger
 	m       *metrics
+	last    atomic.Pointer[fault]
 
 	listeners listeners
+}
+
+// fault is trouble of the engine in a transaction, and when it was.
+type fault struct {
+	at  time.Time
+	err error
 }
 
 // listeners are functions that want to know that something was committed.
@@ -167,7 +175,19 @@ func (db *DB) count(err error) {
 		db.m.errors.WithLabelValues(opCommit).Inc()
 	case db.dialect.fault(err):
 		db.m.errors.WithLabelValues(opTransaction).Inc()
+	default:
+		return
 	}
+	db.last.Store(&fault{time.Now(), err})
+}
+
+// LastFault is when the engine last failed in a transaction, and how; zero when it never did. A
+// store that answers may still refuse every change: its disk is full, or somebody holds it.
+func (db *DB) LastFault() (at time.Time, err error) {
+	if f := db.last.Load(); f != nil {
+		return f.at, f.err
+	}
+	return time.Time{}, nil
 }
 
 // Reader runs statements outside a transaction. It sees every change whose InTx has returned.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -263,7 +264,13 @@ func TestMetrics(t *testing.T) {
 			if got := storeErrors(t, reg); len(got) != 3 || got["read"]+got["transaction"]+got["commit"] != 0 {
 				t.Errorf("errors = %v, want every op at 0", got)
 			}
+			if at, err := db.LastFault(); !at.IsZero() || err != nil {
+				t.Errorf("before any fault: %v, %v", at, err)
+			}
 			_ = db.InTx(t.Context(), func(ctx context.Context, tx *database.Tx) error { _, err := tx.Exec(ctx, `NONSENSE`); return err })
+			if at, err := db.LastFault(); time.Since(at) > time.Minute || err == nil {
+				t.Errorf("after one: %v, %v", at, err)
+			}
 			if rows, err := db.Reader().Query(t.Context(), `NONSENSE`); err == nil {
 				defer rows.Close()
 				t.Error(rows.Err())

@@ -122,7 +122,8 @@ func (c *Care) printHealth(page *app.HealthPage) error {
 		case app.StateDegraded:
 			mark = p.Yellow(fmt.Sprintf("%-8s", part.State))
 		}
-		p.Line("%s  %s", mark, strings.TrimSpace(fmt.Sprintf("%-28s since %s  %s", part.Name, part.Since.UTC().Format(time.DateTime), part.Detail)))
+		p.Line("%s  %s", mark, strings.TrimSpace(fmt.Sprintf("%-28s since %s  %s", part.Name, part.Since.UTC().Format(time.DateTime),
+			strings.Join(strings.Fields(part.Detail), " "))))
 		if part.Action != "" {
 			p.Line("          %-28s %s", "", p.Dim("-> "+part.Action))
 		}
