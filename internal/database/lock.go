@@ -23,7 +23,11 @@ func (db *DB) Lock() (held bool, release func(), err error) {
 func LockFile(path string) (held bool, release func(), err error) {
 	release = func() {}
 	name := path + ".lock"
+	_, missing := os.Stat(name)
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil && missing != nil {
+		err = GiveToOwner(name)
+	}
 	if err != nil {
 		return false, release, fmt.Errorf("lock database: %w", err)
 	}

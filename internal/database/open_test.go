@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -310,4 +311,32 @@ func TestClose_Twice(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Root makes the first credential, and the service, which is not root, can use what was made.
+func TestOpen_BelongsToTheOwnerOfTheFolder(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	const service = 65532
+	dir := t.TempDir()
+	if err := os.Chown(dir, service, service); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "bridge.db")
+	db := databasetest.Open(t, "sqlite:"+path, database.Options{})
+	_, release, err := db.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + ".lock"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner, ok := info.Sys().(*syscall.Stat_t); !ok || owner.Uid != service {
+			t.Errorf("%s belongs to %+v, not to the owner of its folder", name, info.Sys())
+		}
+	}
 }

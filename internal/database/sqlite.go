@@ -57,12 +57,18 @@ func (db *DB) openSQLite(ctx context.Context, path string, opt Options) error {
 	}
 	// Names and addresses of people are in it: nobody else reads the file. The log and the
 	// shared memory beside it take its mode.
+	_, missing := os.Stat(path)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {
 		return err
+	}
+	if missing != nil { // and its owner, when root makes them
+		if err := GiveToOwner(path); err != nil {
+			return err
+		}
 	}
 	pool, err := sql.Open("sqlite", dsn(path, false))
 	if err != nil {

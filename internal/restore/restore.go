@@ -80,7 +80,7 @@ func Restore(ctx context.Context, path, from string, force bool, log *zap.Logger
 	if out.Kept, err = database.Replace(path, part+wholeSuffix, time.Now()); err != nil {
 		return out, err
 	}
-	return out, giveToService(path, markOf(path), path+".lock")
+	return out, database.GiveToOwner(path, markOf(path), path+".lock")
 }
 
 // Check examines a copy of the backup at from: what a restore would find.
