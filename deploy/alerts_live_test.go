@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,6 +87,7 @@ func TestAlerts_Live(t *testing.T) {
 	defer w.everyday()()
 	w.quiet()
 	w.everyAlertFired()
+	w.runbooksAsk()
 }
 
 // everythingBreaks makes faults that can be there together. back lets the Matomo that is down
@@ -160,6 +162,29 @@ func (w *live) everyAlertFired() {
 				w.t.Errorf("no fault made %s fire", r.Alert)
 			}
 		}
+	}
+}
+
+// runbooksAsk runs every query that a page of the runbooks tells people to make.
+func (w *live) runbooksAsk() {
+	w.t.Helper()
+	pages, err := filepath.Glob("../docs/runbooks/*.md")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	asked := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, code := range regexp.MustCompile("`[^`]*scim_bridge_[^`]*`").FindAllString(string(text), -1) {
+			asked++
+			w.query(strings.Trim(code, "`")) // fails the test when it is refused
+		}
+	}
+	if asked < 12 {
+		w.t.Errorf("only %d queries were found", asked)
 	}
 }
 
