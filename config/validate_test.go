@@ -68,7 +68,7 @@ func TestValidate_Refuses(t *testing.T) {
 		"drain too long": {
 			minimal + "listen: {drain: 61s}",
 			[]string{"9:17 listen.drain: 1m1s is out of range"},
-			"use a duration from 0s to 1m0s",
+			"use a duration from 0s to 1m",
 		},
 		"one address for both": {
 			minimal + "listen: {metrics: ':8080'}",

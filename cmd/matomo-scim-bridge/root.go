@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/arguments"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/care"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/door"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/terminal"
@@ -117,7 +118,7 @@ Then:        matomo-scim-bridge config example > bridge.yaml`,
 		c.versionCommand(),
 	)
 	root.AddCommand(c.care().Commands()...)
-	explainUsage(root)
+	arguments.ExplainUsage(root)
 	return root
 }
 

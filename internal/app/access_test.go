@@ -265,23 +265,7 @@ func TestNew_WithoutCredential(t *testing.T) {
 	a.Stop(context.Background())
 }
 
-// TestAccess_BadConfiguration: what was not checked when the file was read is refused before anything listens.
-func TestAccess_BadConfiguration(t *testing.T) {
-	a, _, _ := startApp(t, testRules)
-	for name, change := range map[string]func(*config.Config){
-		"proxies": func(c *config.Config) { c.Listen.TrustedProxies = []string{"proxy"} },
-		"scopes":  func(c *config.Config) { c.Sources[0].JWT = source.JWT{Issuer: "https://x.example"} },
-		"blocks": func(c *config.Config) {
-			c.Sources[0].JWT = source.JWT{Issuer: "https://x.example", Scopes: []string{"read"}, CIDRs: []string{"x"}}
-		},
-	} {
-		cfg := *a.Config
-		cfg.Sources = append([]config.Source(nil), a.Config.Sources...)
-		change(&cfg)
-		if _, err := (&Services{Config: &cfg}).accessOptions(); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
-	}
+func TestParseScopes(t *testing.T) {
 	if set, err := ParseScopes([]string{"users"}); err != nil || set == directory.AllScopes {
 		t.Errorf("%v, %v", set, err)
 	}

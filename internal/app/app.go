@@ -22,6 +22,7 @@ import (
 
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/config/extension"
+	"github.com/matomo-scim/bridge/internal/app/signin"
 	"github.com/matomo-scim/bridge/internal/listen"
 	"github.com/matomo-scim/bridge/scim"
 )
@@ -76,7 +77,7 @@ func New(ctx context.Context, cfg *config.Config, opt Options) (_ *App, err erro
 	}
 	if n, err := a.Directory.CountCredentials(ctx); err != nil {
 		return nil, err
-	} else if n == 0 && !a.takesTokens() {
+	} else if n == 0 && !signin.TakesTokens(a.Config) {
 		if !opt.AwaitCredential {
 			return nil, ErrNoCredential
 		}
@@ -254,7 +255,7 @@ func (a *App) scimOptions(opt Options) (scim.Options, error) {
 	for _, src := range a.Config.Sources {
 		sources[src.Name] = scim.Profile(src.Profile)
 	}
-	access, err := a.accessOptions()
+	access, err := signin.Options(a.Config)
 	if err != nil {
 		return scim.Options{}, err
 	}

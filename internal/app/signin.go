@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/matomo-scim/bridge/config"
+	"github.com/matomo-scim/bridge/internal/app/signin"
 	"github.com/matomo-scim/bridge/internal/directory"
 )
 
@@ -79,7 +80,7 @@ func liveCredentials(all []directory.Credential, source string, now time.Time) (
 // checkIssuer asks the issuer of a source for its keys.
 func checkIssuer(ctx context.Context, src config.Source, client *http.Client) Finding {
 	name := "issuer of " + src.Name
-	jwt, err := jwtOf(src.JWT)
+	jwt, err := signin.JWT(src.JWT)
 	if err != nil {
 		return Finding{LevelFail, name, err.Error(), ""}
 	}

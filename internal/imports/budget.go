@@ -37,6 +37,7 @@ var small = map[string]string{
 	"config/spelling":                           "a guess at what was meant, about words and not about the file",
 	"scim/discovery":                            "what the front says about itself, apart from what it does",
 	"internal/sheet":                            "CSV that no spreadsheet runs, for every export alike",
+	"internal/app/signin":                       "who may come in, as the configuration says it, apart from the wiring",
 	"internal/restore":                          "putting a database back, tested with a whole bridge by its wiring",
 	"internal/reconcile/lease":                  "what keeps two writers from one login, tested by itself",
 	"internal/reconcile/trail":                  "what is put on record, apart from when",

@@ -108,6 +108,7 @@ var table = map[string]row{
 	// Rooms of the SCIM front: who comes in, what it says about itself, how resources
 	// look, and what a client wants of a listing.
 	"scim/auth":           {imports: []string{"internal/directory", "scim/discovery"}},
+	"internal/app/signin": {imports: []string{"config", "config/source", "internal/directory", "scim/auth"}},
 	"scim/search":         {imports: []string{"internal/directory", "scim/filter", "scim/schema"}},
 	"scim/discovery":      {pure: true, imports: []string{"scim/schema"}},
 	"scim/render":         {imports: []string{"internal/directory", "internal/web", "scim/schema"}},

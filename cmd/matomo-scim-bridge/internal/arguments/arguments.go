@@ -1,4 +1,5 @@
-// Package arguments reads what people type: times, ages, names of files.
+// Package arguments reads what people type: times, ages, names of files; and says how a command is
+// called when that is not how it was called.
 //
 // Rules of this package:
 //

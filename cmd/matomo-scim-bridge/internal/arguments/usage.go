@@ -1,4 +1,4 @@
-package main
+package arguments
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 // What is said when a command is called in a way that it cannot be: which word is wrong or
 // missing, and how it is called. The library counts arguments and says neither.
 
-// explainUsage has cmd and everything below it say so.
-func explainUsage(cmd *cobra.Command) {
+// ExplainUsage has cmd and everything below it say so.
+func ExplainUsage(cmd *cobra.Command) {
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see: %s --help", err, cmd.CommandPath())
@@ -26,7 +26,7 @@ func explainUsage(cmd *cobra.Command) {
 		}
 	}
 	for _, sub := range cmd.Commands() {
-		explainUsage(sub)
+		ExplainUsage(sub)
 	}
 }
 
