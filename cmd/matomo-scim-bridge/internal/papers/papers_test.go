@@ -219,7 +219,7 @@ func TestRestored(t *testing.T) {
 func TestSumUp(t *testing.T) {
 	var notes bytes.Buffer
 	SumUp(&notes, []app.ReviewRow{{Managed: true}, {Superuser: true}, {Dormant: true}, {Protected: true, Superuser: true}, {Managed: true, Unexplained: []string{"3:view"}}})
-	if got := notes.String(); got != "5 accounts, 1 unmanaged superusers, 1 unmanaged, 1 dormant, 1 with access that no rule gives\n" {
+	if got := notes.String(); got != "5 accounts, 1 superuser and unmanaged, 1 unmanaged, 1 dormant, 1 with access that no rule gives\n" {
 		t.Errorf("%q", got)
 	}
 }

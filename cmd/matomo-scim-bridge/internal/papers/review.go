@@ -28,7 +28,7 @@ func SumUp(notes io.Writer, rows []app.ReviewRow) {
 		is   func(app.ReviewRow) bool
 		text string
 	}{
-		{func(r app.ReviewRow) bool { return r.Superuser && !r.Managed && !r.Protected }, "unmanaged superusers"},
+		{func(r app.ReviewRow) bool { return r.Superuser && !r.Managed && !r.Protected }, "superuser and unmanaged"},
 		{func(r app.ReviewRow) bool { return !r.Superuser && !r.Managed && !r.Protected }, "unmanaged"},
 		{func(r app.ReviewRow) bool { return r.Dormant }, "dormant"},
 		{func(r app.ReviewRow) bool { return len(r.Unexplained) > 0 }, "with access that no rule gives"},
