@@ -108,7 +108,7 @@ func (p *view) person(x app.Explanation) {
 func (p *view) target(x app.Explanation) {
 	p.Line("%s (%s)", p.Bold(x.Target), x.Mode)
 	p.Field("login", orNone(x.Login))
-	p.decision(x.Decision, x.Reasons)
+	p.decision(x.Decision, x.Reasons, x.ReadError != nil && x.Person.Active)
 	switch {
 	case x.ReadError != nil:
 		p.Field("matomo", p.Yellow("not read: "+x.ReadError.Error()))
@@ -151,9 +151,14 @@ func (p *view) waiting(b app.Binding) {
 	p.Field("waiting", p.Yellow(text))
 }
 
-// decision prints what the rules give, and why.
-func (p *view) decision(d app.Decision, reasons []string) {
-	p.Field("rules give", orNone(d.Access.String()))
+// decision prints what the rules give, and why. Without Matomo's list of sites a rule about sites gives
+// nothing that could be shown, which is not the same as giving nothing.
+func (p *view) decision(d app.Decision, reasons []string, unread bool) {
+	if unread && d.Access.Empty() {
+		p.Field("rules give", p.Yellow("not known: it needs Matomo's list of sites"))
+	} else {
+		p.Field("rules give", orNone(d.Access.String()))
+	}
 	if len(reasons) > 0 {
 		p.Field("because", reasons...)
 	}
@@ -219,7 +224,7 @@ func (c *cli) explainGroups(ctx context.Context, groups []string, source string)
 	p := c.view()
 	for _, d := range decisions {
 		p.Line("%s", p.Bold(d.Target))
-		p.decision(d.Decision, d.Reasons)
+		p.decision(d.Decision, d.Reasons, false)
 	}
 	for _, g := range unmatched {
 		p.Field("note", p.Yellow(fmt.Sprintf("no rule matches group %q", g)))
