@@ -84,7 +84,8 @@ func recovered(v any, rec *recorder, r *http.Request, in *Info, write ErrorWrite
 // freely is in it: no path, no query, no header, no body.
 func logRequest(log *zap.Logger, r *http.Request, in *Info, rec *recorder, took time.Duration) {
 	level := zapcore.InfoLevel
-	if rec.status >= http.StatusInternalServerError {
+	// 501 is about the request: it asked for what there is not. The alert leaves it out as well.
+	if rec.status >= http.StatusInternalServerError && rec.status != http.StatusNotImplemented {
 		level = zapcore.ErrorLevel
 	}
 	entry := log.Check(level, "request")

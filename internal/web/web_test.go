@@ -175,6 +175,18 @@ func TestHandler_ClientThatHangsUp(t *testing.T) {
 	}
 }
 
+// TestObserve_501IsNoFault: who asks for what there is not has an answer, and nobody has to be woken.
+func TestObserve_501IsNoFault(t *testing.T) {
+	d := newDoor(func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(http.StatusNotImplemented)
+		return nil
+	})
+	d.do(t, http.MethodGet, "/", "")
+	if entry, fields := d.line(t); entry.Level != zapcore.InfoLevel || fields["status"] != int64(http.StatusNotImplemented) {
+		t.Errorf("%s %v", entry.Level, fields)
+	}
+}
+
 func TestObserve_PanicBecomes500(t *testing.T) {
 	d := newDoor(func(http.ResponseWriter, *http.Request) error { panic("boom") })
 	if rec := d.do(t, http.MethodGet, "/", ""); rec.Code != http.StatusInternalServerError {
