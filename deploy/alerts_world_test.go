@@ -260,7 +260,7 @@ func (w *world) moves(group, id string) []request {
 	return []request{patch("add"), patch("remove")}
 }
 
-// certificate makes a certificate for this host that ends after so many days.
+// certificate makes a certificate for this host, made for 90 days of which so many are left.
 func certificate(t *testing.T, days int) (cert, key string, leaf *x509.Certificate) {
 	t.Helper()
 	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -269,7 +269,7 @@ func certificate(t *testing.T, days int) (cert, key string, leaf *x509.Certifica
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(int64(days)), Subject: pkix.Name{CommonName: fmt.Sprint(days)}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, days), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().AddDate(0, 0, days-90).Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, days), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &priv.PublicKey, priv)
 	if err != nil {
