@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -25,6 +24,7 @@ import (
 	"github.com/matomo-scim/bridge/config"
 	"github.com/matomo-scim/bridge/internal/app"
 	"github.com/matomo-scim/bridge/internal/database"
+	"github.com/matomo-scim/bridge/internal/testserver"
 )
 
 // world is a bridge, its stand-in Matomo, and a real Prometheus that scrapes it once a
@@ -187,13 +187,7 @@ func (w *world) startPrometheus(hurry func(rules string) string) {
 rule_files: [rules.yaml]
 scrape_configs: [{job_name: scim-bridge, file_sd_configs: [{files: [targets.json], refresh_interval: 1s}]}]
 `)
-	// Another program may take the port in between; then this fails and says so.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := testserver.FreeAddress(w.t)
 	var log bytes.Buffer
 	cmd := exec.CommandContext(w.t.Context(), program, "--config.file="+filepath.Join(w.dir, "prometheus.yml"),
 		"--storage.tsdb.path="+filepath.Join(w.dir, "tsdb"), "--web.listen-address="+address, "--log.level=warn")

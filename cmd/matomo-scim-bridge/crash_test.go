@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/matomo-scim/bridge/internal/testserver"
 	"github.com/matomo-scim/bridge/matomo/matomotest"
 )
 
@@ -118,7 +119,7 @@ func newCrashWorld(t *testing.T) *crashWorld {
 func newWorldOn(t *testing.T, database string) *crashWorld {
 	t.Helper()
 	w := &crashWorld{
-		t: t, dir: t.TempDir(), scim: freeAddress(t), admin: freeAddress(t), groups: map[string]string{},
+		t: t, dir: t.TempDir(), scim: testserver.FreeAddress(t), admin: testserver.FreeAddress(t), groups: map[string]string{},
 		matomo: matomotest.New(matomotest.Options{Plugin: true}), client: &http.Client{Timeout: 10 * time.Second},
 	}
 	srv := httptest.NewServer(w)

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/matomo-scim/bridge/internal/testserver"
 )
 
 // The load figures of docs/performance.md: the program as operators run it, in
@@ -73,10 +75,10 @@ func BenchmarkLoad(b *testing.B) {
 func newLoadWorld(b *testing.B) *loadWorld {
 	b.Helper()
 	w := &loadWorld{}
-	w.t, w.dir, w.scim, w.admin = b, b.TempDir(), freeAddress(b), freeAddress(b)
+	w.t, w.dir, w.scim, w.admin = b, b.TempDir(), testserver.FreeAddress(b), testserver.FreeAddress(b)
 	w.groups = map[string]string{}
 	w.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	matomo := freeAddress(b)
+	matomo := testserver.FreeAddress(b)
 	sim := exec.Command("matomo-scim-bridge", "simulate", "--listen", matomo, "--token", "0123456789abcdef0123456789abcdef",
 		"--password", "correct-horse", "--plugin", "--forget")
 	if err := sim.Start(); err != nil {

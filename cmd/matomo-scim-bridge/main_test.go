@@ -14,6 +14,7 @@ import (
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/care"
 	"github.com/matomo-scim/bridge/cmd/matomo-scim-bridge/internal/demo"
 	"github.com/matomo-scim/bridge/internal/app"
+	"github.com/matomo-scim/bridge/internal/testserver"
 )
 
 // TestMain makes the test binary the program as well: scripts and the crash
@@ -29,9 +30,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
-			env.Setenv("MATOMO_ADDR", freeAddress(t))
-			env.Setenv("SCIM_ADDR", freeAddress(t))
-			env.Setenv("METRICS_ADDR", freeAddress(t))
+			env.Setenv("MATOMO_ADDR", testserver.FreeAddress(t))
+			env.Setenv("SCIM_ADDR", testserver.FreeAddress(t))
+			env.Setenv("METRICS_ADDR", testserver.FreeAddress(t))
 			env.Setenv("TMPDIR", env.WorkDir)
 			return nil
 		},
@@ -50,17 +51,6 @@ func TestScripts(t *testing.T) {
 			"until-down": untilDown,
 		},
 	})
-}
-
-// freeAddress is an address of this machine that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // secretFile writes its second argument into the file of its first, readable

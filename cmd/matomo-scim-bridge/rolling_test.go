@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/matomo-scim/bridge/internal/database/databasetest"
+	"github.com/matomo-scim/bridge/internal/testserver"
 )
 
 // replica is one of several processes on one database.
@@ -151,9 +152,9 @@ func (w *crashWorld) replicas(n int, listen string) []*replica {
 	}
 	var out []*replica
 	for i := range n {
-		scim, metrics := freeAddress(w.t), w.admin
+		scim, metrics := testserver.FreeAddress(w.t), w.admin
 		if i > 0 {
-			metrics = freeAddress(w.t)
+			metrics = testserver.FreeAddress(w.t)
 		}
 		name := fmt.Sprintf("replica%d.yaml", i)
 		w.write(name, strings.NewReplacer("listen: {", "listen: {"+listen, w.scim, scim, w.admin, metrics).Replace(string(text)))

@@ -146,7 +146,7 @@ func (f File) judgeOwn(row row, own string) string {
 		return ""
 	case isPlan(f.Path) && own != "matomo/access":
 		return "a plan is a function of its arguments: it imports matomo/access alone, not " + own
-	case row.all && own != "internal/database/databasetest":
+	case row.all && own != "internal/database/databasetest" && own != "internal/testserver":
 		return ""
 	case slices.Contains(row.imports, own):
 		return ""

@@ -184,7 +184,7 @@ var table = map[string]row{
 }
 
 // testPackages may be imported by every test.
-var testPackages = []string{"matomo/matomotest", "matomo/tokendb/tokendbtest", "internal/database/databasetest"}
+var testPackages = []string{"matomo/matomotest", "matomo/tokendb/tokendbtest", "internal/database/databasetest", "internal/testserver"}
 
 // impure packages touch the world outside the process, or its log. Parsing an
 // address is neither: net/url, net/netip and net/mail are not in the list.

@@ -1,6 +1,7 @@
 // Package testserver runs a database server of a test process's own: a program of
 // this machine in a directory of its own, which goes with the process however that
-// ends. It knows no database; databasetest and tokendbtest do.
+// ends. It knows no database; databasetest and tokendbtest do. And it knows addresses for
+// programs that have to be told where to listen.
 package testserver
 
 import (

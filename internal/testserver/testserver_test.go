@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,5 +77,22 @@ func TestNeed(t *testing.T) {
 		if Need(&q, tc.err); q.skipped != tc.skipped || q.failed != tc.failed {
 			t.Errorf("CI=%q, %v: skipped %t, failed %t", tc.ci, tc.err, q.skipped, q.failed)
 		}
+	}
+}
+
+// Nobody is given an address twice, and each can be listened on.
+func TestFreeAddress(t *testing.T) {
+	seen := map[string]bool{}
+	for range 50 {
+		address := FreeAddress(t)
+		if seen[address] {
+			t.Errorf("%s twice", address)
+		}
+		seen[address] = true
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.Close()
 	}
 }
