@@ -202,7 +202,7 @@ func TestApp_StopReleasesLeases(t *testing.T) {
 	w.await("a pass to hold a lease", func() bool { return leased(w.app.DB.Reader()) > 0 })
 	began := time.Now()
 	w.app.Stop(context.Background())
-	if took := time.Since(began); took > 15*time.Second {
+	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("the stop took %s: it waited for Matomo", took)
 	}
 	s, err := Open(t.Context(), w.app.Config, Options{Logger: zap.NewNop(), ReadOnly: true})

@@ -30,12 +30,12 @@ func TestRun_FiftyLeaversUnderTheRequestLimit(t *testing.T) {
 			w.leave(name)
 			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(40 * time.Second)
+		time.Sleep(30 * time.Second)
 		for _, name := range names {
 			b := w.binding(name)
 			w.wantAccess(name, "")
 			if n := len(w.matomo.Tokens(name)); n > 0 || b.RevokedAt == nil || b.State != bindings.Done {
-				t.Fatalf("after 40 s %s is %s, with %d tokens", name, b.State, n)
+				t.Fatalf("after 30 s %s is %s, with %d tokens", name, b.State, n)
 			}
 			if took := b.RevokedAt.Sub(*b.LeftAt); took > 5*time.Second {
 				t.Errorf("%s was revoked after %s", name, took)
